@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/progress.h"
+
+/* HTTP(S) and file: downloads, several at a time, by libcurl. The one file that may include curl.
+ *
+ * Guarantees: a destination file appears only whole and with the expected size and SHA-256 (where
+ * given), by temp + fsync + rename; a download that broke off leaves "DEST.part" and is resumed
+ * with a range request, also by the next process; a server that sends less than 1 KiB/s for 30 s
+ * counts as stalled; 3 tries with growing pauses for what may pass (connect, timeout, 5xx), none for
+ * what will not (404, hash).
+ */
+
+#define ASH_FETCH_ERROR (ash_fetch_error_quark())
+GQuark ash_fetch_error_quark(void);
+
+typedef enum {
+	ASH_FETCH_ERROR_OFFLINE, /* name or connection */
+	ASH_FETCH_ERROR_TIMEOUT, /* stalled */
+	ASH_FETCH_ERROR_HTTP,    /* any status but 200, 206, 304, 404, 410 */
+	ASH_FETCH_ERROR_GONE,    /* 404, 410, missing file */
+	ASH_FETCH_ERROR_TLS,
+	ASH_FETCH_ERROR_TOO_BIG,
+	ASH_FETCH_ERROR_MISMATCH, /* size or SHA-256 differs; the partial file is removed */
+	ASH_FETCH_ERROR_FAILED,
+} AshFetchError;
+
+typedef struct {
+	const char *const *uris; /* tried in order; at least one */
+	const char *dest;        /* file path; its directory exists */
+	const char *sha256;      /* 64 digits, or NULL */
+	uint64_t size;           /* exact; 0: unknown, then max_bytes rules */
+	uint64_t max_bytes;      /* 0: @size */
+	const char *what;        /* for messages: "libc6 2.41-12" */
+} AshFetchItem;
+
+/* Called, from the thread that calls ash_fetch_run, as each item is there. FALSE stops everything
+ * with its error.
+ */
+typedef gboolean (*AshFetchDone)(size_t index, gpointer data, GError **error);
+
+/* ash_fetch_run: all items, at most @parallel at a time (0: 8). Fails at the first item that fails,
+ * after letting none half-done. @progress: "done of total bytes" where sizes are known; may be NULL.
+ */
+gboolean ash_fetch_run(const AshFetchItem *items, size_t count, unsigned parallel,
+		AshFetchDone done, gpointer data, AshProgress *progress, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
+/* Small things into memory. */
+gboolean ash_fetch_bytes(const char *uri, size_t max_bytes, GBytes **out_bytes, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/text.h"
+
+#include <string.h>
+
+enum {
+	MAX_WORD_BYTES = 128,
+};
+
+unsigned ash_text_distance(const char *a, const char *b, unsigned limit)
+{
+	size_t a_len = strlen(a);
+	size_t b_len = strlen(b);
+
+	if (a_len > MAX_WORD_BYTES || b_len > MAX_WORD_BYTES ||
+			(a_len > b_len ? a_len - b_len : b_len - a_len) > limit)
+		return limit + 1;
+
+	/* Three rows of the optimal string alignment table. */
+	unsigned rows[3][MAX_WORD_BYTES + 1];
+	for (size_t j = 0; j <= b_len; j++)
+		rows[0][j] = (unsigned) j;
+	for (size_t i = 1; i <= a_len; i++) {
+		unsigned *row = rows[i % 3];
+		const unsigned *above = rows[(i + 2) % 3];
+		const unsigned *above2 = rows[(i + 1) % 3];
+		unsigned best = row[0] = (unsigned) i;
+		for (size_t j = 1; j <= b_len; j++) {
+			unsigned cost = a[i - 1] == b[j - 1] ? 0 : 1;
+			unsigned value = MIN(MIN(above[j], row[j - 1]) + 1, above[j - 1] + cost);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				value = MIN(value, above2[j - 2] + 1);
+			row[j] = value;
+			best = MIN(best, value);
+		}
+		if (best > limit)
+			return limit + 1;
+	}
+	unsigned distance = rows[a_len % 3][b_len];
+	return distance > limit ? limit + 1 : distance;
+}
+
+const char *ash_text_nearest(const char *word, const char *const *candidates)
+{
+	/* A third of the letters may be wrong: 'pakcages' is near 'packages', 'foo' to nothing. */
+	unsigned limit = MAX(1, (unsigned) MIN(strlen(word), MAX_WORD_BYTES) / 3);
+	const char *nearest = NULL;
+
+	for (; *candidates != NULL; candidates++) {
+		unsigned distance = ash_text_distance(word, *candidates, limit);
+		if (distance > limit)
+			continue;
+		nearest = *candidates;
+		if (distance == 0)
+			break;
+		limit = distance - 1;
+	}
+	return nearest;
+}
+
+char *ash_text_suggestion(const char *word, const char *const *candidates)
+{
+	const char *nearest = ash_text_nearest(word, candidates);
+
+	return nearest == NULL ? g_strdup("") : g_strdup_printf(" (did you mean '%s'?)", nearest);
+}
+
+char *ash_text_size(uint64_t bytes)
+{
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+	double value = (double) bytes;
+	size_t unit = 0;
+
+	while (value >= 999.5 && unit + 1 < G_N_ELEMENTS(units)) {
+		value /= 1000;
+		unit++;
+	}
+	return g_strdup_printf(
+			unit == 0 || value >= 99.95 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+char *ash_text_duration(int64_t us)
+{
+	double seconds = (double) us / 1e6;
+
+	if (seconds < 9.95)
+		return g_strdup_printf("%.1f s", seconds);
+	if (seconds < 119.5)
+		return g_strdup_printf("%.0f s", seconds);
+	return g_strdup_printf("%d min %d s", (int) (seconds / 60), (int) seconds % 60);
+}

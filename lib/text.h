@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+/* Small helpers for what people read. */
+
+/* ash_text_nearest:
+ * @candidates: NULL-terminated
+ *
+ * The candidate that a person most likely meant by @word (edit distance with transpositions), or
+ * NULL when none is near. Borrowed from @candidates.
+ */
+const char *ash_text_nearest(const char *word, const char *const *candidates);
+
+/* Edit distance (insert, delete, replace, swap of neighbours); stops counting above @limit and
+ * returns @limit + 1.
+ */
+unsigned ash_text_distance(const char *a, const char *b, unsigned limit);
+
+/* " (did you mean 'x'?)" or "", for the end of a message. */
+char *ash_text_suggestion(const char *word, const char *const *candidates);
+
+/* "1.4 GB", "23.4 MB", "912 kB", "12 B": powers of 1000. */
+char *ash_text_size(uint64_t bytes);
+
+/* "0.4 s", "12 s", "3 min 20 s". */
+char *ash_text_duration(int64_t us);
