@@ -63,7 +63,7 @@ typedef struct {
 
 /* ash_repo_write_tree: stores the directories of @tree that are not there yet, and a commit.
  * Deterministic: the same tree and info give the same checksum. Files without csum are rewritten
- * first (ash_repo_rewrite_file) – never an error of the caller's.
+ * first (ash_repo_rewrite_file). In a transaction of the caller's, or in one of its own.
  */
 gboolean ash_repo_write_tree(AshRepo *repo, AshTree *tree, const AshRepoCommitInfo *info,
 		char **out_commit, GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -84,9 +84,9 @@ gboolean ash_repo_list_refs(AshRepo *repo, const char *prefix, GHashTable **out_
 gboolean ash_repo_set_ref(AshRepo *repo, const char *ref, const char *commit, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
-/* ash_repo_load_tree: the whole commit. @with_sizes: fill AshNode.size (one stat a file). */
-gboolean ash_repo_load_tree(AshRepo *repo, const char *commit, bool with_sizes, AshTree **out_tree,
-		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* ash_repo_load_tree: the whole commit, sizes included. */
+gboolean ash_repo_load_tree(AshRepo *repo, const char *commit, AshTree **out_tree, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
 
 /* The a{sv} metadata of a commit, its subject and its time (each may be NULL). */
 gboolean ash_repo_load_commit(AshRepo *repo, const char *commit, GVariant **out_metadata,

@@ -48,13 +48,14 @@ struct AshNode {
 	uint32_t gid;
 	GVariant *xattrs; /* a(ayay), sorted by name, as OSTree stores them; NULL for none */
 	/* File and link: checksum of the OSTree content object, which covers content, mode, owner and
-	 * xattrs. Editing any of these makes it stale: has_csum false until repo.c stores it anew.
+	 * xattrs. Whoever edits mode, owner or xattrs sets has_csum to false; csum then still names an
+	 * object with the right content, and repo.c stores it anew.
 	 */
 	uint8_t csum[ASH_TREE_CSUM_BYTES];
 	bool has_csum;
 	char *target;         /* links */
 	GHashTable *children; /* directories: name (owned by the table) → AshNode */
-	uint64_t size;        /* files: bytes of content; only where the loader was asked for it */
+	uint64_t size;        /* files: bytes of content */
 	int owner;            /* index of the package that brought it, -1 for none */
 };
 
@@ -101,7 +102,8 @@ AshNode *ash_node_child(const AshNode *dir, const char *name);
 GPtrArray *ash_node_sorted_names(const AshNode *dir);
 
 /* Calls @visit for each node, parents first, children in byte order of their names, the root with
- * path "/". Stops at the first FALSE and returns it.
+ * path "/". Stops at the first FALSE and returns it. @visit may change a node, and what is
+ * below it, but neither remove it nor touch its siblings.
  */
 typedef gboolean (*AshTreeVisit)(const char *path, AshNode *node, gpointer data, GError **error);
 gboolean ash_tree_walk(const AshTree *tree, AshTreeVisit visit, gpointer data, GError **error)
