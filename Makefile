@@ -1,4 +1,19 @@
-# One non-recursive makefile. 'make help' lists the targets; README.md has the two to begin with.
+# SPDX-License-Identifier: Apache-2.0
+# One non-recursive makefile. README.md has the two targets to begin with; 'make help' prints this:
+#:
+#: sudo make image     a bootable host in out/, made from manifests/host.yaml (or MANIFEST=FILE)
+#: sudo make check     builds and runs every test
+#:
+#: make all            programs into build/bin       make install     under prefix, DESTDIR
+#: make deps           what building needs           make man         manual pages
+#:      check-deps     ... and the tests             make dist        a source archive in out/
+#:      bench-deps     ... and the comparisons       make clean       removes build/
+#:
+#: make check-unit check-integration check-system check-vm lint replay     parts of 'check'
+#: make fuzz-NAME      fuzzes tests/fuzz/fuzz-NAME.c for FUZZ_SECONDS=60
+#: make format check-format check-headers tidy analyze coverage
+#:
+#: Variables: FLAVOR=release|debug|asan|cov|analyze|fuzz, CC=gcc|clang, V=1, prefix, DESTDIR
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
@@ -15,14 +30,14 @@ Q := $(if $(V),,@)
 
 # ---- flavours: each has a directory of its own ---------------------------------------------------
 
-FLAVORS := debug release asan cov analyze
+FLAVORS := debug release asan cov analyze fuzz
 ifeq ($(filter $(FLAVOR),$(FLAVORS)),)
 $(error FLAVOR is one of: $(FLAVORS))
 endif
-# build/bin holds the programs of the flavour that people run; the others stay beside it.
-B := build/$(FLAVOR)
-
 IS_CLANG := $(if $(findstring clang,$(notdir $(CC))),yes)
+# build/bin holds the programs of the flavour that people run; the others stay beside it.
+B := build/$(FLAVOR)$(if $(IS_CLANG),-clang)
+BIN := $(if $(filter build/release,$(B)),build/bin,$(B)/bin)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wundef -Wvla -Walloca -Wwrite-strings -Wpointer-arith \
 	-Wstrict-prototypes -Wold-style-definition -Wmissing-prototypes -Wmissing-declarations \
@@ -41,10 +56,12 @@ CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 $(HARDENING)
 CFLAGS_asan := -O1 -g $(SANITIZE)
 CFLAGS_cov := -O0 -g --coverage
 CFLAGS_analyze := -O1 -g -fanalyzer
+CFLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 LDFLAGS_debug := $(LINK_HARDENING)
 LDFLAGS_release := $(LINK_HARDENING)
 LDFLAGS_asan := $(SANITIZE)
 LDFLAGS_cov := --coverage
+LDFLAGS_fuzz := $(SANITIZE)
 
 # ---- libraries -----------------------------------------------------------------------------------
 
@@ -52,12 +69,16 @@ PKG_lib := gio-2.0 gio-unix-2.0 json-glib-1.0 gnutls yaml-0.1 libarchive libcurl
 PKG_builder := $(PKG_lib) ostree-1 libsolv libsolvext ext2fs
 
 prefix ?= /usr/local
+bindir := $(prefix)/bin
+libdir := $(prefix)/lib/ashlar
 datadir := $(prefix)/share/ashlar
+mandir := $(prefix)/share/man
+completiondir := $(prefix)/share/bash-completion/completions
 
 # 'make deps' must work before anything is there, so pkg-config is asked only when compiling.
 pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
 pkg_libs = $(shell pkg-config --libs $(1))
-NO_COMPILE_GOALS := deps help clean image-deps
+NO_COMPILE_GOALS := deps check-deps bench-deps image check help clean dist man lint
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_COMPILE_GOALS),$(MAKECMDGOALS)),all),)
 ifneq ($(shell pkg-config --exists $(PKG_builder) 2>/dev/null && echo yes),yes)
 NEEDS_DEPS := yes
@@ -67,7 +88,7 @@ endif
 CFLAGS_ALL = -std=gnu11 $(WARNINGS) -Werror -fno-common -fno-strict-aliasing \
 	-DGLIB_VERSION_MIN_REQUIRED=GLIB_VERSION_2_74 -DGLIB_VERSION_MAX_ALLOWED=GLIB_VERSION_2_74 \
 	-DG_LOG_USE_STRUCTURED -D_GNU_SOURCE -DASH_VERSION='"$(VERSION)"' \
-	-DASH_DATADIR='"$(datadir)"' -I. $(CFLAGS_$(FLAVOR)) $(CFLAGS)
+	-DASH_DATADIR='"$(datadir)"' -DASH_LIBDIR='"$(libdir)"' -I. $(CFLAGS_$(FLAVOR)) $(CFLAGS)
 LDFLAGS_ALL = $(LDFLAGS_$(FLAVOR)) $(LDFLAGS)
 
 # Objects are rebuilt when the flags change: the stamp's content is compared at each run.
@@ -90,7 +111,6 @@ SRC_initrd := $(sort $(wildcard agent/initrd*.c))
 
 OBJ = $(patsubst %.c,$(B)/%.o,$(1))
 
-BIN := $(if $(filter release,$(FLAVOR)),build/bin,$(B)/bin)
 PROGRAMS := $(BIN)/ashlar $(BIN)/ashlar-initrd
 
 .PHONY: all
@@ -129,6 +149,33 @@ ifdef NEEDS_DEPS
 	@exit 1
 endif
 
+# ---- what a newcomer runs: each does all its own set-up -------------------------------------------
+
+# The libraries are looked for when a makefile is read, so what compiles is a make of its own that
+# begins when they are there.
+.PHONY: image check
+image:
+	@tools/deps.sh image
+	@$(MAKE) -j$(JOBS) all
+	@tools/make-image.sh $(MANIFEST)
+
+check:
+	@tools/deps.sh image check
+	@$(MAKE) -j$(JOBS) all tests man
+	@$(MAKE) -j$(JOBS) FLAVOR=asan all tests
+	@tests/run $(TESTS_QUICK) $(call tests_in,system vm)
+
+MANIFEST := manifests/host.yaml
+JOBS := $(shell nproc)
+
+.PHONY: deps check-deps bench-deps
+deps:
+	@tools/deps.sh image
+check-deps:
+	@tools/deps.sh image check
+bench-deps:
+	@tools/deps.sh image bench
+
 # ---- tests ---------------------------------------------------------------------------------------
 
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/test-*.c)))
@@ -145,8 +192,105 @@ $(REPLAY): $(B)/tests/fuzz/replay-%: $(B)/tests/fuzz/fuzz-%.o $(B)/tests/fuzz/re
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_builder)
 
+$(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/builder.a $(B)/lib.a
+	@$(if $(V),,echo "  LINK    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS_builder)
+
 .PHONY: tests
 tests: $(UNIT) $(REPLAY) $(TEST_TOOLS)
+
+# Shell tests by level, and the C tests of the release and the sanitizer flavour.
+tests_in = $(sort $(wildcard $(patsubst %,tests/%/*.sh,$(1))))
+ASAN = $(patsubst build/release/%,build/asan/%,$(1))
+TESTS_C = $(UNIT) $(REPLAY) $(call ASAN,$(UNIT) $(REPLAY))
+TESTS_QUICK = $(TESTS_C) $(call tests_in,golden lint integration)
+
+.PHONY: check-unit check-integration check-system check-vm replay lint
+check-unit: tests
+	@tests/run $(UNIT)
+replay: tests
+	@tests/run $(REPLAY)
+check-integration: all tests
+	@tests/run $(call tests_in,golden integration)
+check-system: all tests
+	@tests/run $(call tests_in,system)
+check-vm: all tests
+	@tests/run $(call tests_in,vm)
+lint:
+	@tools/deps.sh image check
+	@$(MAKE) -j$(JOBS) all man
+	@tests/run $(call tests_in,lint)
+
+# make fuzz-NAME: a libFuzzer run; what it finds new stays in build/, what it crashes on is to become a
+# named file in tests/fuzz/corpus/NAME.
+FUZZ_SECONDS ?= 60
+.PHONY: $(notdir $(FUZZ))
+$(notdir $(FUZZ)): fuzz-%:
+	@$(MAKE) FLAVOR=fuzz CC=clang build/fuzz-clang/tests/fuzz/fuzz-$*
+	@mkdir -p build/fuzz-clang/corpus/$* tests/fuzz/corpus/$*
+	build/fuzz-clang/tests/fuzz/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+		$(wildcard tests/fuzz/$*.dict:%=-dict=%) build/fuzz-clang/corpus/$* tests/fuzz/corpus/$*
+
+# ---- looking at the code -------------------------------------------------------------------------
+
+C_FILES = $(sort $(wildcard $(foreach d,lib builder agent fleet tests/*,$(d)/*.[ch])))
+HEADERS = $(filter %.h,$(C_FILES))
+
+.PHONY: format check-format check-headers tidy analyze coverage
+format:
+	clang-format -i $(C_FILES)
+check-format:
+	clang-format --dry-run -Werror $(C_FILES)
+
+check-headers: $(patsubst %.h,$(B)/headers/%.ok,$(HEADERS))
+$(B)/headers/%.ok: %.h $(B)/flags | needs-deps
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS_PKG) -MMD -MP -MT $@ -MF $(@:.ok=.d) -fsyntax-only -include $< \
+		-x c /dev/null
+	@touch $@
+
+tidy:
+	@tools/deps.sh image tidy
+	clang-tidy --quiet $(filter-out agent/%,$(filter %.c,$(C_FILES))) -- -std=gnu11 \
+		$(filter -D% -I%,$(CFLAGS_ALL)) $(CFLAGS_PKG)
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability \
+		--library=gtk --inline-suppr -I. $(filter %.c,$(C_FILES))
+analyze:
+	@$(MAKE) -j$(JOBS) FLAVOR=analyze all
+coverage:
+	@tools/deps.sh image check tidy
+	@$(MAKE) -j$(JOBS) FLAVOR=cov all tests
+	@ASH_BIN=build/cov/bin tests/run $(UNIT:build/release/%=build/cov/%) \
+		$(REPLAY:build/release/%=build/cov/%) $(call tests_in,golden integration)
+	gcovr -r . -e tests/ build/cov
+
+# ---- manual, installation, the rest --------------------------------------------------------------
+
+MAN := $(patsubst docs/man/%.scd,build/man/%,$(sort $(wildcard docs/man/*.scd)))
+.PHONY: man install dist help clean
+man: $(MAN)
+build/man/%: docs/man/%.scd
+	@mkdir -p $(@D)
+	$(Q)SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-0} scdoc < $< > $@
+
+install: all man
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(completiondir) $(DESTDIR)$(datadir)
+	install -m 755 $(BIN)/ashlar $(DESTDIR)$(bindir)
+	install -m 755 $(BIN)/ashlar-initrd $(DESTDIR)$(libdir)
+	for page in $(MAN); do \
+		install -D -m 644 -t $(DESTDIR)$(mandir)/man$${page##*.} $$page || exit; done
+	$(BIN)/ashlar completion bash > $(DESTDIR)$(completiondir)/ashlar
+	cp -R --no-preserve=ownership manifests images $(DESTDIR)$(datadir)
+
+dist:
+	@mkdir -p out
+	git archive --prefix=ashlar-$(VERSION)/ -o out/ashlar-$(VERSION).tar.gz HEAD
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+clean:
+	rm -rf build
 
 .PRECIOUS: %.o
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/text.h"
+
+static void test_nearest(void)
+{
+	static const char *const keys[] = {"packages", "files", "units", NULL};
+
+	g_assert_cmpstr(ash_text_nearest("pakcages", keys), ==, "packages");
+	g_assert_cmpstr(ash_text_nearest("file", keys), ==, "files");
+	g_assert_null(ash_text_nearest("foo", keys));
+	g_autofree char *near = ash_text_suggestion("unit", keys);
+	g_assert_cmpstr(near, ==, " (did you mean 'units'?)");
+	g_autofree char *far = ash_text_suggestion("something else", keys);
+	g_assert_cmpstr(far, ==, "");
+}
+
+static void test_distance(void)
+{
+	g_assert_cmpuint(ash_text_distance("ab", "ba", 5), ==, 1);
+	g_assert_cmpuint(ash_text_distance("kitten", "sitting", 5), ==, 3);
+	g_assert_cmpuint(ash_text_distance("kitten", "sitting", 2), ==, 3);
+	g_assert_cmpuint(ash_text_distance("", "", 0), ==, 0);
+	g_assert_cmpuint(ash_text_distance("", "abc", 1), ==, 2);
+
+	/* Longer than its table: far from everything, itself included. */
+	g_autofree char *longest = g_strnfill(200, 'x');
+	g_assert_cmpuint(ash_text_distance(longest, longest, 3), ==, 4);
+}
+
+static void test_size(void)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *text;
+	} cases[] = {
+			{0, "0 B"},
+			{999, "999 B"},
+			{1000, "1.0 kB"},
+			{23400000, "23.4 MB"},
+			{912000, "912 kB"},
+			{999999, "1.0 MB"},
+			{1400000000, "1.4 GB"},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *text = ash_text_size(cases[i].bytes);
+		g_assert_cmpstr(text, ==, cases[i].text);
+	}
+}
+
+static void test_duration(void)
+{
+	static const struct {
+		int64_t us;
+		const char *text;
+	} cases[] = {
+			{0, "0.0 s"},
+			{400000, "0.4 s"},
+			{12300000, "12 s"},
+			{200000000, "3 min 20 s"},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *text = ash_text_duration(cases[i].us);
+		g_assert_cmpstr(text, ==, cases[i].text);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/text/nearest", test_nearest);
+	g_test_add_func("/text/distance", test_distance);
+	g_test_add_func("/text/size", test_size);
+	g_test_add_func("/text/duration", test_duration);
+	return g_test_run();
+}
