@@ -1,0 +1,735 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/fetch.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/auto.h"
+#include "lib/crypto.h"
+#include "lib/error.h"
+#include "lib/file.h"
+#include "lib/interrupt.h"
+#include "lib/text.h"
+
+/* One thread drives a curl multi handle. An item is a Transfer, which goes through
+ *
+ *	QUEUED ──start──▸ RUNNING ──all bytes, right hash──▸ RECEIVED ──commit──▸ DONE
+ *	   ▴                 │ may pass, or a next URI
+ *	   └──── pause ◂─────┘
+ *
+ * Syncing. A file must not be seen under its name before its bytes are on the disk, or a power cut
+ * leaves an empty file that looks whole. Done for each of 180 small files that is 180 waits for the
+ * disk's cache. So received files wait, at most BATCH_MAX of them or BATCH_US long, and are then
+ * committed together: writing is started for all, then each is synced (the first sync commits the
+ * journal for the others, whose syncs find little left to do), and only then are they renamed. The
+ * directory is not synced: a rename that is lost in a power cut leaves a whole .part file, from which
+ * the next run goes on.
+ *
+ * Two processes may want one file: the .part file is locked, and who finds it locked uses a private
+ * one. Both end with a rename of the same content.
+ */
+
+G_DEFINE_QUARK(ash_fetch_error, ash_fetch_error)
+
+enum {
+	DEFAULT_PARALLEL = 8,
+	MAX_TRIES = 3,
+	MAX_REDIRECTS = 5,
+	CONNECT_TIMEOUT_S = 20,
+	STALL_BYTES_PER_S = 1024,
+	STALL_S = 30,
+	FIRST_PAUSE_MS = 500, /* four times as long after each try */
+	BATCH_MAX = 16,
+	BATCH_US = 100000,
+	OPEN_TRIES = 8,
+};
+
+typedef enum {
+	QUEUED,
+	RUNNING,
+	RECEIVED,
+	DONE,
+} TransferState;
+
+typedef struct {
+	const AshFetchItem *item; /* borrowed */
+	size_t index;
+	TransferState state;
+	CURL *easy; /* RUNNING */
+	char curl_text[CURL_ERROR_SIZE];
+	char *part;          /* path that fd was opened by; NULL when received into memory */
+	bool is_private;     /* another process has the usual .part file */
+	int fd;              /* of the .part file, locked; -1: none */
+	GByteArray *memory;  /* borrowed; NULL for files */
+	AshSha256 *hash;     /* of the first @offset bytes; NULL when no hash is known */
+	uint64_t offset;     /* bytes that are there */
+	uint64_t resumed_at; /* of these, from an earlier attempt */
+	bool has_restarted;  /* a resumed file was wrong once already */
+	bool has_data;       /* this attempt's first byte came */
+	size_t uri;          /* which of item->uris */
+	unsigned tries;      /* at this URI */
+	int64_t not_before_us;
+	GError *error; /* why the write callback stopped */
+} Transfer;
+
+typedef struct {
+	CURLM *multi;
+	Transfer *transfers;
+	size_t count;
+	size_t done_count;
+	size_t running_count;
+	size_t received_count;
+	int64_t received_since_us;
+	unsigned parallel;
+	AshFetchDone done;
+	gpointer data;
+	AshProgress *progress;
+	uint64_t total_bytes; /* 0 when a size is unknown */
+	long stall_s;
+	int64_t first_pause_us;
+} Run;
+
+static void set_up_curl(void)
+{
+	static gsize once = 0;
+
+	if (g_once_init_enter(&once)) {
+		curl_global_init(CURL_GLOBAL_DEFAULT);
+		g_once_init_leave(&once, 1);
+	}
+}
+
+/* For tests, which cannot wait for half a minute. */
+static long env_number(const char *name, long fallback)
+{
+	const char *value = g_getenv(name);
+
+	if (value == NULL)
+		return fallback;
+	gint64 number = g_ascii_strtoll(value, NULL, 10);
+	return number > 0 && number <= 3600000 ? (long) number : fallback;
+}
+
+/* A URI may hold a password: never say it. */
+static char *printable_uri(const char *uri)
+{
+	const char *host = strstr(uri, "://");
+
+	if (host == NULL)
+		return g_strdup(uri);
+	host += 3;
+	size_t authority = strcspn(host, "/?#");
+	const char *at = memrchr(host, '@', authority);
+	if (at == NULL)
+		return g_strdup(uri);
+	return g_strdup_printf("%.*s%s", (int) (host - uri), uri, at + 1);
+}
+
+static const char *transfer_uri(const Transfer *t)
+{
+	return t->item->uris[t->uri];
+}
+
+static const char *transfer_what(const Transfer *t)
+{
+	return t->item->what != NULL ? t->item->what : "file";
+}
+
+static uint64_t transfer_max(const Transfer *t)
+{
+	return t->item->size != 0 ? t->item->size : t->item->max_bytes;
+}
+
+static bool is_http(const Transfer *t)
+{
+	return g_ascii_strncasecmp(transfer_uri(t), "http", 4) == 0;
+}
+
+static void close_part(Transfer *t)
+{
+	ash_close_fd(&t->fd);
+	t->fd = -1;
+}
+
+static void remove_part(Transfer *t)
+{
+	/* Best effort: what stays behind is checked before it is used. */
+	if (t->part != NULL && t->fd >= 0 && unlink(t->part) < 0)
+		g_debug("leaving '%s' behind: %s", t->part, g_strerror(errno));
+	close_part(t);
+}
+
+static void transfer_clear(Transfer *t)
+{
+	g_clear_pointer(&t->easy, curl_easy_cleanup);
+	/* Without a hash nothing would tell whether both halves are of one file. */
+	if (t->is_private || t->item->sha256 == NULL)
+		remove_part(t);
+	close_part(t);
+	g_clear_pointer(&t->part, g_free);
+	g_clear_pointer(&t->hash, ash_sha256_free);
+	g_clear_error(&t->error);
+}
+
+static gboolean start_over(Transfer *t, GError **error)
+{
+	if (t->fd >= 0 && (ftruncate(t->fd, 0) < 0 || lseek(t->fd, 0, SEEK_SET) < 0))
+		return ash_throw_errno(error, "%s", t->part);
+	if (t->memory != NULL)
+		g_byte_array_set_size(t->memory, 0);
+	g_clear_pointer(&t->hash, ash_sha256_free);
+	if (t->item->sha256 != NULL)
+		t->hash = ash_sha256_new();
+	t->offset = 0;
+	t->resumed_at = 0;
+	return TRUE;
+}
+
+/* Hashes what an earlier attempt left; a useless rest is thrown away. */
+static gboolean adopt_part(Transfer *t, GError **error)
+{
+	struct stat st;
+	if (fstat(t->fd, &st) < 0)
+		return ash_throw_errno(error, "%s", t->part);
+	if (st.st_size == 0 || t->item->sha256 == NULL || (uint64_t) st.st_size > transfer_max(t))
+		return start_over(t, error);
+
+	g_autofree guint8 *chunk = g_malloc(1 << 16);
+	t->hash = ash_sha256_new();
+	for (;;) {
+		ssize_t n = read(t->fd, chunk, 1 << 16);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return ash_throw_errno(error, "%s", t->part);
+		if (n == 0)
+			break;
+		ash_sha256_update(t->hash, chunk, (size_t) n);
+		t->offset += (uint64_t) n;
+	}
+	t->resumed_at = t->offset;
+	return TRUE;
+}
+
+/* Opens and locks "DEST.part". Between open and lock its owner may have renamed it to the
+ * destination, which must not be written to: then the name leads elsewhere by now.
+ */
+static gboolean open_shared_part(Transfer *t, bool *out_is_taken, GError **error)
+{
+	for (unsigned i = 0; i < OPEN_TRIES; i++) {
+		ash_autofd int fd = open(t->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		if (fd < 0)
+			return ash_throw_errno(error, "%s", t->part);
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			if (errno != EWOULDBLOCK)
+				return ash_throw_errno(error, "flock(%s)", t->part);
+			break;
+		}
+		struct stat opened;
+		struct stat named;
+		if (fstat(fd, &opened) < 0)
+			return ash_throw_errno(error, "%s", t->part);
+		if (lstat(t->part, &named) < 0 || named.st_ino != opened.st_ino ||
+				named.st_dev != opened.st_dev)
+			continue;
+		t->fd = g_steal_fd(&fd);
+		*out_is_taken = false;
+		return TRUE;
+	}
+	*out_is_taken = true;
+	return TRUE;
+}
+
+static gboolean open_part(Transfer *t, GError **error)
+{
+	bool is_taken = false;
+
+	t->part = g_strconcat(t->item->dest, ".part", NULL);
+	if (!open_shared_part(t, &is_taken, error))
+		return FALSE;
+	if (!is_taken)
+		return adopt_part(t, error);
+
+	g_free(t->part);
+	t->part = g_strconcat(t->item->dest, ".XXXXXX.part", NULL);
+	t->fd = mkostemps(t->part, (int) strlen(".part"), O_CLOEXEC);
+	if (t->fd < 0)
+		return ash_throw_errno(error, "%s", t->part);
+	t->is_private = true;
+	if (fchmod(t->fd, 0644) < 0)
+		return ash_throw_errno(error, "%s", t->part);
+	return start_over(t, error);
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+
+/* The status is known when the first byte of the body comes. */
+static gboolean check_first_byte(Transfer *t, GError **error)
+{
+	long status = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (!is_http(t) || status == 206)
+		return TRUE;
+	if (status != 200)
+		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_HTTP, "HTTP status %ld",
+				status);
+	/* 200 in answer to a range request: the server sends all of it again. */
+	return t->offset == 0 || start_over(t, error);
+}
+
+static gboolean receive(Transfer *t, const void *data, size_t size, GError **error)
+{
+	if (!t->has_data && !check_first_byte(t, error))
+		return FALSE;
+	t->has_data = true;
+	if (size > transfer_max(t) - t->offset) {
+		g_autofree char *limit = ash_text_size(transfer_max(t));
+		if (t->item->size != 0)
+			return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH,
+					"the server has more than the expected %" G_GUINT64_FORMAT
+					" bytes",
+					t->item->size);
+		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_TOO_BIG,
+				"larger than the %s that are allowed", limit);
+	}
+	if (t->memory != NULL)
+		g_byte_array_append(t->memory, data, (guint) size);
+	else if (!ash_file_write_all(t->fd, data, size, error))
+		return FALSE;
+	if (t->hash != NULL)
+		ash_sha256_update(t->hash, data, size);
+	t->offset += size;
+	return TRUE;
+}
+
+static size_t on_data(char *data, size_t size, size_t count, void *closure)
+{
+	Transfer *t = closure;
+
+	return receive(t, data, size * count, &t->error) ? size * count : 0;
+}
+
+#define SET(easy, option, value)                                                                   \
+	do {                                                                                       \
+		CURLcode set_code = curl_easy_setopt(easy, option, value);                         \
+		g_assert(set_code == CURLE_OK);                                                    \
+	} while (0)
+
+static void set_options(const Run *run, Transfer *t)
+{
+	CURL *easy = t->easy;
+
+	SET(easy, CURLOPT_URL, transfer_uri(t));
+	SET(easy, CURLOPT_PRIVATE, t);
+	SET(easy, CURLOPT_WRITEFUNCTION, on_data);
+	SET(easy, CURLOPT_WRITEDATA, t);
+	SET(easy, CURLOPT_ERRORBUFFER, t->curl_text);
+	SET(easy, CURLOPT_USERAGENT, "ashlar/" ASH_VERSION);
+	SET(easy, CURLOPT_NOSIGNAL, 1L);
+	SET(easy, CURLOPT_FAILONERROR, 1L);
+	SET(easy, CURLOPT_PROTOCOLS_STR, "http,https,file");
+	SET(easy, CURLOPT_FOLLOWLOCATION, 1L);
+	SET(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	SET(easy, CURLOPT_MAXREDIRS, (long) MAX_REDIRECTS);
+	SET(easy, CURLOPT_CONNECTTIMEOUT, MIN((long) CONNECT_TIMEOUT_S, run->stall_s));
+	SET(easy, CURLOPT_LOW_SPEED_LIMIT, (long) STALL_BYTES_PER_S);
+	SET(easy, CURLOPT_LOW_SPEED_TIME, run->stall_s);
+	if (t->offset > 0) {
+		/* Not CURLOPT_RESUME_FROM, which fails where the server sends all of it. */
+		g_autofree char *range = g_strdup_printf("%" G_GUINT64_FORMAT "-", t->offset);
+		SET(easy, CURLOPT_RANGE, range);
+	}
+}
+
+/* ---- outcome --------------------------------------------------------------------------------- */
+
+/* May another try at the same URI do better? */
+static bool may_pass(const GError *error, long status)
+{
+	if (error->domain != ASH_FETCH_ERROR)
+		return false;
+	switch ((AshFetchError) error->code) {
+	case ASH_FETCH_ERROR_OFFLINE:
+	case ASH_FETCH_ERROR_TIMEOUT:
+		return true;
+	case ASH_FETCH_ERROR_HTTP:
+		return status >= 500 || status == 429 || status == 408;
+	case ASH_FETCH_ERROR_GONE:
+	case ASH_FETCH_ERROR_TLS:
+	case ASH_FETCH_ERROR_TOO_BIG:
+	case ASH_FETCH_ERROR_MISMATCH:
+	case ASH_FETCH_ERROR_FAILED:
+		break;
+	}
+	return false;
+}
+
+static AshFetchError translate(CURLcode code, long status)
+{
+	/* Everything that is not named is FAILED. */
+	switch ((int) code) {
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_GOT_NOTHING:
+	case CURLE_PARTIAL_FILE:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+		return ASH_FETCH_ERROR_OFFLINE;
+	case CURLE_OPERATION_TIMEDOUT:
+		return ASH_FETCH_ERROR_TIMEOUT;
+	case CURLE_HTTP_RETURNED_ERROR:
+		return status == 404 || status == 410 ? ASH_FETCH_ERROR_GONE : ASH_FETCH_ERROR_HTTP;
+	case CURLE_FILE_COULDNT_READ_FILE:
+	case CURLE_REMOTE_FILE_NOT_FOUND:
+		return ASH_FETCH_ERROR_GONE;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_USE_SSL_FAILED:
+		return ASH_FETCH_ERROR_TLS;
+	case CURLE_FILESIZE_EXCEEDED:
+		return ASH_FETCH_ERROR_TOO_BIG;
+	default:
+		return ASH_FETCH_ERROR_FAILED;
+	}
+}
+
+static gboolean throw_curl(const Transfer *t, CURLcode code, long status, GError **error)
+{
+	AshFetchError kind = translate(code, status);
+
+	if (kind == ASH_FETCH_ERROR_TIMEOUT)
+		return ash_throw(error, ASH_FETCH_ERROR, (int) kind,
+				"the server stalled (%s), after %" G_GUINT64_FORMAT " bytes",
+				t->curl_text[0] != '\0' ? t->curl_text : curl_easy_strerror(code),
+				t->offset);
+	if (code == CURLE_HTTP_RETURNED_ERROR)
+		return ash_throw(error, ASH_FETCH_ERROR, (int) kind, "HTTP status %ld%s", status,
+				kind == ASH_FETCH_ERROR_GONE ? " (not there)" : "");
+	return ash_throw(error, ASH_FETCH_ERROR, (int) kind, "%s",
+			t->curl_text[0] != '\0' ? t->curl_text : curl_easy_strerror(code));
+}
+
+/* All bytes that the server wanted to send are there. */
+static gboolean check_whole(Transfer *t, GError **error)
+{
+	curl_off_t length = 0;
+
+	/* Only a server that says no length can end early without curl's noticing. */
+	if (t->easy != NULL)
+		curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	if (length < 0 && t->item->size != 0 && t->offset < t->item->size)
+		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_OFFLINE,
+				"the connection ended after %" G_GUINT64_FORMAT
+				" of %" G_GUINT64_FORMAT " bytes",
+				t->offset, t->item->size);
+	if (t->item->size != 0 && t->offset != t->item->size)
+		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH,
+				"has %" G_GUINT64_FORMAT " bytes instead of %" G_GUINT64_FORMAT,
+				t->offset, t->item->size);
+	if (t->hash == NULL)
+		return TRUE;
+	uint8_t digest[ASH_SHA256_BYTES];
+	ash_sha256_finish(g_steal_pointer(&t->hash), digest);
+	g_autofree char *hex = ash_sha256_format(digest);
+	if (g_ascii_strcasecmp(hex, t->item->sha256) == 0)
+		return TRUE;
+	return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH,
+			"has the SHA-256 %s instead of %s", hex, t->item->sha256);
+}
+
+static void mark_received(Run *run, Transfer *t)
+{
+	t->state = RECEIVED;
+	if (run->received_count++ == 0)
+		run->received_since_us = g_get_monotonic_time();
+}
+
+/* A half that was left here may be of another file, or the range of another version. */
+static bool blame_resumption(const Transfer *t, const GError *error, long status)
+{
+	if (t->resumed_at == 0 || t->has_restarted)
+		return false;
+	return g_error_matches(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH) || status == 416 ||
+	       g_error_matches(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_FAILED);
+}
+
+/* Decides what follows a failed attempt: another one, from the same or the next URI, or the end. */
+static gboolean attempt_failed(
+		Run *run, Transfer *t, long status, GError *take_failure, GError **error)
+{
+	g_autoptr(GError) failure = take_failure;
+	bool is_mismatch = g_error_matches(failure, ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH);
+
+	t->state = QUEUED;
+	t->not_before_us = 0;
+	if (blame_resumption(t, failure, status)) {
+		t->has_restarted = true;
+		return start_over(t, error);
+	}
+	if (may_pass(failure, status) && ++t->tries < MAX_TRIES) {
+		t->not_before_us = g_get_monotonic_time() +
+				   (run->first_pause_us << (2 * (t->tries - 1)));
+	} else if (failure->domain == ASH_FETCH_ERROR && t->item->uris[t->uri + 1] != NULL) {
+		t->uri++;
+		t->tries = 0;
+	} else {
+		if (is_mismatch)
+			remove_part(t);
+		g_autofree char *uri = printable_uri(transfer_uri(t));
+		g_propagate_prefixed_error(error, g_steal_pointer(&failure),
+				"fetching %s from '%s': ", transfer_what(t), uri);
+		return FALSE;
+	}
+	if (is_mismatch || t->item->sha256 == NULL)
+		return start_over(t, error);
+	t->resumed_at = t->offset;
+	return TRUE;
+}
+
+static gboolean attempt_ended(Run *run, Transfer *t, CURLcode code, GError **error)
+{
+	g_autoptr(GError) failure = NULL;
+	long status = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (t->error != NULL)
+		failure = g_steal_pointer(&t->error);
+	else if (code != CURLE_OK ? throw_curl(t, code, status, &failure)
+				  : check_whole(t, &failure))
+		mark_received(run, t);
+	curl_multi_remove_handle(run->multi, t->easy);
+	g_clear_pointer(&t->easy, curl_easy_cleanup);
+	run->running_count--;
+	if (failure == NULL)
+		return TRUE;
+	return attempt_failed(run, t, status, g_steal_pointer(&failure), error);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+static gboolean start(Run *run, Transfer *t, GError **error)
+{
+	if (t->memory == NULL && t->fd < 0 && !open_part(t, error))
+		return FALSE;
+	if (t->item->size != 0 && t->offset == t->item->size) {
+		g_autoptr(GError) local = NULL;
+		if (check_whole(t, &local)) {
+			mark_received(run, t);
+			return TRUE;
+		}
+		if (!start_over(t, error))
+			return FALSE;
+	}
+	if (t->memory != NULL && !start_over(t, error))
+		return FALSE;
+	t->easy = curl_easy_init();
+	g_assert(t->easy != NULL);
+	t->has_data = false;
+	t->curl_text[0] = '\0';
+	set_options(run, t);
+	CURLMcode code = curl_multi_add_handle(run->multi, t->easy);
+	g_assert(code == CURLM_OK);
+	t->state = RUNNING;
+	run->running_count++;
+	return TRUE;
+}
+
+/* @out_next_us: when the earliest pause ends, if one keeps a transfer from starting */
+static gboolean start_due(Run *run, int64_t *out_next_us, GError **error)
+{
+	int64_t now_us = g_get_monotonic_time();
+	int64_t next_us = G_MAXINT64;
+
+	for (size_t i = 0; i < run->count && run->running_count < run->parallel; i++) {
+		Transfer *t = &run->transfers[i];
+		if (t->state != QUEUED)
+			continue;
+		if (t->not_before_us > now_us)
+			next_us = MIN(next_us, t->not_before_us);
+		else if (!start(run, t, error))
+			return FALSE;
+	}
+	*out_next_us = next_us;
+	return TRUE;
+}
+
+static gboolean collect(Run *run, GError **error)
+{
+	int left = 0;
+	CURLMsg *message = NULL;
+
+	while ((message = curl_multi_info_read(run->multi, &left)) != NULL) {
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		CURLcode code = message->data.result;
+		char *private = NULL;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+		if (!attempt_ended(run, (Transfer *) (void *) private, code, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* See "Syncing" above for the order. */
+static gboolean commit_received(Run *run, GError **error)
+{
+	for (size_t i = 0; i < run->count; i++) {
+		Transfer *t = &run->transfers[i];
+		/* Only a beginning; a file system without it loses nothing. */
+		if (t->state == RECEIVED && t->fd >= 0 &&
+				sync_file_range(t->fd, 0, 0, SYNC_FILE_RANGE_WRITE) < 0)
+			break;
+	}
+	for (size_t i = 0; i < run->count; i++) {
+		Transfer *t = &run->transfers[i];
+		if (t->state == RECEIVED && t->fd >= 0 && fdatasync(t->fd) < 0)
+			return ash_throw_errno(error, "%s", t->part);
+	}
+	for (size_t i = 0; i < run->count; i++) {
+		Transfer *t = &run->transfers[i];
+		if (t->state != RECEIVED)
+			continue;
+		if (t->fd >= 0 && rename(t->part, t->item->dest) < 0)
+			return ash_throw_errno(error, "rename(%s)", t->part);
+		close_part(t);
+		t->state = DONE;
+		run->received_count--;
+		run->done_count++;
+		if (run->done != NULL && !run->done(t->index, run->data, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static bool batch_is_due(const Run *run)
+{
+	if (run->received_count == 0)
+		return false;
+	return run->running_count == 0 || run->received_count >= BATCH_MAX ||
+	       g_get_monotonic_time() - run->received_since_us >= BATCH_US;
+}
+
+static void report(const Run *run)
+{
+	uint64_t bytes = 0;
+
+	if (run->progress == NULL)
+		return;
+	for (size_t i = 0; i < run->count; i++) {
+		const Transfer *t = &run->transfers[i];
+		bytes += t->state == DONE && t->item->size != 0 ? t->item->size : t->offset;
+	}
+	if (run->total_bytes != 0)
+		ash_progress_update(
+				run->progress, bytes, run->total_bytes, ASH_PROGRESS_UNIT_BYTES);
+	else
+		ash_progress_update(run->progress, run->done_count, run->count,
+				ASH_PROGRESS_UNIT_ITEMS);
+}
+
+static void wait_for_something(Run *run, int64_t next_us)
+{
+	struct curl_waitfd interrupt = {.fd = ash_interrupt_fd(), .events = CURL_WAIT_POLLIN};
+	int64_t until_us = g_get_monotonic_time() + G_USEC_PER_SEC;
+
+	if (run->received_count > 0)
+		until_us = MIN(until_us, run->received_since_us + BATCH_US);
+	until_us = MIN(until_us, next_us);
+	int64_t wait_ms = (until_us - g_get_monotonic_time() + 999) / 1000;
+	curl_multi_poll(run->multi, &interrupt, interrupt.fd >= 0 ? 1 : 0, (int) MAX(wait_ms, 0),
+			NULL);
+}
+
+static gboolean loop(Run *run, GError **error)
+{
+	while (run->done_count < run->count) {
+		int running = 0;
+		int64_t next_us = 0;
+		if (!ash_interrupt_check(error) || !start_due(run, &next_us, error))
+			return FALSE;
+		CURLMcode code = curl_multi_perform(run->multi, &running);
+		g_assert(code == CURLM_OK);
+		if (!collect(run, error))
+			return FALSE;
+		if (batch_is_due(run) && !commit_received(run, error))
+			return FALSE;
+		report(run);
+		if (run->done_count < run->count && (running > 0 || run->running_count == 0))
+			wait_for_something(run, next_us);
+	}
+	return TRUE;
+}
+
+static gboolean run_transfers(Run *run, GError **error)
+{
+	set_up_curl();
+	run->multi = curl_multi_init();
+	g_assert(run->multi != NULL);
+	run->stall_s = env_number("ASHLAR_FETCH_STALL_S", STALL_S);
+	run->first_pause_us = 1000 * (int64_t) env_number("ASHLAR_FETCH_PAUSE_MS", FIRST_PAUSE_MS);
+
+	gboolean is_ok = loop(run, error);
+	for (size_t i = 0; i < run->count; i++) {
+		Transfer *t = &run->transfers[i];
+		if (t->easy != NULL)
+			curl_multi_remove_handle(run->multi, t->easy);
+		transfer_clear(t);
+	}
+	curl_multi_cleanup(run->multi);
+	return is_ok;
+}
+
+gboolean ash_fetch_run(const AshFetchItem *items, size_t count, unsigned parallel,
+		AshFetchDone done, gpointer data, AshProgress *progress, GError **error)
+{
+	g_autofree Transfer *transfers = g_new0(Transfer, count);
+	Run run = {.transfers = transfers,
+			.count = count,
+			.parallel = parallel != 0 ? parallel : DEFAULT_PARALLEL,
+			.done = done,
+			.data = data,
+			.progress = progress};
+	bool has_all_sizes = true;
+
+	for (size_t i = 0; i < count; i++) {
+		g_assert(items[i].uris != NULL && items[i].uris[0] != NULL);
+		g_assert(items[i].size != 0 || items[i].max_bytes != 0);
+		transfers[i] = (Transfer){.item = &items[i], .index = i, .fd = -1};
+		has_all_sizes = has_all_sizes && items[i].size != 0;
+		run.total_bytes += items[i].size;
+	}
+	if (!has_all_sizes)
+		run.total_bytes = 0;
+	return run_transfers(&run, error);
+}
+
+gboolean ash_fetch_bytes(const char *uri, size_t max_bytes, GBytes **out_bytes, GError **error)
+{
+	g_autoptr(GByteArray) memory = g_byte_array_new();
+	const char *const uris[] = {uri, NULL};
+	const AshFetchItem item = {.uris = uris, .max_bytes = MIN(max_bytes, G_MAXINT32)};
+	Transfer transfer = {.item = &item, .fd = -1, .memory = memory};
+	Run run = {.transfers = &transfer, .count = 1, .parallel = 1};
+
+	if (!run_transfers(&run, error))
+		return FALSE;
+	/* Text is NUL-terminated behind its end, as ash_file_read has it. */
+	g_byte_array_append(memory, (const guint8 *) "", 1);
+	memory->len--;
+	*out_bytes = g_byte_array_free_to_bytes(g_steal_pointer(&memory));
+	return TRUE;
+}
