@@ -35,7 +35,7 @@ static void print_overview(const AshCliProgram *program, FILE *stream)
 			program->name, program->summary);
 	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
 		fprintf(stream, "  %-10s %s\n", command->name, command->summary);
-	fprintf(stream, "\n'%s COMMAND --help' says more. '%s completion bash' prints completion for bash.\n",
+	fprintf(stream, "\n'%s COMMAND --help' says more.\n'%s completion bash' prints completion for bash.\n",
 			program->name, program->name);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <gio/gio.h>
 
+G_GNUC_PRINTF(4, 0)
 static void throw_valist(GError **error, GQuark domain, int code, const char *format, va_list args)
 {
 	if (error == NULL)
