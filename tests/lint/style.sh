@@ -6,13 +6,15 @@
 mapfile -t files < <(find . \( -path ./build -o -path ./out -o -name .git \) -prune -o -type f -print |
 	sed 's|^\./||' | grep -v '^tests/fuzz/corpus/' | LC_ALL=C sort)
 mapfile -t c_files < <(printf '%s\n' "${files[@]}" | grep '\.[ch]$')
-mapfile -t shell_files < <(grep -lE '^(#!.*sh|# shellcheck shell=bash)$' "${files[@]}")
+mapfile -t shell_files < <(grep -lE '^(#!.*sh|# shellcheck shell=bash)$' "${files[@]}"
+	printf '%s\n' "${files[@]}" | grep '\.sh$')
 
 ok "there is something to look at" test ${#c_files[@]} -gt 10 -a ${#shell_files[@]} -gt 3
 
-empty "sources begin with the licence line" "$(awk 'FNR == 1 {seen = 0}
-	FNR <= 3 && /SPDX-License-Identifier: Apache-2.0/ {seen = 1}
-	FNR == 3 && !seen {print FILENAME}' "${c_files[@]}" "${shell_files[@]}" Makefile)"
+empty "sources begin with the licence line" \
+	"$(for file in "${c_files[@]}" "${shell_files[@]}" Makefile; do
+		head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2\.0' || echo "$file"
+	done)"
 
 if clang-format --version | grep -q 'version 14\.'; then
 	ok "C code is as clang-format leaves it (make format)" \
