@@ -3,6 +3,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <string.h>
 
 #include "lib/error.h"
@@ -22,6 +23,10 @@ struct AshArchive {
 	AshEntry entry;
 	AshArchiveSource source;
 	gpointer source_data;
+	const void *pending; /* the next block, from pending_offset on */
+	size_t pending_size;
+	int64_t pending_offset;
+	int64_t position;     /* in the current entry */
 	GError *source_error; /* what the source said, when libarchive only knows that it failed */
 };
 
@@ -70,7 +75,7 @@ static la_ssize_t read_source(struct archive *handle, void *data, const void **b
 	size_t size = 0;
 
 	if (!archive->source(archive->source_data, buffer, &size, &archive->source_error)) {
-		archive_set_error(handle, ARCHIVE_ERRNO_MISC, "input failed");
+		archive_set_error(handle, EIO, "input failed");
 		return ARCHIVE_FATAL;
 	}
 	return (la_ssize_t) size;
@@ -160,6 +165,8 @@ gboolean ash_archive_next(AshArchive *archive, const AshEntry **out_entry, GErro
 				"damaged archive: an entry without a usable name");
 	g_clear_pointer(&archive->entry.xattrs, g_variant_unref);
 	AshEntryKind kind = entry_kind(entry);
+	archive->pending = NULL;
+	archive->position = 0;
 	archive->entry = (AshEntry){
 			.kind = kind,
 			.path = path,
@@ -178,19 +185,43 @@ gboolean ash_archive_next(AshArchive *archive, const AshEntry **out_entry, GErro
 	return TRUE;
 }
 
+/* A sparse tar has holes between its blocks; they are handed out as zeroes, so that the block that
+ * follows one is kept for the next call.
+ */
+static bool take_hole(AshArchive *archive, const void **out_data, size_t *out_size)
+{
+	static const char zeroes[65536];
+
+	if (archive->position >= archive->pending_offset)
+		return false;
+	*out_data = zeroes;
+	*out_size = (size_t) MIN(
+			archive->pending_offset - archive->position, (int64_t) sizeof zeroes);
+	archive->position += (int64_t) *out_size;
+	return true;
+}
+
 gboolean ash_archive_read(
 		AshArchive *archive, const void **out_data, size_t *out_size, GError **error)
 {
-	la_int64_t offset = 0;
-
-	/* The formats that are switched on have no holes (sparse tars do; they come as zeroes). */
-	int result = archive_read_data_block(archive->handle, out_data, out_size, &offset);
-	if (result == ARCHIVE_EOF) {
-		*out_size = 0;
-		return TRUE;
+	if (archive->pending == NULL) {
+		la_int64_t offset = 0;
+		int result = archive_read_data_block(archive->handle, &archive->pending,
+				&archive->pending_size, &offset);
+		if (result == ARCHIVE_EOF) {
+			archive->pending_offset = archive->entry.size;
+			archive->pending_size = 0;
+		} else if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
+			return fail(archive, archive->handle, error);
+		} else {
+			archive->pending_offset = offset;
+		}
 	}
-	if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-		return fail(archive, archive->handle, error);
+	if (take_hole(archive, out_data, out_size))
+		return TRUE;
+	*out_data = g_steal_pointer(&archive->pending);
+	*out_size = archive->pending_size;
+	archive->position += (int64_t) archive->pending_size;
 	return TRUE;
 }
 
