@@ -181,9 +181,10 @@ gboolean ash_file_make_temp_dir(
 	return TRUE;
 }
 
-static gboolean remove_below(int dirfd, const char *path, dev_t device, int depth, GError **error);
+static gboolean remove_below(
+		int dirfd, const char *path, uint64_t mount, int depth, GError **error);
 
-static gboolean remove_entries(int fd, const char *path, dev_t device, int depth, GError **error)
+static gboolean remove_entries(int fd, const char *path, uint64_t mount, int depth, GError **error)
 {
 	gboolean ok = TRUE;
 	g_autoptr(AshDir) dir = fdopendir(fd);
@@ -196,13 +197,13 @@ static gboolean remove_entries(int fd, const char *path, dev_t device, int depth
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		/* Only the first error is kept; the rest of the tree still goes. */
-		if (!remove_below(dirfd(dir), entry->d_name, device, depth + 1, ok ? error : NULL))
+		if (!remove_below(dirfd(dir), entry->d_name, mount, depth + 1, ok ? error : NULL))
 			ok = FALSE;
 	}
 	return ok;
 }
 
-static gboolean remove_below(int dirfd, const char *path, dev_t device, int depth, GError **error)
+static gboolean remove_below(int dirfd, const char *path, uint64_t mount, int depth, GError **error)
 {
 	if (unlinkat(dirfd, path, 0) == 0 || errno == ENOENT)
 		return TRUE;
@@ -216,14 +217,15 @@ static gboolean remove_below(int dirfd, const char *path, dev_t device, int dept
 	ash_autofd int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return ash_throw_errno(error, "%s", path);
-	struct stat st;
-	if (fstat(fd, &st) < 0)
+	/* Not the device number: a bind mount of the same file system has that too. */
+	struct statx stx;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0)
 		return ash_throw_errno(error, "%s", path);
-	if (device != 0 && st.st_dev != device) {
+	if (mount != 0 && stx.stx_mnt_id != mount) {
 		errno = EXDEV;
 		return ash_throw_errno(error, "%s is a mount point, left alone", path);
 	}
-	if (!remove_entries(g_steal_fd(&fd), path, st.st_dev, depth, error))
+	if (!remove_entries(g_steal_fd(&fd), path, stx.stx_mnt_id, depth, error))
 		return FALSE;
 	if (unlinkat(dirfd, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return ash_throw_errno(error, "rmdir(%s)", path);

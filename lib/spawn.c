@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -110,6 +111,8 @@ static void child_exec(const AshSpawn *spawn, char **env, int out_fd, int err_fd
 	}
 	if (spawn->cwd != NULL && chdir(spawn->cwd) < 0)
 		goto failed;
+	/* What a library of ours opened without O_CLOEXEC is nothing to the child. */
+	close_range(spawn->pass_fd > 0 ? CHILD_FD + 1 : CHILD_FD, ~0U, CLOSE_RANGE_CLOEXEC);
 	execvpe(spawn->argv[0], (char *const *) (uintptr_t) spawn->argv, env);
 failed:;
 	int saved_errno = errno;
@@ -175,7 +178,7 @@ static gboolean child_start(const AshSpawn *spawn, bool capture, Child *child, G
 	while (n < 0 && errno == EINTR);
 	if (n == sizeof child_errno) {
 		waitpid(child->pid, NULL, 0);
-		if (child_errno == ENOENT)
+		if (child_errno == ENOENT && (spawn->cwd == NULL || access(spawn->cwd, F_OK) == 0))
 			return ash_throw(error, ASH_SPAWN_ERROR, ASH_SPAWN_ERROR_NOT_FOUND,
 					"program '%s' is not installed (run 'make deps')",
 					spawn->argv[0]);

@@ -6,8 +6,10 @@
 mapfile -t files < <(find . \( -path ./build -o -path ./out -o -name .git \) -prune -o -type f -print |
 	sed 's|^\./||' | grep -v '^tests/fuzz/corpus/' | LC_ALL=C sort)
 mapfile -t c_files < <(printf '%s\n' "${files[@]}" | grep '\.[ch]$')
-mapfile -t shell_files < <(grep -lE '^(#!.*sh|# shellcheck shell=bash)$' "${files[@]}"
-	printf '%s\n' "${files[@]}" | grep '\.sh$')
+mapfile -t shell_files < <({
+	grep -lE '^(#!.*sh|# shellcheck shell=bash)$' "${files[@]}"
+	printf '%s\n' "${files[@]}" | grep '\.sh$'
+} | sort -u)
 
 ok "there is something to look at" test ${#c_files[@]} -gt 10 -a ${#shell_files[@]} -gt 3
 
