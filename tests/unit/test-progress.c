@@ -59,7 +59,7 @@ static void test_json(void)
 		return;
 	}
 	g_test_trap_assert_stderr(
-			"{\"event\":\"step\",\"step\":\"fetch\",\"text\":\"downloading \\\\\"3\\\\\" packages\"}\n"
+			"{\"event\":\"step\",\"step\":\"fetch\",\"text\":\"downloading \\\"3\\\" packages\"}\n"
 			"{\"event\":\"progress\",\"step\":\"fetch\",\"done\":1,\"total\":3,\"unit\":\"items\"}\n"
 			"{\"event\":\"done\",\"step\":\"fetch\",\"result\":\"3 packages\",\"seconds\":*}\n"
 			"{\"event\":\"step\",\"step\":\"import\",\"text\":\"importing\"}\n"
