@@ -109,6 +109,11 @@ static void child_exec(const AshSpawn *spawn, char **env, int out_fd, int err_fd
 			goto failed;
 		}
 	}
+	if (spawn->prepare != NULL) {
+		errno = spawn->prepare(spawn->prepare_data);
+		if (errno != 0)
+			goto failed;
+	}
 	if (spawn->cwd != NULL && chdir(spawn->cwd) < 0)
 		goto failed;
 	/* What a library of ours opened without O_CLOEXEC is nothing to the child. */

@@ -28,8 +28,13 @@ typedef struct {
 	int stdin_fd;           /* borrowed; 0 or less: /dev/null */
 	int stdout_fd;          /* borrowed; 0: capture or discard */
 	int pass_fd;            /* borrowed; kept open as descriptor 3 of the child; 0: none */
-	bool merge_stderr;      /* stderr goes where stdout goes */
-	bool inherit_terminal;  /* stdin, stdout, stderr of the caller, its process group too */
+	/* Runs in the child between fork and exec: system calls only. 0, or an errno that becomes the
+	 * error. For namespaces and mounts that must go when the child goes.
+	 */
+	int (*prepare)(gconstpointer data);
+	gconstpointer prepare_data;
+	bool merge_stderr;       /* stderr goes where stdout goes */
+	bool inherit_terminal;   /* stdin, stdout, stderr of the caller, its process group too */
 	size_t max_output_bytes; /* of captured stdout; 0: 16 MiB */
 	uint32_t timeout_ms;     /* 0: none */
 } AshSpawn;
