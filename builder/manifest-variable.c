@@ -84,32 +84,37 @@ static gboolean throw_unknown(const AshVariables *variables, const AshYamlNode *
 			suggestion);
 }
 
-/* @level counts the variables that are being expanded right now, around this one. */
-static gboolean resolve(AshVariables *variables, const AshYamlNode *at, const char *name,
-		unsigned level, const Variable **out_variable, GError **error)
+/* NULL means error. @level counts the variables that are being expanded right now, around this one. */
+static const Variable *resolve(AshVariables *variables, const AshYamlNode *at, const char *name,
+		unsigned level, GError **error)
 {
 	Variable *variable = g_hash_table_lookup(variables->table, name);
 
-	if (variable == NULL)
-		return throw_unknown(variables, at, name, error);
+	if (variable == NULL) {
+		throw_unknown(variables, at, name, error);
+		return NULL;
+	}
 	if (variable->expanded == NULL && level < ASH_VARIABLES_MAX_DEPTH) {
 		g_autoptr(GString) value = g_string_new(NULL);
 		if (!expand_text(variables, at, variable->value, level + 1, value, &variable->depth,
 				    error))
-			return FALSE;
-		if (value->len > ASH_VARIABLES_MAX_VALUE_BYTES)
-			return ash_manifest_throw(at, error, ASH_MANIFEST_ERROR_VARIABLE,
+			return NULL;
+		if (value->len > ASH_VARIABLES_MAX_VALUE_BYTES) {
+			ash_manifest_throw(at, error, ASH_MANIFEST_ERROR_VARIABLE,
 					"variable '%s' is longer than %d bytes", name,
 					ASH_VARIABLES_MAX_VALUE_BYTES);
+			return NULL;
+		}
 		variable->expanded = g_string_free(g_steal_pointer(&value), FALSE);
 	}
-	if (variable->expanded == NULL || level + variable->depth > ASH_VARIABLES_MAX_DEPTH)
-		return ash_manifest_throw(at, error, ASH_MANIFEST_ERROR_VARIABLE,
+	if (variable->expanded == NULL || level + variable->depth > ASH_VARIABLES_MAX_DEPTH) {
+		ash_manifest_throw(at, error, ASH_MANIFEST_ERROR_VARIABLE,
 				"variable '%s' stands for itself, or variables are nested more "
 				"than %d deep",
 				name, ASH_VARIABLES_MAX_DEPTH);
-	*out_variable = variable;
-	return TRUE;
+		return NULL;
+	}
+	return variable;
 }
 
 /* @p: at "${". Appends the variable's value and sets *out_end behind its '}'. */
@@ -119,14 +124,14 @@ static gboolean expand_one(AshVariables *variables, const AshYamlNode *at, const
 {
 	const char *end = strchr(p, '}');
 	g_autofree char *name = end != NULL ? g_strndup(p + 2, (size_t) (end - p - 2)) : NULL;
-	const Variable *variable;
 
 	if (name == NULL || !ash_form_matches(ASH_FORM_VARIABLE, name))
 		return ash_manifest_throw(at, error, ASH_MANIFEST_ERROR_VARIABLE,
 				"'%.32s%s' is not a variable, expected ${name}; write '$${' for a "
 				"literal '${'",
 				p, strlen(p) > 32 ? "…" : "");
-	if (!resolve(variables, at, name, level, &variable, error))
+	const Variable *variable = resolve(variables, at, name, level, error);
+	if (variable == NULL)
 		return FALSE;
 	variables->total_bytes += strlen(variable->expanded);
 	if (variables->total_bytes > ASH_VARIABLES_MAX_TOTAL_BYTES)
