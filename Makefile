@@ -66,7 +66,7 @@ LDFLAGS_fuzz := $(SANITIZE)
 # ---- libraries -----------------------------------------------------------------------------------
 
 PKG_lib := gio-2.0 gio-unix-2.0 json-glib-1.0 gnutls yaml-0.1 libarchive libcurl
-PKG_builder := $(PKG_lib) ostree-1 libsolv libsolvext ext2fs
+PKG_builder := $(PKG_lib) ostree-1 libsolv libsolvext ext2fs com_err
 
 prefix ?= /usr/local
 bindir := $(prefix)/bin
