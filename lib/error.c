@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define ASH_ERROR_IS_DEFINED_HERE
 #include "lib/error.h"
 
 #include <errno.h>

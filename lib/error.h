@@ -45,3 +45,10 @@ void ash_error_prefix_end(AshErrorPrefix *prefix);
 	__attribute__((cleanup(ash_error_prefix_end)))                                             \
 	G_GNUC_UNUSED AshErrorPrefix ash_error_prefix_auto =                                       \
 			ash_error_prefix_begin(error, __VA_ARGS__)
+
+/* The analyzer sees one file at a time and would follow paths on which these return something else. */
+#if defined(__clang_analyzer__) && !defined(ASH_ERROR_IS_DEFINED_HERE)
+#define ash_throw(...) (ash_throw(__VA_ARGS__), FALSE)
+#define ash_throw_errno(...) (ash_throw_errno(__VA_ARGS__), FALSE)
+#define ash_throw_null(...) (ash_throw_null(__VA_ARGS__), NULL)
+#endif
