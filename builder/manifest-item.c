@@ -661,7 +661,8 @@ static gboolean check_dropins(const AshManifestUnit *unit, const AshYamlNode *no
 
 	if (dropins->len > MAX_DROPINS)
 		return ash_manifest_throw(node, error, ASH_MANIFEST_ERROR_VALUE,
-				"unit '%s' has more than %d drop-ins", unit->name, MAX_DROPINS);
+				"unit '%s' has more than %d drop-ins", unit->name,
+				(int) MAX_DROPINS);
 	for (guint i = 0; i < dropins->len; i++) {
 		const AshManifestDropin *dropin = dropins->pdata[i];
 		const AshManifestDropin *other = find_dropin(dropins, i, dropin->name, &index);
