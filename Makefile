@@ -157,7 +157,8 @@ endif
 image:
 	@tools/deps.sh image
 	@$(MAKE) -j$(JOBS) all
-	@tools/make-image.sh $(MANIFEST)
+	@build/bin/ashlar build $(MANIFEST)
+	@build/bin/ashlar image
 
 check:
 	@tools/deps.sh image check
