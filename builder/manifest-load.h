@@ -61,7 +61,7 @@ gboolean ash_manifest_store(AshManifestLoader *loader, const AshYamlNode *part, 
 /* Makes the lists of @keys in the zeroed struct at @base and stores the defaults that are values. */
 void ash_manifest_store_defaults(const AshSchemaKey *keys, gpointer base);
 
-/* manifest-item.c: the objects of the table. */
+/* manifest-item.c, manifest-unit.c: the objects of the table. */
 extern const AshSchemaObject ash_manifest_object_repository;
 extern const AshSchemaObject ash_manifest_object_pin;
 extern const AshSchemaObject ash_manifest_object_file;
@@ -73,6 +73,27 @@ gpointer ash_manifest_make_package(
 		AshManifestLoader *loader, const AshYamlNode *node, GError **error);
 gpointer ash_manifest_make_deb(AshManifestLoader *loader, const AshYamlNode *node, GError **error);
 void ash_manifest_package_free(gpointer package);
+
+/* An item's `content:` or `source:`, at most one; NULL when there is neither. The bytes are
+ * NUL-terminated behind their end. @noun: for messages.
+ */
+gboolean ash_manifest_take_content(AshManifestLoader *loader, const AshYamlNode *node,
+		const char *noun, GBytes **out_content, bool *out_is_executable, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
+/* The rows for these two keys. */
+#define ASH_MANIFEST_CONTENT_KEYS(noun)                                                            \
+	{.name = "content",                                                                        \
+			.type = ASH_SCHEMA_TEXT,                                                   \
+			.flags = ASH_SCHEMA_NOT_STORED,                                            \
+			.doc = "The " noun "'s content, as text.",                                 \
+			.example = "content: |\n  one line\n  another"},                           \
+	{                                                                                          \
+		.name = "source", .type = ASH_SCHEMA_TEXT, .flags = ASH_SCHEMA_NOT_STORED,         \
+		.form = ASH_FORM_LOCAL_PATH,                                                       \
+		.doc = "A file that holds the " noun "'s content, relative to this manifest.",     \
+		.example = "source: files/example"                                                 \
+	}
 
 /* "FILE:LINE:COLUMN", interned. */
 AshMark ash_manifest_mark(const AshYamlNode *node);
