@@ -2,24 +2,25 @@
 #include "builder/cmd.h"
 #include "builder/lock.h"
 #include "builder/manifest.h"
-#include "builder/solve.h"
-#include "builder/source.h"
 #include "lib/cli.h"
-#include "lib/fetch.h"
 #include "lib/yaml.h"
-
-static const AshCliCommand commands[] = {
-		{0},
-};
 
 static int exit_for(const GError *error)
 {
+	if (error->domain == ASH_MANIFEST_ERROR || error->domain == ASH_LOCK_ERROR ||
+			error->domain == ASH_YAML_ERROR)
+		return ASH_EXIT_INPUT;
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	static const AshCliProgram program = {
+	/* Alphabetical; 'ashlar --help' prints them in this order. */
+	const AshCliCommand commands[] = {
+			ash_cmd_schema,
+			{0},
+	};
+	const AshCliProgram program = {
 			.name = "ashlar",
 			.summary = "Composes minimal, read-only Debian hosts from manifests.",
 			.commands = commands,
