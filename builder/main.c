@@ -1,15 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "builder/cmd.h"
+#include "builder/image-spec.h"
+#include "builder/image.h"
 #include "builder/lock.h"
 #include "builder/manifest.h"
+#include "builder/repo.h"
+#include "builder/sysroot.h"
+#include "builder/vm.h"
 #include "lib/cli.h"
 #include "lib/yaml.h"
 
+enum {
+	ANY = -1,
+};
+
+/* The first row that fits gives the code; ASH_EXIT_FAILED is for what has no row. */
 static int exit_for(const GError *error)
 {
-	if (error->domain == ASH_MANIFEST_ERROR || error->domain == ASH_LOCK_ERROR ||
-			error->domain == ASH_YAML_ERROR)
-		return ASH_EXIT_INPUT;
+	const struct {
+		GQuark domain;
+		int code; /* of the domain, or ANY */
+		AshExit exit;
+	} rows[] = {
+			{ASH_IMAGE_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_IMAGE_SPEC_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_LOCK_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_MANIFEST_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_REPO_ERROR, ASH_REPO_ERROR_NOT_FOUND, ASH_EXIT_INPUT},
+			{ASH_SYSROOT_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_VM_ERROR, ASH_VM_ERROR_ENVIRONMENT, ASH_EXIT_ENVIRONMENT},
+			{ASH_VM_ERROR, ASH_VM_ERROR_FORWARD, ASH_EXIT_USAGE},
+			{ASH_VM_ERROR, ASH_VM_ERROR_IMAGE, ASH_EXIT_INPUT},
+			{ASH_YAML_ERROR, ANY, ASH_EXIT_INPUT},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+		if (error->domain == rows[i].domain &&
+				(rows[i].code == ANY || rows[i].code == error->code))
+			return (int) rows[i].exit;
 	return 0;
 }
 
@@ -17,6 +45,8 @@ int main(int argc, char **argv)
 {
 	/* Alphabetical; 'ashlar --help' prints them in this order. */
 	const AshCliCommand commands[] = {
+			ash_cmd_image,
+			ash_cmd_run,
 			ash_cmd_schema,
 			{0},
 	};
