@@ -230,6 +230,7 @@ $(notdir $(FUZZ)): fuzz-%:
 	@$(MAKE) FLAVOR=fuzz CC=clang build/fuzz-clang/tests/fuzz/fuzz-$*
 	@mkdir -p build/fuzz-clang/corpus/$* tests/fuzz/corpus/$*
 	build/fuzz-clang/tests/fuzz/fuzz-$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+		-artifact_prefix=build/fuzz-clang/$*- \
 		$(wildcard tests/fuzz/$*.dict:%=-dict=%) build/fuzz-clang/corpus/$* tests/fuzz/corpus/$*
 
 # ---- looking at the code -------------------------------------------------------------------------

@@ -18,10 +18,16 @@ G_DEFINE_QUARK(ash_cli_error, ash_cli_error)
 #error "ASH_VERSION comes from the Makefile"
 #endif
 
+enum {
+	HELP_COLUMNS = 79,
+};
+
+static gboolean opt_help;
 static gboolean opt_json;
 static gboolean opt_quiet;
 
 static const GOptionEntry common_options[] = {
+		{"help", 'h', 0, G_OPTION_ARG_NONE, &opt_help, "Print this", NULL},
 		{"json", 0, 0, G_OPTION_ARG_NONE, &opt_json,
 				"Events on stderr and results on stdout as JSON", NULL},
 		{"quiet", 'q', 0, G_OPTION_ARG_NONE, &opt_quiet, "Print warnings and errors only",
@@ -60,7 +66,7 @@ static void print_completion(const AshCliProgram *program)
 	       "mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n\t\treturn\n\tfi\n");
 	printf("\tcase ${COMP_WORDS[1]} in\n");
 	for (const AshCliCommand *command = program->commands; command->name != NULL; command++) {
-		printf("\t%s) words='--help", command->name);
+		printf("\t%s) words='", command->name);
 		print_completion_options(common_options);
 		print_completion_options(command->options);
 		printf("' ;;\n");
@@ -129,8 +135,15 @@ static gboolean run_command(const AshCliProgram *program, const AshCliCommand *c
 	if (command->options != NULL)
 		g_option_context_add_main_entries(options, command->options, NULL);
 	g_option_context_add_main_entries(options, common_options, NULL);
+	g_option_context_set_help_enabled(options, FALSE);
 	if (!g_option_context_parse_strv(options, &args, &local))
 		return explain_option_error(program, command, argv, local, error);
+	if (opt_help) {
+		g_autofree char *help = g_option_context_get_help(options, TRUE, NULL);
+		g_autofree char *wrapped = ash_text_wrap(help, HELP_COLUMNS);
+		fputs(wrapped, stdout);
+		return TRUE;
+	}
 
 	g_set_prgname(program->name);
 	*out_progress = ash_progress_new(opt_json    ? ASH_PROGRESS_JSON

@@ -89,3 +89,49 @@ char *ash_text_duration(int64_t us)
 		return g_strdup_printf("%.0f s", seconds);
 	return g_strdup_printf("%d min %d s", (int) (seconds / 60), (int) seconds % 60);
 }
+
+/* Where the text of "  -x, --example=X    Text" begins; of other lines, where they begin. */
+static size_t hanging_indent(const char *line)
+{
+	size_t begin = strspn(line, " ");
+
+	if (line[begin] != '-')
+		return begin;
+	const char *gap = strstr(line + begin, "  ");
+	return gap == NULL ? begin : (size_t) (gap - line) + strspn(gap, " ");
+}
+
+static void append_wrapped(GString *out, const char *line, size_t columns)
+{
+	size_t indent = MIN(hanging_indent(line), columns / 2);
+	size_t kept = indent; /* bytes at the line's beginning that are not broken */
+	size_t room = columns;
+
+	while ((size_t) g_utf8_strlen(line, -1) > room) {
+		const char *blank = g_utf8_offset_to_pointer(line, (glong) room);
+		while (blank > line + kept && *blank != ' ')
+			blank--;
+		/* A word that is longer than the line stays whole. */
+		if (blank <= line + kept)
+			break;
+		g_string_append_len(out, line, blank - line);
+		g_string_append_printf(out, "\n%*s", (int) indent, "");
+		line = blank + strspn(blank, " ");
+		kept = 0;
+		room = columns - indent;
+	}
+	g_string_append(out, line);
+}
+
+char *ash_text_wrap(const char *text, size_t columns)
+{
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	GString *out = g_string_new(NULL);
+
+	for (char **line = lines; *line != NULL; line++) {
+		append_wrapped(out, *line, columns);
+		if (line[1] != NULL)
+			g_string_append_c(out, '\n');
+	}
+	return g_string_free(out, FALSE);
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Small helpers for what people read. */
@@ -27,3 +28,8 @@ char *ash_text_size(uint64_t bytes);
 
 /* "0.4 s", "12 s", "3 min 20 s". */
 char *ash_text_duration(int64_t us);
+
+/* Breaks lines longer than @columns characters at blanks. What follows is indented as the line was,
+ * or under the description where the line is one of an option's help.
+ */
+char *ash_text_wrap(const char *text, size_t columns);

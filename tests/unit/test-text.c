@@ -66,6 +66,29 @@ static void test_duration(void)
 	}
 }
 
+static void test_wrap(void)
+{
+	static const struct {
+		const char *text;
+		const char *wrapped;
+	} cases[] = {
+			{"", ""},
+			{"one two\n", "one two\n"},
+			{"one two three", "one two\nthree"},
+			{"  one two three", "  one two\n  three"},
+			{"  -x  aa bb cc dd", "  -x  aa bb\n      cc dd"},
+			{"  -x  aa b c d", "  -x  aa b c\n      d"},
+			{"unbreakable-word and", "unbreakable-word and"},
+			{"ä ö ü ß é à ñ", "ä ö ü ß é à\nñ"},
+			{"a\n\none two three", "a\n\none two\nthree"},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autofree char *text = ash_text_wrap(cases[i].text, 12);
+		g_assert_cmpstr(text, ==, cases[i].wrapped);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -73,5 +96,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/text/distance", test_distance);
 	g_test_add_func("/text/size", test_size);
 	g_test_add_func("/text/duration", test_duration);
+	g_test_add_func("/text/wrap", test_wrap);
 	return g_test_run();
 }
