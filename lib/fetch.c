@@ -92,6 +92,7 @@ typedef struct {
 	AshProgress *progress;
 	uint64_t total_bytes; /* 0 when a size is unknown */
 	long stall_s;
+	unsigned max_tries;
 	int64_t first_pause_us;
 } Run;
 
@@ -480,7 +481,7 @@ static gboolean attempt_failed(
 		t->has_restarted = true;
 		return start_over(t, error);
 	}
-	if (may_pass(failure, status) && ++t->tries < MAX_TRIES) {
+	if (may_pass(failure, status) && ++t->tries < run->max_tries) {
 		t->not_before_us = g_get_monotonic_time() +
 				   (run->first_pause_us << (2 * (t->tries - 1)));
 	} else if (failure->domain == ASH_FETCH_ERROR && t->item->uris[t->uri + 1] != NULL) {
@@ -548,23 +549,27 @@ static gboolean start(Run *run, Transfer *t, GError **error)
 	return TRUE;
 }
 
-/* @out_next_us: when the earliest pause ends, if one keeps a transfer from starting */
-static gboolean start_due(Run *run, int64_t *out_next_us, GError **error)
+static gboolean start_due(Run *run, GError **error)
 {
 	int64_t now_us = g_get_monotonic_time();
-	int64_t next_us = G_MAXINT64;
 
 	for (size_t i = 0; i < run->count && run->running_count < run->parallel; i++) {
 		Transfer *t = &run->transfers[i];
-		if (t->state != QUEUED)
-			continue;
-		if (t->not_before_us > now_us)
-			next_us = MIN(next_us, t->not_before_us);
-		else if (!start(run, t, error))
+		if (t->state == QUEUED && t->not_before_us <= now_us && !start(run, t, error))
 			return FALSE;
 	}
-	*out_next_us = next_us;
 	return TRUE;
+}
+
+/* When the next queued transfer may start: 0 for now. */
+static int64_t next_start_us(const Run *run)
+{
+	int64_t next_us = G_MAXINT64;
+
+	for (size_t i = 0; i < run->count && run->running_count < run->parallel; i++)
+		if (run->transfers[i].state == QUEUED)
+			next_us = MIN(next_us, run->transfers[i].not_before_us);
+	return next_us;
 }
 
 static gboolean collect(Run *run, GError **error)
@@ -641,14 +646,14 @@ static void report(const Run *run)
 				ASH_PROGRESS_UNIT_ITEMS);
 }
 
-static void wait_for_something(Run *run, int64_t next_us)
+static void wait_for_something(const Run *run)
 {
 	struct curl_waitfd interrupt = {.fd = ash_interrupt_fd(), .events = CURL_WAIT_POLLIN};
 	int64_t until_us = g_get_monotonic_time() + G_USEC_PER_SEC;
 
 	if (run->received_count > 0)
 		until_us = MIN(until_us, run->received_since_us + BATCH_US);
-	until_us = MIN(until_us, next_us);
+	until_us = MIN(until_us, next_start_us(run));
 	int64_t wait_ms = (until_us - g_get_monotonic_time() + 999) / 1000;
 	curl_multi_poll(run->multi, &interrupt, interrupt.fd >= 0 ? 1 : 0, (int) MAX(wait_ms, 0),
 			NULL);
@@ -658,8 +663,7 @@ static gboolean loop(Run *run, GError **error)
 {
 	while (run->done_count < run->count) {
 		int running = 0;
-		int64_t next_us = 0;
-		if (!ash_interrupt_check(error) || !start_due(run, &next_us, error))
+		if (!ash_interrupt_check(error) || !start_due(run, error))
 			return FALSE;
 		CURLMcode code = curl_multi_perform(run->multi, &running);
 		g_assert(code == CURLM_OK);
@@ -668,8 +672,8 @@ static gboolean loop(Run *run, GError **error)
 		if (batch_is_due(run) && !commit_received(run, error))
 			return FALSE;
 		report(run);
-		if (run->done_count < run->count && (running > 0 || run->running_count == 0))
-			wait_for_something(run, next_us);
+		if (run->done_count < run->count)
+			wait_for_something(run);
 	}
 	return TRUE;
 }
@@ -680,6 +684,7 @@ static gboolean run_transfers(Run *run, GError **error)
 	run->multi = curl_multi_init();
 	g_assert(run->multi != NULL);
 	run->stall_s = env_number("ASHLAR_FETCH_STALL_S", STALL_S);
+	run->max_tries = (unsigned) env_number("ASHLAR_FETCH_TRIES", MAX_TRIES);
 	run->first_pause_us = 1000 * (int64_t) env_number("ASHLAR_FETCH_PAUSE_MS", FIRST_PAUSE_MS);
 
 	gboolean is_ok = loop(run, error);
