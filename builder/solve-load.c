@@ -75,6 +75,20 @@ typedef struct {
 	Id essential;
 } Loader;
 
+/* libsolv's macros for this convert between signed and unsigned, which our warnings refuse. */
+bool ash_solve_split(const Pool *pool, int dep, int *out_left, int *out_relation, int *out_right)
+{
+	const unsigned mark = 0x80000000U;
+
+	if (((unsigned) dep & mark) == 0)
+		return false;
+	const Reldep *rel = pool->rels + ((unsigned) dep ^ mark);
+	*out_left = rel->name;
+	*out_relation = rel->flags;
+	*out_right = rel->evr;
+	return true;
+}
+
 /* ---- one paragraph --------------------------------------------------------------------------- */
 
 static bool is_name(const char *text, size_t size)

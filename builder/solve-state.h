@@ -59,6 +59,10 @@ gboolean ash_solve_load_index(AshSolveState *state, const AshIndex *index,
 /* Key of a number: 1 required … 5 extra. */
 #define ASH_SOLVE_PRIORITY_KEY "ashlar:priority"
 
+/* "a >= 1" to a, relation, 1 and "a | b" to a, REL_OR, b; false for a plain name. */
+bool ash_solve_split(const struct s_Pool *pool, int dep, int *out_left, int *out_relation,
+		int *out_right);
+
 /* ---- solve-choose.c */
 
 /* Fills state->candidates and makes them (without the excluded ones, if @with_excluded is false) the
@@ -66,6 +70,10 @@ gboolean ash_solve_load_index(AshSolveState *state, const AshIndex *index,
  */
 gboolean ash_solve_choose(AshSolveState *state, bool with_excluded, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+
+/* The solvable of that name (id) that takes part; 0 for none. */
+int ash_solve_candidate(const AshSolveState *state, int name);
+
 gboolean ash_solve_add_roots(AshSolveState *state, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* apt's choice: ids of solvables (int), roots first. */
