@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "builder/cmd.h"
+#include "builder/deb822.h"
 #include "builder/image-spec.h"
 #include "builder/image.h"
 #include "builder/lock.h"
 #include "builder/manifest.h"
 #include "builder/repo.h"
+#include "builder/solve.h"
+#include "builder/source.h"
 #include "builder/sysroot.h"
 #include "builder/vm.h"
 #include "lib/cli.h"
+#include "lib/fetch.h"
 #include "lib/yaml.h"
 
 enum {
@@ -22,11 +26,21 @@ static int exit_for(const GError *error)
 		int code; /* of the domain, or ANY */
 		AshExit exit;
 	} rows[] = {
+			{ASH_DEB822_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH, ASH_EXIT_UNTRUSTED},
+			{ASH_FETCH_ERROR, ASH_FETCH_ERROR_TLS, ASH_EXIT_UNTRUSTED},
+			{ASH_FETCH_ERROR, ASH_FETCH_ERROR_TOO_BIG, ASH_EXIT_UNTRUSTED},
+			{ASH_FETCH_ERROR, ANY, ASH_EXIT_UNREACHABLE},
 			{ASH_IMAGE_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_IMAGE_SPEC_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_LOCK_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_MANIFEST_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_REPO_ERROR, ASH_REPO_ERROR_NOT_FOUND, ASH_EXIT_INPUT},
+			{ASH_SOLVE_ERROR, ANY, ASH_EXIT_UNSOLVABLE},
+			{ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_SIGNATURE, ASH_EXIT_UNTRUSTED},
+			{ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_EXPIRED, ASH_EXIT_UNTRUSTED},
+			{ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_MISMATCH, ASH_EXIT_UNTRUSTED},
+			{ASH_SOURCE_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_SYSROOT_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_VM_ERROR, ASH_VM_ERROR_ENVIRONMENT, ASH_EXIT_ENVIRONMENT},
 			{ASH_VM_ERROR, ASH_VM_ERROR_FORWARD, ASH_EXIT_USAGE},
@@ -46,6 +60,7 @@ int main(int argc, char **argv)
 	/* Alphabetical; 'ashlar --help' prints them in this order. */
 	const AshCliCommand commands[] = {
 			ash_cmd_image,
+			ash_cmd_lock,
 			ash_cmd_run,
 			ash_cmd_schema,
 			{0},
