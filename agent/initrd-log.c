@@ -58,7 +58,8 @@ static void write_line(int fd, const char *line)
 		errno = 0;
 }
 
-static void log_valist(AshInitrdLevel level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void log_valist(
+		AshInitrdLevel level, const char *format, va_list args)
 {
 	char text[MAX_LINE_BYTES];
 	char line[MAX_LINE_BYTES + 32];

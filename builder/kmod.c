@@ -279,8 +279,13 @@ static int compare_names(gconstpointer a, gconstpointer b, gpointer unused)
 const char **ash_kmod_names(const AshKmod *kmod)
 {
 	guint n = 0;
-	const char **names = (const char **) g_hash_table_get_keys_as_array(kmod->by_name, &n);
+	const char **names = g_new0(const char *, g_hash_table_size(kmod->by_name) + 1);
+	GHashTableIter iter;
+	gpointer name = NULL;
 
+	g_hash_table_iter_init(&iter, kmod->by_name);
+	while (g_hash_table_iter_next(&iter, &name, NULL))
+		names[n++] = name;
 	g_qsort_with_data(names, (int) n, sizeof names[0], compare_names, NULL);
 	return names;
 }
