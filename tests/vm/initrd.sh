@@ -44,6 +44,8 @@ int main(int argc, char **argv)
 	while (modules != NULL && fgets(line, sizeof line, modules) != NULL)
 		printf("MODULE %s\n", strtok(line, " "));
 	fflush(stdout);
+	if (strstr(argv[0], "hang") != NULL)
+		pause();
 	sync();
 	reboot(RB_AUTOBOOT);
 	return 0;
@@ -56,6 +58,7 @@ deployment=ostree/deploy/test/deploy/0123.0
 mkdir -p "$tmp/root/"{dev,proc,sys,run,sbin,usr,etc,ostree/repo,ostree/by-commit,ostree/deploy/test/var} \
 	"$tmp/root/$deployment/"{dev,proc,sys,run,sysroot,var,etc,usr/etc,usr/sbin}
 cp "$tmp/host-init" "$tmp/root/sbin/init"
+cp "$tmp/host-init" "$tmp/root/sbin/hang"
 cp "$tmp/host-init" "$tmp/root/$deployment/usr/sbin/init"
 ln -s usr/sbin "$tmp/root/$deployment/sbin"
 ln -s ../deploy/test/deploy/0123.0 "$tmp/root/ostree/by-commit/0123.0"
@@ -77,18 +80,22 @@ exits 1 "a module that the kernel lacks is refused" "$tools/initramfs" "$tree" "
 	"$ashlar_bin/ashlar-initrd" "$tmp/again" virtio_blkk
 stderr_like "with the nearest name" "did you mean 'virtio_blk'"
 
+ok "a module beside the default ones" "$tools/initramfs" "$tree" "$release" \
+	"$ashlar_bin/ashlar-initrd" "$tmp/initrd.watchdog" i6300esb
+
 # boot NAME CMDLINE QEMU-OPTION…: starts a machine that ends at its first reboot. Three at a time:
 # those that fail mostly wait.
 boot()
 {
-	local name=$1 cmdline=$2
+	local name=$1 cmdline=$2 initrd=$tmp/initrd
+	[ ! -e "$initrd.$name" ] || initrd=$initrd.$name
 	shift 2
 	while [ "$(jobs -rp | wc -l)" -ge 3 ]; do
 		wait -n
 	done
 	{
 		timeout 180 "$(qemu_system)" -machine q35 -cpu max -m 512 -smp 1 -nodefaults \
-			-display none -no-reboot -serial stdio -kernel "$kernel" -initrd "$tmp/initrd" \
+			-display none -no-reboot -serial stdio -kernel "$kernel" -initrd "$initrd" \
 			-append "console=ttyS0 $cmdline" \
 			-drive "file=$tmp/disk,format=raw,if=none,id=d,snapshot=on" "$@" \
 			>"$tmp/console.$name" 2>&1 </dev/null
@@ -111,6 +118,8 @@ boot not-ext4 "quiet root=PARTLABEL=esp" "${blk[@]}"
 boot missing-init "quiet $label init=/sbin/missing" "${blk[@]}"
 boot no-root "quiet" "${blk[@]}"
 boot blacklist "$label modprobe.blacklist=virtio_blk ashlar.root_timeout_s=2" "${blk[@]}"
+boot request "quiet $label rootfstype=overlay" "${blk[@]}"
+boot watchdog "$label ashlar.watchdog_s=4 init=/sbin/hang" "${blk[@]}" -device i6300esb
 boot virtio-blk "quiet $label" "${blk[@]}"
 boot deployment "root=PARTUUID=$partuuid ostree=/ostree/by-commit/0123.0 init=/usr/sbin/init word" \
 	"${blk[@]}"
@@ -124,6 +133,10 @@ like "found by partition label; the host's root is read-only, the initramfs gone
 	"^HOST argv=/sbin/init, /=ro /usr=ro /sysroot/ostree=missing /run=rw /init=missing"
 like "the disk's driver was loaded" "$console" "^MODULE virtio_blk"
 unlike "and no other" "$console" "^MODULE (ahci|virtio_scsi|hv_vmbus)"
+
+booted watchdog
+like "the host's init ran" "$console" "HOST argv=/sbin/hang"
+like "and what was to be loaded in any case was" "$console" "MODULE i6300esb"
 
 booted deployment
 like "found by PARTUUID; /usr read-only, /sysroot in place, arguments passed on" "$console" \
@@ -152,6 +165,11 @@ like "it said so" "$console" "no usable deployment for ostree=/ostree/by-commit/
 
 booted not-ext4
 like "it said so" "$console" "mounting /dev/vda1 \(root=PARTLABEL=esp\) as ext4: Invalid argument"
+
+# The kernel asked /sbin/modprobe for the file system: it is known, and refuses what it is given.
+booted request
+like "a module was loaded at the kernel's own request" "$console" \
+	"mounting /dev/vda2 \(root=PARTLABEL=ashlar-root\) as overlay: Invalid argument"
 
 booted missing-init
 like "it said so" "$console" "no init that can be executed: /sbin/missing"
