@@ -206,8 +206,8 @@ const AshCliCommand ash_cmd_lock = {
 		.synopsis = "MANIFEST [PACKAGE…]",
 		.summary = "Choose the packages of a manifest and write them down.",
 		.details = "Writes NAME.lock beside NAME.yaml (NAME.VARIANT.lock for a variant), and "
-			   "prints what\nchanged. A lock that exists keeps its versions as far as the "
-			   "manifest allows; with --update\nall packages may move, or those that are "
+			   "prints what changed. A lock that exists keeps its versions as far as the "
+			   "manifest allows; with --update all packages may move, or those that are "
 			   "named.",
 		.options = options,
 		.min_args = 1,
