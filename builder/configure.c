@@ -128,6 +128,17 @@ char *ash_configure_script(const GPtrArray *packages)
 	return g_string_free(g_steal_pointer(&script), FALSE);
 }
 
+bool ash_configure_is_needed(const GPtrArray *packages)
+{
+	static const char *const scripts[] = {"preinst", "postinst", NULL};
+
+	for (guint i = 0; i < packages->len; i++)
+		for (const char *const *script = scripts; *script != NULL; script++)
+			if (ash_package_control(packages->pdata[i], *script) != NULL)
+				return true;
+	return false;
+}
+
 /* "OUTSIDE:INSIDE" for each generator that the tree has. */
 static char **generator_binds(const AshTree *tree, const char *checkout, const char *script_dir)
 {
@@ -162,14 +173,15 @@ static char *log_tail(const char *text)
 }
 
 static gboolean run_scripts(const GPtrArray *packages, const char *checkout, const char *scratch,
-		const AshTree *tree, GError **error)
+		uint64_t now_s, const AshTree *tree, GError **error)
 {
 	static const char *const argv[] = {"/bin/sh", "/ashlar/configure", NULL};
+	g_autofree char *epoch = g_strdup_printf("SOURCE_DATE_EPOCH=%" G_GUINT64_FORMAT, now_s);
 	/* INITRD=No is what the hooks of Debian's kernel packages ask for. */
-	static const char *const env[] = {"DEBIAN_FRONTEND=noninteractive",
+	const char *const env[] = {"DEBIAN_FRONTEND=noninteractive",
 			"DEBCONF_NONINTERACTIVE_SEEN=true", "DEBCONF_NOWARNINGS=yes", "INITRD=No",
-			"SOURCE_DATE_EPOCH=0", "LC_ALL=C.UTF-8", "TZ=UTC",
-			"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+			epoch, "LC_ALL=C.UTF-8", "TZ=UTC", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+			NULL};
 	g_autofree char *script = ash_configure_script(packages);
 	g_autofree char *script_dir = g_build_filename(scratch, "script", NULL);
 	g_autofree char *script_path = g_build_filename(script_dir, "configure", NULL);
@@ -199,7 +211,7 @@ static gboolean run_scripts(const GPtrArray *packages, const char *checkout, con
 }
 
 gboolean ash_configure(AshRepo *repo, const GPtrArray *packages, const char *checkout,
-		const char *scratch, AshTree *tree, GError **error)
+		const char *scratch, uint64_t now_s, AshTree *tree, GError **error)
 {
 	g_autofree char *upper = g_build_filename(scratch, "upper", NULL);
 
@@ -207,7 +219,7 @@ gboolean ash_configure(AshRepo *repo, const GPtrArray *packages, const char *che
 			ash_tree_resolve(tree, "bin/sh", NULL) == NULL)
 		return ash_throw(error, ASH_CONFIGURE_ERROR, ASH_CONFIGURE_ERROR_DPKG,
 				"the packages have scripts to run, but among them are no dpkg and no shell (add 'dpkg' and 'dash')");
-	if (!run_scripts(packages, checkout, scratch, tree, error) ||
+	if (!run_scripts(packages, checkout, scratch, now_s, tree, error) ||
 			!ash_delta_apply(repo, upper, skipped, tree, error))
 		return FALSE;
 	for (size_t i = 0; i < G_N_ELEMENTS(volatile_paths); i++)

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "builder/package.h"
 #include "builder/repo.h"
@@ -27,9 +29,15 @@ typedef enum {
 	ASH_CONFIGURE_ERROR_DPKG,   /* the tree has no dpkg or no shell to run scripts with */
 } AshConfigureError;
 
-/* @checkout: a checkout of @tree; @scratch: an empty directory. @repo has an open transaction. */
+/* A question: has any of them a script to run? */
+bool ash_configure_is_needed(const GPtrArray *packages);
+
+/* @checkout: a checkout of @tree; @scratch: an empty directory; @now_s: what scripts are told the time
+ * is, where they ask for SOURCE_DATE_EPOCH. @repo has an open transaction.
+ */
 gboolean ash_configure(AshRepo *repo, const GPtrArray *packages, const char *checkout,
-		const char *scratch, AshTree *tree, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+		const char *scratch, uint64_t now_s, AshTree *tree, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
 
 /* The script that the sandbox runs; pure, for tests and for keys of the cache. */
 char *ash_configure_script(const GPtrArray *packages);

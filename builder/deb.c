@@ -191,6 +191,7 @@ typedef struct {
 	const char *what;
 	GByteArray *buffer;
 	uint64_t bytes_left;
+	uint64_t newest_s;
 	bool has_control;
 } Import;
 
@@ -303,6 +304,8 @@ static gboolean import_entry(Import *import, AshArchive *tar, const AshEntry *en
 
 	if (!tree_path(import, entry->path, &path, error))
 		return FALSE;
+	if (entry->mtime_s > 0)
+		import->newest_s = MAX(import->newest_s, (uint64_t) entry->mtime_s);
 	if (entry->kind == ASH_ENTRY_OTHER)
 		return ash_throw(error, ASH_DEB_ERROR, ASH_DEB_ERROR_UNSAFE,
 				"%s: '%s' is a device, pipe or socket, expected files, directories and links",
@@ -372,7 +375,7 @@ static gboolean check_hash(const Mapping *mapping, const char *sha256, const cha
 }
 
 gboolean ash_deb_import(AshRepo *repo, const char *path, const char *sha256, const char *what,
-		AshTree **out_tree, GError **error)
+		AshTree **out_tree, uint64_t *out_newest_s, GError **error)
 {
 	g_auto(Mapping) mapping = {0};
 	g_autoptr(AshArchive) ar = NULL;
@@ -405,6 +408,7 @@ gboolean ash_deb_import(AshRepo *repo, const char *path, const char *sha256, con
 		}
 		return fail_archive(error, g_steal_pointer(&cause), what);
 	}
+	*out_newest_s = import.newest_s;
 	*out_tree = g_steal_pointer(&tree);
 	return TRUE;
 }

@@ -44,6 +44,9 @@ gboolean ash_deb_read_control(int fd, const char *what, GBytes **out_control, GE
  * @what: "libc6 2.41-12", for messages
  * @out_tree: a directory "control" with the control files and a directory "data" with the package's
  *	own tree; the contents are stored in @repo, whose transaction is open. Any thread.
+ * @out_newest_s: the latest modification time in the package, which for Debian's own packages is
+ *	the time of its last changelog entry
  */
 gboolean ash_deb_import(AshRepo *repo, const char *path, const char *sha256, const char *what,
-		AshTree **out_tree, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+		AshTree **out_tree, uint64_t *out_newest_s, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;

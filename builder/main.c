@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "builder/assemble.h"
+#include "builder/build.h"
 #include "builder/cmd.h"
+#include "builder/configure.h"
+#include "builder/customise.h"
+#include "builder/deb.h"
 #include "builder/deb822.h"
 #include "builder/image-spec.h"
 #include "builder/image.h"
+#include "builder/initramfs.h"
+#include "builder/kernel.h"
+#include "builder/layout.h"
 #include "builder/lock.h"
 #include "builder/manifest.h"
+#include "builder/package.h"
 #include "builder/repo.h"
 #include "builder/solve.h"
 #include "builder/source.h"
 #include "builder/sysroot.h"
+#include "builder/units.h"
+#include "builder/users.h"
 #include "builder/vm.h"
 #include "lib/cli.h"
 #include "lib/fetch.h"
@@ -26,6 +37,11 @@ static int exit_for(const GError *error)
 		int code; /* of the domain, or ANY */
 		AshExit exit;
 	} rows[] = {
+			{ASH_ASSEMBLE_ERROR, ANY, ASH_EXIT_UNSOLVABLE},
+			{ASH_BUILD_ERROR, ASH_BUILD_ERROR_HOST, ASH_EXIT_INPUT},
+			{ASH_CONFIGURE_ERROR, ASH_CONFIGURE_ERROR_DPKG, ASH_EXIT_INPUT},
+			{ASH_CUSTOMISE_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_DEB_ERROR, ANY, ASH_EXIT_UNTRUSTED},
 			{ASH_DEB822_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH, ASH_EXIT_UNTRUSTED},
 			{ASH_FETCH_ERROR, ASH_FETCH_ERROR_TLS, ASH_EXIT_UNTRUSTED},
@@ -33,8 +49,12 @@ static int exit_for(const GError *error)
 			{ASH_FETCH_ERROR, ANY, ASH_EXIT_UNREACHABLE},
 			{ASH_IMAGE_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_IMAGE_SPEC_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_INITRAMFS_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_KERNEL_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_LAYOUT_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_LOCK_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_MANIFEST_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_PACKAGE_ERROR, ANY, ASH_EXIT_UNTRUSTED},
 			{ASH_REPO_ERROR, ASH_REPO_ERROR_NOT_FOUND, ASH_EXIT_INPUT},
 			{ASH_SOLVE_ERROR, ANY, ASH_EXIT_UNSOLVABLE},
 			{ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_SIGNATURE, ASH_EXIT_UNTRUSTED},
@@ -42,6 +62,8 @@ static int exit_for(const GError *error)
 			{ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_MISMATCH, ASH_EXIT_UNTRUSTED},
 			{ASH_SOURCE_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_SYSROOT_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_UNITS_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_USERS_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_VM_ERROR, ASH_VM_ERROR_ENVIRONMENT, ASH_EXIT_ENVIRONMENT},
 			{ASH_VM_ERROR, ASH_VM_ERROR_FORWARD, ASH_EXIT_USAGE},
 			{ASH_VM_ERROR, ASH_VM_ERROR_IMAGE, ASH_EXIT_INPUT},
@@ -59,6 +81,7 @@ int main(int argc, char **argv)
 {
 	/* Alphabetical; 'ashlar --help' prints them in this order. */
 	const AshCliCommand commands[] = {
+			ash_cmd_build,
 			ash_cmd_image,
 			ash_cmd_lock,
 			ash_cmd_run,

@@ -126,6 +126,8 @@ gboolean ash_package_find(AshRepo *repo, const AshLockPackage *locked, AshPackag
 		return TRUE;
 	}
 	if (!ash_repo_load_tree(repo, package->commit, &package->tree, error) ||
+			!ash_repo_load_commit(repo, package->commit, NULL, NULL, &package->newest_s,
+					error) ||
 			!complete(repo, package, error))
 		return FALSE;
 	*out_package = g_steal_pointer(&package);
@@ -138,12 +140,14 @@ gboolean ash_package_import(AshRepo *repo, const AshLockPackage *locked, const c
 	g_autofree char *what = g_strdup_printf("%s %s", locked->name, locked->version);
 	g_autofree char *ref = ash_package_ref(locked);
 	g_autoptr(AshPackage) package = g_new0(AshPackage, 1);
-	AshRepoCommitInfo info = {.subject = what, .ref = ref};
 
 	package->locked = locked;
-	if (!ash_deb_import(repo, path, locked->sha256, what, &package->tree, error) ||
-			!complete(repo, package, error) ||
-			!ash_repo_write_tree(repo, package->tree, &info, &package->commit, error))
+	if (!ash_deb_import(repo, path, locked->sha256, what, &package->tree, &package->newest_s,
+			    error) ||
+			!complete(repo, package, error))
+		return FALSE;
+	AshRepoCommitInfo info = {.subject = what, .ref = ref, .timestamp_s = package->newest_s};
+	if (!ash_repo_write_tree(repo, package->tree, &info, &package->commit, error))
 		return FALSE;
 	*out_package = g_steal_pointer(&package);
 	return TRUE;

@@ -24,6 +24,7 @@ typedef enum {
 typedef struct {
 	const AshLockPackage *locked; /* borrowed from the lock */
 	char *commit;
+	uint64_t newest_s; /* the latest modification time in it, seconds since 1970 */
 	AshTree *tree;
 	GBytes *control;    /* the text of control/control */
 	GHashTable *fields; /* field name in lower case → value, continuation lines kept */

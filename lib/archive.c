@@ -176,6 +176,7 @@ gboolean ash_archive_next(AshArchive *archive, const AshEntry **out_entry, GErro
 			.uid = archive_entry_uid(entry),
 			.gid = archive_entry_gid(entry),
 			.size = archive_entry_size(entry),
+			.mtime_s = archive_entry_mtime(entry),
 			.xattrs = read_xattrs(entry),
 	};
 	if (kind == ASH_ENTRY_LINK && archive->entry.target == NULL)

@@ -43,6 +43,7 @@ typedef struct {
 	int64_t uid;
 	int64_t gid;
 	int64_t size;
+	int64_t mtime_s;  /* since 1970 */
 	GVariant *xattrs; /* a(ayay) sorted by name, or NULL */
 } AshEntry;
 

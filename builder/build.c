@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "builder/build.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "builder/assemble.h"
+#include "builder/commit.h"
+#include "builder/configure.h"
+#include "builder/customise.h"
+#include "builder/finish.h"
+#include "builder/import.h"
+#include "builder/kernel.h"
+#include "builder/layout.h"
+#include "builder/package.h"
+#include "lib/cli.h"
+#include "lib/crypto.h"
+#include "lib/error.h"
+#include "lib/file.h"
+#include "lib/text.h"
+
+G_DEFINE_QUARK(ash_build_error, ash_build_error)
+
+enum {
+	MAX_PROGRAM_BYTES = 256 << 20,
+};
+
+/* Part of every digest: raised when a step's result changes for the same inputs. */
+#define STAGE_FORMAT "1"
+
+typedef struct {
+	AshCache *cache;
+	AshRepo *repo; /* the cache's */
+	AshRepo *out;
+	const AshManifest *manifest;
+	const AshLock *lock;
+	const AshBuildOptions *options;
+	AshProgress *progress;
+	char *lock_digest;
+	char *manifest_digest;
+	char *initrd_path;
+	GPtrArray *packages; /* AshPackage */
+	uint64_t newest_s;
+	AshTempDir *scratch; /* made when first needed */
+	char *assembled;     /* commit */
+	char *checkout;      /* of it; NULL until needed */
+	AshTree *tree;
+	char *kernel_release; /* NULL without a kernel */
+} Build;
+
+static void build_clear(Build *build)
+{
+	g_free(build->lock_digest);
+	g_free(build->manifest_digest);
+	g_free(build->initrd_path);
+	g_clear_pointer(&build->packages, g_ptr_array_unref);
+	g_clear_pointer(&build->scratch, ash_temp_dir_free);
+	g_free(build->assembled);
+	g_free(build->checkout);
+	ash_tree_free(build->tree);
+	g_free(build->kernel_release);
+	ash_repo_free(build->repo);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Build, build_clear)
+
+void ash_build_result_clear(AshBuildResult *result)
+{
+	g_clear_pointer(&result->commit, g_free);
+	g_clear_pointer(&result->ref, g_free);
+}
+
+char *ash_build_ref(const AshManifest *manifest)
+{
+	const char *kind = manifest->kind == ASH_MANIFEST_HOST ? "host" : "workload";
+
+	return g_strdup_printf("%s/%s%s%s/%s", kind, manifest->name,
+			manifest->variant != NULL ? "-" : "",
+			manifest->variant != NULL ? manifest->variant : "", manifest->arch);
+}
+
+/* ---- stages ---------------------------------------------------------------------------------- */
+
+/* "stage/NAME/DIGEST" over a NULL-terminated list of strings. */
+static char *stage_ref(const char *name, ...) G_GNUC_NULL_TERMINATED;
+
+static char *stage_ref(const char *name, ...)
+{
+	g_autoptr(GString) text = g_string_new(STAGE_FORMAT "\n");
+	va_list args;
+
+	va_start(args, name);
+	for (const char *part; (part = va_arg(args, const char *)) != NULL;)
+		g_string_append_printf(text, "%zu:%s\n", strlen(part), part);
+	va_end(args);
+	g_autofree char *digest = ash_sha256_hex(text->str, text->len);
+	return g_strdup_printf("stage/%s/%s", name, digest);
+}
+
+static gboolean find_stage(const Build *build, const char *ref, char **out_commit, GError **error)
+{
+	*out_commit = NULL;
+	if (build->options->is_fresh)
+		return TRUE;
+	if (!ash_repo_find_ref(build->repo, ref, out_commit, error))
+		return FALSE;
+	if (*out_commit != NULL)
+		ash_cache_mark_ref_used(build->cache, ref);
+	return TRUE;
+}
+
+static gboolean ensure_scratch(Build *build, GError **error)
+{
+	return build->scratch != NULL ||
+	       ash_cache_make_scratch(build->cache, "build", &build->scratch, error);
+}
+
+static gboolean ensure_checkout(Build *build, GError **error)
+{
+	if (build->checkout != NULL)
+		return TRUE;
+	if (!ensure_scratch(build, error))
+		return FALSE;
+	g_autofree char *path = g_build_filename(build->scratch->path, "assembled", NULL);
+	if (!ash_repo_checkout(build->repo, build->assembled, path, error))
+		return FALSE;
+	build->checkout = g_steal_pointer(&path);
+	return TRUE;
+}
+
+/* ---- assemble -------------------------------------------------------------------------------- */
+
+static gboolean assemble(Build *build, const char *ref, GError **error)
+{
+	AshRepoCommitInfo info = {.subject = "assembled", .ref = ref};
+
+	ash_progress_begin(build->progress, "assemble", "merging the packages' trees");
+	if (!ash_repo_begin(build->repo, error))
+		return FALSE;
+	if (!ash_assemble(build->repo, build->packages, build->manifest->arch, &build->tree,
+			    error) ||
+			!ash_repo_write_tree(build->repo, build->tree, &info, &build->assembled,
+					error)) {
+		ash_repo_abort(build->repo);
+		return FALSE;
+	}
+	if (!ash_repo_commit(build->repo, error))
+		return FALSE;
+	ash_progress_end(build->progress, "%zu files of %u packages", ash_tree_count(build->tree),
+			build->packages->len);
+	return TRUE;
+}
+
+static gboolean ensure_assembled(Build *build, GError **error)
+{
+	g_autofree char *ref =
+			stage_ref("assembled", build->lock_digest, build->manifest->arch, NULL);
+
+	if (!find_stage(build, ref, &build->assembled, error))
+		return FALSE;
+	return build->assembled != NULL || assemble(build, ref, error);
+}
+
+/* ---- kernel, side by side with configure ----------------------------------------------------- */
+
+typedef struct {
+	Build *build;
+	AshNode *source; /* a copy: the tree changes meanwhile */
+	char *scratch;
+	AshNode *modules; /* the result */
+	GError *error;
+	GThread *thread;
+} KernelJob;
+
+static void kernel_job_clear(KernelJob *job)
+{
+	if (job->thread != NULL)
+		g_thread_join(job->thread);
+	g_clear_pointer(&job->source, ash_node_free);
+	g_clear_pointer(&job->modules, ash_node_free);
+	g_clear_error(&job->error);
+	g_free(job->scratch);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(KernelJob, kernel_job_clear)
+
+static gpointer run_kernel_job(gpointer data)
+{
+	KernelJob *job = data;
+	Build *build = job->build;
+
+	if (!ash_kernel_prepare(build->repo, job->source, build->kernel_release,
+			    build->manifest->kernel_modules, build->checkout, job->scratch,
+			    &job->modules, &job->error))
+		g_assert(job->error != NULL);
+	return NULL;
+}
+
+static char *modules_path(const Build *build)
+{
+	return g_strconcat("usr/lib/modules/", build->kernel_release, NULL);
+}
+
+/* The stage depends on the kernel's modules and on kmod, which both come from packages: their hashes
+ * name them.
+ */
+static char *kernel_ref(const Build *build)
+{
+	g_autoptr(GString) packages = g_string_new("");
+	g_autoptr(GString) keep = g_string_new("");
+
+	for (guint i = 0; i < build->packages->len; i++) {
+		const AshPackage *package = build->packages->pdata[i];
+		const AshNode *data = ash_package_data(package);
+		const AshTree tree = {.root = (AshNode *) (uintptr_t) data};
+		if (strcmp(package->locked->name, "kmod") == 0 ||
+				(data != NULL && ash_tree_find(&tree, "usr/lib/modules") != NULL))
+			g_string_append_printf(packages, "%s ", package->locked->sha256);
+	}
+	for (guint i = 0; i < build->manifest->kernel_modules->len; i++)
+		g_string_append_printf(keep, "%s\n",
+				(const char *) build->manifest->kernel_modules->pdata[i]);
+	return stage_ref("kernel", packages->str, keep->str, NULL);
+}
+
+static gboolean start_kernel_job(Build *build, KernelJob *job, GError **error)
+{
+	g_autofree char *path = modules_path(build);
+	const AshNode *modules = ash_tree_find(build->tree, path);
+
+	if (!ensure_checkout(build, error))
+		return FALSE;
+	job->build = build;
+	job->source = ash_node_copy(modules);
+	job->scratch = g_build_filename(build->scratch->path, "kernel", NULL);
+	if (!ash_file_ensure_dir(AT_FDCWD, job->scratch, 0755, error))
+		return FALSE;
+	job->thread = g_thread_new("kernel", run_kernel_job, job);
+	return TRUE;
+}
+
+/* ---- configure and kernel -------------------------------------------------------------------- */
+
+static gboolean configure(Build *build, const char *ref, GError **error)
+{
+	g_autofree char *scratch = NULL;
+	g_autofree char *commit = NULL;
+	AshRepoCommitInfo info = {.subject = "configured", .ref = ref};
+
+	if (!ensure_checkout(build, error))
+		return FALSE;
+	scratch = g_build_filename(build->scratch->path, "configure", NULL);
+	return ash_file_ensure_dir(AT_FDCWD, scratch, 0755, error) &&
+	       ash_configure(build->repo, build->packages, build->checkout, scratch,
+			       build->newest_s, build->tree, error) &&
+	       ash_repo_write_tree(build->repo, build->tree, &info, &commit, error);
+}
+
+/* Waits for the kernel's thread, and stores what it made as a tree of its own. */
+static gboolean finish_kernel_job(Build *build, KernelJob *job, const char *ref, GError **error)
+{
+	g_autofree char *commit = NULL;
+	AshRepoCommitInfo info = {.subject = "kernel modules", .ref = ref};
+
+	g_thread_join(g_steal_pointer(&job->thread));
+	if (job->error != NULL) {
+		g_propagate_error(error, g_steal_pointer(&job->error));
+		return FALSE;
+	}
+	AshTree tree = {.root = job->modules};
+	return ash_repo_write_tree(build->repo, &tree, &info, &commit, error);
+}
+
+static gboolean run_both(Build *build, const char *configured_ref, const char *kernel_stage_ref,
+		KernelJob *job, GError **error)
+{
+	if (kernel_stage_ref != NULL && !start_kernel_job(build, job, error))
+		return FALSE;
+	if (configured_ref != NULL && !configure(build, configured_ref, error))
+		return FALSE;
+	return kernel_stage_ref == NULL || finish_kernel_job(build, job, kernel_stage_ref, error);
+}
+
+/* A NULL ref: that step is in the cache. */
+static gboolean make_both(Build *build, const char *configured_ref, const char *kernel_stage_ref,
+		AshNode **out_modules, GError **error)
+{
+	g_auto(KernelJob) job = {0};
+
+	if (configured_ref == NULL && kernel_stage_ref == NULL)
+		return TRUE;
+	ash_progress_begin(build->progress, "configure",
+			configured_ref != NULL ? "running the packages' scripts"
+					       : "preparing the kernel's modules");
+	if (!ash_repo_begin(build->repo, error))
+		return FALSE;
+	gboolean ok = run_both(build, configured_ref, kernel_stage_ref, &job, error);
+	/* The thread writes to the transaction: it must be over before that is. */
+	if (job.thread != NULL)
+		g_thread_join(g_steal_pointer(&job.thread));
+	if (!ok) {
+		ash_repo_abort(build->repo);
+		return FALSE;
+	}
+	if (!ash_repo_commit(build->repo, error))
+		return FALSE;
+	*out_modules = g_steal_pointer(&job.modules);
+	ash_progress_end(build->progress,
+			configured_ref != NULL ? "scripts have run" : "modules are prepared");
+	return TRUE;
+}
+
+static gboolean find_release(Build *build, const AshTree *tree, GError **error)
+{
+	if (!ash_kernel_find_release(tree, &build->kernel_release, error))
+		return FALSE;
+	if (build->manifest->kind == ASH_MANIFEST_WORKLOAD)
+		g_clear_pointer(&build->kernel_release, g_free);
+	else if (build->kernel_release == NULL)
+		return ash_throw(error, ASH_BUILD_ERROR, ASH_BUILD_ERROR_HOST,
+				"%s: a host needs a kernel: add one to packages:, for example linux-image-cloud-%s (or say kind: workload)",
+				build->manifest->path, build->manifest->arch);
+	return TRUE;
+}
+
+/* Leaves the configured tree, with the kernel's modules as they are to be, in build->tree. */
+static gboolean configure_tree(Build *build, GError **error)
+{
+	g_autofree char *script = ash_configure_script(build->packages);
+	g_autofree char *ref = stage_ref("configured", build->lock_digest, script, NULL);
+	g_autofree char *kernel_stage = NULL;
+	g_autofree char *commit = NULL;
+	g_autofree char *kernel_commit = NULL;
+	g_autoptr(AshNode) modules = NULL;
+	bool has_scripts = ash_configure_is_needed(build->packages);
+
+	if (!ensure_assembled(build, error) ||
+			(has_scripts && !find_stage(build, ref, &commit, error)))
+		return FALSE;
+	if (build->tree == NULL &&
+			!ash_repo_load_tree(build->repo, commit != NULL ? commit : build->assembled,
+					&build->tree, error))
+		return FALSE;
+	if (!find_release(build, build->tree, error))
+		return FALSE;
+	if (build->kernel_release != NULL) {
+		kernel_stage = kernel_ref(build);
+		if (!find_stage(build, kernel_stage, &kernel_commit, error))
+			return FALSE;
+	}
+	if (!make_both(build, has_scripts && commit == NULL ? ref : NULL,
+			    kernel_stage != NULL && kernel_commit == NULL ? kernel_stage : NULL,
+			    &modules, error))
+		return FALSE;
+	if (build->kernel_release == NULL)
+		return TRUE;
+	if (modules == NULL) {
+		g_autoptr(AshTree) stored = NULL;
+		if (!ash_repo_load_tree(build->repo, kernel_commit, &stored, error))
+			return FALSE;
+		modules = g_steal_pointer(&stored->root);
+	}
+	g_autofree char *path = modules_path(build);
+	return ash_tree_insert(build->tree, path, g_steal_pointer(&modules), error);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
+static gboolean finish(Build *build, const char *finished_ref, char **out_commit, GError **error)
+{
+	AshFinish finish = {
+			.cache = build->cache,
+			.repo = build->repo,
+			.manifest = build->manifest,
+			.packages = build->packages,
+			.kernel_release = build->kernel_release,
+			.initrd_path = build->initrd_path,
+			.lock_digest = build->lock_digest,
+			.manifest_digest = build->manifest_digest,
+			.timestamp_s = build->newest_s,
+			.is_fresh = build->options->is_fresh,
+			.progress = build->progress,
+	};
+
+	return ash_finish(&finish, build->tree, finished_ref, out_commit, error);
+}
+
+static gboolean build_commit(
+		Build *build, const char *finished_ref, AshBuildResult *result, GError **error)
+{
+	AshImportStats stats;
+
+	if (!ash_import_lock(build->cache, build->repo, build->manifest, build->lock,
+			    build->options->threads, build->progress, &build->packages, &stats,
+			    error))
+		return FALSE;
+	for (guint i = 0; i < build->packages->len; i++) {
+		const AshPackage *package = build->packages->pdata[i];
+		build->newest_s = MAX(build->newest_s, package->newest_s);
+	}
+	result->imported = stats.imported;
+	return configure_tree(build, error) && finish(build, finished_ref, &result->commit, error);
+}
+
+/* The digest that names the finished commit: everything it can depend on, this program included. */
+static gboolean finished_stage(Build *build, char **out_ref, GError **error)
+{
+	g_autoptr(GBytes) program = NULL;
+	g_autoptr(GBytes) initrd = NULL;
+
+	if (!ash_file_read(AT_FDCWD, "/proc/self/exe", MAX_PROGRAM_BYTES, &program, error) ||
+			!ash_file_read(AT_FDCWD, build->initrd_path, MAX_PROGRAM_BYTES, &initrd,
+					error))
+		return FALSE;
+	g_autofree char *program_hash =
+			ash_sha256_hex(g_bytes_get_data(program, NULL), g_bytes_get_size(program));
+	g_autofree char *initrd_hash =
+			ash_sha256_hex(g_bytes_get_data(initrd, NULL), g_bytes_get_size(initrd));
+	*out_ref = stage_ref("finished", build->lock_digest, build->manifest_digest, program_hash,
+			initrd_hash, NULL);
+	return TRUE;
+}
+
+/* Beside this program when it runs from its build directory, else where it is installed. */
+static gboolean find_initrd(char **out_path, GError **error)
+{
+	g_autofree char *self = g_file_read_link("/proc/self/exe", error);
+
+	if (self == NULL)
+		return FALSE;
+	g_autofree char *dir = g_path_get_dirname(self);
+	g_autofree char *beside = g_build_filename(dir, "ashlar-initrd", NULL);
+	g_autofree char *installed =
+			g_build_filename(dir, "..", "lib", "ashlar", "ashlar-initrd", NULL);
+	if (g_file_test(beside, G_FILE_TEST_IS_EXECUTABLE))
+		*out_path = g_steal_pointer(&beside);
+	else if (g_file_test(installed, G_FILE_TEST_IS_EXECUTABLE))
+		*out_path = g_steal_pointer(&installed);
+	else
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_ENVIRONMENT,
+				"the program ashlar-initrd is neither in '%s' nor installed (run 'make')",
+				dir);
+	return TRUE;
+}
+
+/* Brings the commit to the output repository. */
+static gboolean deliver(Build *build, AshBuildResult *result, GError **error)
+{
+	g_autofree char *there = NULL;
+
+	if (!ash_repo_find_ref(build->out, result->ref, &there, error))
+		return FALSE;
+	result->is_unchanged = g_strcmp0(there, result->commit) == 0;
+	return result->is_unchanged ||
+	       ash_repo_pull_local(build->out, build->repo, result->commit, result->ref, error);
+}
+
+gboolean ash_build(AshCache *cache, AshRepo *out, const AshManifest *manifest, const AshLock *lock,
+		const AshBuildOptions *options, AshProgress *progress, AshBuildResult *result,
+		GError **error)
+{
+	g_auto(Build) build = {
+			.cache = cache,
+			.out = out,
+			.manifest = manifest,
+			.lock = lock,
+			.options = options,
+			.progress = progress,
+	};
+	g_auto(AshBuildResult) made = {.ref = ash_build_ref(manifest)};
+	g_autofree char *finished_ref = NULL;
+	g_autofree char *repo_path = ash_cache_path(cache, "repo");
+
+	build.lock_digest = ash_lock_digest(lock);
+	build.manifest_digest = ash_manifest_digest(manifest);
+	if (!ash_cli_need_root(
+			    "packages' scripts run in a sandbox, and files get their true owners",
+			    error) ||
+			!find_initrd(&build.initrd_path, error) ||
+			!ash_repo_open(repo_path, true, &build.repo, error) ||
+			!finished_stage(&build, &finished_ref, error) ||
+			!find_stage(&build, finished_ref, &made.commit, error))
+		return FALSE;
+	if (made.commit == NULL && !build_commit(&build, finished_ref, &made, error))
+		return FALSE;
+	if (!deliver(&build, &made, error))
+		return FALSE;
+	*result = made;
+	made = (AshBuildResult){0};
+	return TRUE;
+}
