@@ -202,6 +202,10 @@ static gboolean read_include(AshManifestLoader *loader, const AshYamlNode *node,
 	if (real_path == NULL)
 		return ash_manifest_throw(node, error, ASH_MANIFEST_ERROR_INCLUDE,
 				"there is no file '%s' to include", path);
+	/* A FIFO would make us wait for ever, a device might never end. */
+	if (!g_file_test(real_path, G_FILE_TEST_IS_REGULAR))
+		return ash_manifest_throw(node, error, ASH_MANIFEST_ERROR_INCLUDE,
+				"cannot include '%s': it is not a regular file", path);
 	if (is_read(loader, real_path))
 		return TRUE;
 	if (!check_chain(loader, node, chain, real_path, error))

@@ -107,7 +107,7 @@ static const Variable *resolve(AshVariables *variables, const AshYamlNode *at, c
 		}
 		variable->expanded = g_string_free(g_steal_pointer(&value), FALSE);
 	}
-	if (variable->expanded == NULL || level + variable->depth > ASH_VARIABLES_MAX_DEPTH) {
+	if (variable->expanded == NULL || level + variable->depth >= ASH_VARIABLES_MAX_DEPTH) {
 		ash_manifest_throw(at, error, ASH_MANIFEST_ERROR_VARIABLE,
 				"variable '%s' stands for itself, or variables are nested more "
 				"than %d deep",
