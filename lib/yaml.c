@@ -469,6 +469,7 @@ char *ash_yaml_quote(const char *text)
 	if (is_bare(text))
 		return g_strdup(text);
 
+	/* U+2028 and U+2029 are line breaks to YAML, U+FEFF is a mark of its encoding. */
 	GString *quoted = g_string_new("\"");
 	for (const char *p = text; *p != '\0'; p += g_utf8_skip[(guchar) *p]) {
 		gunichar c = g_utf8_get_char(p);
@@ -478,7 +479,7 @@ char *ash_yaml_quote(const char *text)
 			g_string_append(quoted, "\\n");
 		else if (c == '\t')
 			g_string_append(quoted, "\\t");
-		else if (g_unichar_isprint(c) && c != 0xfeff)
+		else if (g_unichar_isprint(c) && c != 0x2028 && c != 0x2029 && c != 0xfeff)
 			g_string_append_unichar(quoted, c);
 		else
 			g_string_append_printf(quoted, "\\U%08X", c);

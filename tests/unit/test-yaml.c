@@ -226,6 +226,7 @@ static void test_quote(void)
 			{"a\"\\\n\t", "\"a\\\"\\\\\\n\\t\""},
 			{"\x7f", "\"\\U0000007F\""},
 			{"é", "\"é\""},
+			{"\xe2\x80\xa8 x", "\"\\U00002028 x\""},
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
