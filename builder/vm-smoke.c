@@ -154,24 +154,38 @@ void ash_vm_report_parse(const char *line, AshVmReport *report)
 
 /* ---- the console --------------------------------------------------------------------------- */
 
-/* Without control characters and escape sequences (ESC [ … letter, and the like). */
+/* Behind the escape sequence at @p: ESC [ … letter, ESC ] … BEL or ESC \, ESC and one more. */
+static const char *skip_escape(const char *p)
+{
+	if (p[1] == '[') {
+		for (p += 2; *p != '\0' && !g_ascii_isalpha(*p);)
+			p++;
+	} else if (p[1] == ']') {
+		for (p += 2; *p != '\0' && *p != '\a' && *p != '\033';)
+			p++;
+		if (*p == '\033')
+			p++;
+	} else {
+		p++;
+	}
+	return *p != '\0' ? p + 1 : p;
+}
+
+/* Without control characters and escape sequences. */
 static char *plain_line(const char *text)
 {
-	GString *plain = g_string_new(NULL);
+	g_autoptr(GString) plain = g_string_new(NULL);
 
-	for (const char *p = text; *p != '\0'; p++) {
+	for (const char *p = text; *p != '\0';) {
 		if (*p == '\033') {
-			if (p[1] == '[')
-				for (p++; p[1] != '\0' && !g_ascii_isalpha(p[1]); p++)
-					continue;
-			if (p[1] != '\0')
-				p++;
-		} else if ((unsigned char) *p >= ' ' || *p == '\t') {
-			g_string_append_c(plain, *p);
+			p = skip_escape(p);
+			continue;
 		}
+		if ((unsigned char) *p >= ' ' || *p == '\t')
+			g_string_append_c(plain, *p);
+		p++;
 	}
-	g_autofree char *bytes = g_string_free(plain, FALSE);
-	return g_utf8_make_valid(bytes, -1);
+	return g_utf8_make_valid(plain->str, -1);
 }
 
 static void end_with(Watch *watch, char *take_reason)
