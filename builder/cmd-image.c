@@ -49,14 +49,16 @@ static gboolean load_spec(AshImageSpec **out_spec, GError **error)
 
 static gboolean choose_formats(const AshImageSpec *spec, bool *formats, GError **error)
 {
+	g_autoptr(GError) local = NULL;
 	bool is_any = false;
 
 	if (opt_formats == NULL)
 		memcpy(formats, spec->formats, ASH_IMAGE_N_FORMATS * sizeof *formats);
 	for (char **name = opt_formats; name != NULL && *name != NULL; name++) {
 		AshImageFormat format = ASH_IMAGE_RAW;
-		if (!ash_image_format_parse(*name, &format, error))
-			return FALSE;
+		if (!ash_image_format_parse(*name, &format, &local))
+			return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE, "%s",
+					local->message);
 		formats[format] = true;
 	}
 	for (int i = 0; i < ASH_IMAGE_N_FORMATS; i++)

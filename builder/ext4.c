@@ -157,6 +157,8 @@ void ash_ext4_measure(const GPtrArray *inodes, uint64_t free_bytes, uint64_t *ou
 	 * costs, and at times a copy of the superblock and the descriptors.
 	 */
 	blocks += (blocks / 32768 + 2) * 16 + 64;
+	/* mke2fs wants the journal to be a small part of the whole. */
+	blocks = MAX(blocks, 4 * JOURNAL_MIB * MIB / ASH_EXT4_BLOCK_BYTES);
 	*out_size_bytes = (blocks_of(blocks * ASH_EXT4_BLOCK_BYTES) * ASH_EXT4_BLOCK_BYTES + MIB -
 					  1) /
 			  MIB * MIB;
@@ -433,6 +435,10 @@ static gboolean set_xattrs(Writer *writer, ext2_ino_t number, GVariant *xattrs, 
 	if (code == 0)
 		code = ext2fs_xattrs_write(handle);
 	ext2fs_xattrs_close(&handle);
+	if (code == EXT2_ET_EA_NO_SPACE || code == EXT2_ET_EA_INODE_CORRUPTED ||
+			code == EXT2_ET_FILE_TOO_BIG)
+		return ash_throw(error, ASH_EXT4_ERROR, ASH_EXT4_ERROR_LIMIT,
+				"the extended attributes do not fit into one block");
 	return code == 0 ? TRUE : throw_code(code, error, "writing extended attributes");
 }
 

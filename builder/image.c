@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "builder/image.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "builder/commit.h"
@@ -391,7 +393,36 @@ static gboolean create_disk(const Image *image, GError **error)
 	return TRUE;
 }
 
-static gboolean make_disk(Image *image, GError **error)
+/* Better said now than by a child that breaks off half-way. Each converted disk is taken to be as
+ * large as its content.
+ */
+static gboolean check_space(
+		const Image *image, const GPtrArray *inodes, const bool *formats, GError **error)
+{
+	static const AshImageFormat converted[] = {
+			ASH_IMAGE_QCOW2, ASH_IMAGE_VMDK, ASH_IMAGE_VDI, ASH_IMAGE_VHDX};
+	struct statvfs st;
+	uint64_t copies = 1;
+	uint64_t content = 0;
+
+	if (fstatvfs(image->scratch->fd, &st) < 0)
+		return ash_throw_errno(error, "%s", image->output_dir);
+	for (size_t i = 0; i < G_N_ELEMENTS(converted); i++)
+		copies += formats[converted[i]] ? 1 : 0;
+	for (guint i = 0; i < inodes->len; i++)
+		content += ((const AshExt4Inode *) inodes->pdata[i])->size;
+	uint64_t need = content * copies;
+	uint64_t have = (uint64_t) st.f_bavail * st.f_frsize;
+	if (have >= need)
+		return TRUE;
+	g_autofree char *need_text = ash_text_size(need);
+	g_autofree char *have_text = ash_text_size(have);
+	errno = ENOSPC;
+	return ash_throw_errno(error, "'%s' has %s free, about %s are needed", image->output_dir,
+			have_text, need_text);
+}
+
+static gboolean make_disk(Image *image, const bool *formats, GError **error)
 {
 	g_autoptr(GPtrArray) inodes = NULL;
 	g_auto(Layout) layout = {0};
@@ -403,8 +434,9 @@ static gboolean make_disk(Image *image, GError **error)
 		return ash_throw_errno(error, "%s", ash_repo_path(image->repo));
 	ash_progress_begin(image->progress, "disk", "writing the disk");
 	image->disk = g_build_filename(image->scratch->path, "disk.raw", NULL);
-	if (!plan_root(image, repo_fd, &inodes, error) || !lay_out(image, inodes, &layout, error) ||
-			!create_disk(image, error) ||
+	if (!plan_root(image, repo_fd, &inodes, error) ||
+			!check_space(image, inodes, formats, error) ||
+			!lay_out(image, inodes, &layout, error) || !create_disk(image, error) ||
 			!ash_gpt_write(image->disk, disk_uuid, layout.partitions, N_PARTITIONS,
 					error) ||
 			!write_esp(image, &layout.partitions[ESP], error) ||
@@ -499,7 +531,7 @@ static gboolean copy_to_scratch(const Image *image, const char *source, const ch
 	return TRUE;
 }
 
-/* The same root file system is booted with them, so they come with a disk, or follow one. */
+/* They boot the disk's root file system, without its boot loader. */
 static gboolean make_kernel(Image *image, GError **error)
 {
 	g_autofree char *kernel = NULL;
@@ -555,7 +587,7 @@ gboolean ash_image_build(AshRepo *repo, const char *rev, const AshImageSpec *spe
 		return FALSE;
 	if ((needs_disk || formats[ASH_IMAGE_KERNEL]) && !find_boot_files(&image, error))
 		return FALSE;
-	if (needs_disk && !make_disk(&image, error))
+	if (needs_disk && !make_disk(&image, formats, error))
 		return FALSE;
 	for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
 		if (!formats[order[i]])
