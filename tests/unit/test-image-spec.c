@@ -66,8 +66,8 @@ static void test_errors(void)
 	} cases[] = {
 			{"disc: {size: 1GiB}", ASH_IMAGE_SPEC_ERROR_UNKNOWN_KEY,
 					"x.yaml:1:1: unknown key 'disc' in an image (did you mean 'disk'?)"},
-			{"disk:\n  sise: 1GiB", ASH_IMAGE_SPEC_ERROR_UNKNOWN_KEY,
-					"x.yaml:2:3: unknown key 'sise' in disk (did you mean 'size'?)"},
+			{"disk:\n  sizze: 1GiB", ASH_IMAGE_SPEC_ERROR_UNKNOWN_KEY,
+					"x.yaml:2:3: unknown key 'sizze' in disk (did you mean 'size'?)"},
 			{"disk: 4GiB", ASH_IMAGE_SPEC_ERROR_TYPE,
 					"x.yaml:1:7: disk: expected a map"},
 			{"formats: raw", ASH_IMAGE_SPEC_ERROR_TYPE,
