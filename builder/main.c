@@ -85,6 +85,7 @@ int main(int argc, char **argv)
 			ash_cmd_image,
 			ash_cmd_lock,
 			ash_cmd_run,
+			ash_cmd_sbom,
 			ash_cmd_schema,
 			{0},
 	};
