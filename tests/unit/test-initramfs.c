@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/file.h"
 
@@ -252,6 +253,44 @@ static void test_init_must_be_static(Fixture *fixture, gconstpointer unused)
 	g_assert_error(error, ASH_INITRAMFS_ERROR, ASH_INITRAMFS_ERROR_NO_INIT);
 }
 
+/* ---- from a repository ---- */
+
+static void test_repository(Fixture *fixture, gconstpointer unused)
+{
+	g_autofree char *path = g_build_filename(fixture->scratch->path, "repo", NULL);
+	AshInitramfsOptions options = {.kernel_release = RELEASE, .init_path = fixture->init_path};
+	g_autoptr(AshTree) tree = ash_tree_new();
+	g_autoptr(GBytes) expected = compose(fixture, NULL, NULL);
+	g_autoptr(AshRepo) repo = NULL;
+	g_autoptr(GBytes) archive = NULL;
+	g_autoptr(GError) error = NULL;
+	GHashTableIter iter;
+	gpointer name = NULL;
+	gpointer value = NULL;
+
+	if (geteuid() != 0) {
+		g_test_skip("objects keep their owner: needs root");
+		return;
+	}
+	g_assert_true(ash_repo_open(path, true, &repo, &error));
+	g_assert_true(ash_repo_begin(repo, &error));
+	g_hash_table_iter_init(&iter, fixture->files);
+	while (g_hash_table_iter_next(&iter, &name, &value)) {
+		AshNode *node = ash_node_new(ASH_NODE_FILE, 0644);
+		gsize size = 0;
+		const void *data = g_bytes_get_data(value, &size);
+		gboolean is_done = ash_repo_write_file(repo, node, data, size, &error);
+		g_assert_no_error(error);
+		g_assert_true(is_done);
+		g_assert_true(ash_tree_insert(tree, name, node, &error));
+	}
+	g_assert_true(ash_repo_commit(repo, &error));
+	gboolean is_done = ash_initramfs_compose(repo, tree, &options, &archive, &error);
+	g_assert_no_error(error);
+	g_assert_true(is_done);
+	g_assert_true(g_bytes_equal(archive, expected));
+}
+
 /* ---- the digest ---- */
 
 static void put_file(AshTree *tree, const char *path, uint8_t content)
@@ -334,6 +373,7 @@ int main(int argc, char **argv)
 	ADD("missing-library", test_missing_library);
 	ADD("libraries", test_libraries);
 	ADD("init-must-be-static", test_init_must_be_static);
+	ADD("repository", test_repository);
 	ADD("digest", test_digest);
 	return g_test_run();
 }
