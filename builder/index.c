@@ -190,34 +190,43 @@ static gboolean check_suite(const AshSource *source, const AshRelease *release, 
 			release->codename != NULL ? release->codename : "", source->suite);
 }
 
+/* A foreign archive is no reason to fail, and its key is not in Debian's keyring: so whose it says it is
+ * counts before its signature. Nothing else is taken from that text, and a source that is known to be
+ * Debian's is not asked, or whoever stands between could make the security archive go away.
+ */
+static bool claims_debian(const Fetched *fetched)
+{
+	g_autoptr(GBytes) claimed = NULL;
+	g_autoptr(AshRelease) claim = NULL;
+
+	if (!ash_release_strip_signature(fetched->what, fetched->text, &claimed, NULL))
+		claimed = g_bytes_ref(fetched->text);
+	return ash_release_parse(fetched->what, claimed, &claim, NULL) &&
+	       g_strcmp0(claim->origin, "Debian") == 0;
+}
+
 /* *out_release is NULL when the source is inherited and not Debian's. */
 static gboolean believe_release(const AshSource *source, const AshIndexOptions *options,
 		const Fetched *fetched, AshRelease **out_release, GError **error)
 {
+	bool is_inherited = g_str_equal(source->kind, "inherited");
 	g_autoptr(AshRelease) release = NULL;
 	g_autoptr(GBytes) text = NULL;
 
-	/* A foreign archive is no reason to fail, and its key is not in Debian's keyring: look at
-	 * whose it says it is before its signature. Nothing else is taken from that text.
-	 */
-	if (g_str_equal(source->kind, "inherited")) {
-		g_autoptr(GBytes) claimed = NULL;
-		g_autoptr(AshRelease) claim = NULL;
-		if (!ash_release_strip_signature(fetched->what, fetched->text, &claimed, NULL))
-			claimed = g_bytes_ref(fetched->text);
-		if (!ash_release_parse(fetched->what, claimed, &claim, NULL) ||
-				g_strcmp0(claim->origin, "Debian") != 0) {
-			ash_progress_note(options->progress,
-					"%s: not an archive of Debian, leaving it out",
-					source->mark);
-			*out_release = NULL;
-			return TRUE;
-		}
+	if (is_inherited && !source->is_known_debian && !claims_debian(fetched)) {
+		ash_progress_note(options->progress, "%s: not an archive of Debian, leaving it out",
+				source->mark);
+		*out_release = NULL;
+		return TRUE;
 	}
 	if (!signed_text(source, fetched, &text, error) ||
 			!ash_release_parse(fetched->what, text, &release, error) ||
 			!check_suite(source, release, fetched->what, error))
 		return FALSE;
+	if (is_inherited && g_strcmp0(release->origin, "Debian") != 0)
+		return ash_throw(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_MISMATCH,
+				"%s: is not Debian's any more, but of '%s'", fetched->what,
+				release->origin != NULL ? release->origin : "");
 	if (!options->offline && !ash_release_check_date(release, fetched->what,
 						 g_get_real_time() / G_USEC_PER_SEC, error))
 		return FALSE;
@@ -380,6 +389,8 @@ gboolean ash_index_open(const AshSource *source, const AshIndexOptions *options,
 		}
 		ash_progress_note(options->progress, "%s: %s, leaving it out", source->mark,
 				local->message);
+		if (options->first_skipped != NULL && *options->first_skipped == NULL)
+			*options->first_skipped = g_steal_pointer(&local);
 		return TRUE;
 	}
 	if (!believe_release(source, options, &fetched, &release, error))

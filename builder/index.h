@@ -45,6 +45,7 @@ typedef struct {
 	const char *arch;
 	bool offline;
 	AshProgress *progress;
+	GError **first_skipped; /* set to why the first source was passed over, if one was; or NULL */
 } AshIndexOptions;
 
 /* ash_index_open:

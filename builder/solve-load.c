@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/auto.h"
@@ -26,6 +28,7 @@
 enum {
 	CACHE_FORMAT = 1, /* in the file's name: another number when what is kept changes */
 	CACHE_MAX_BYTES = 256 << 20,
+	CACHE_MAX_AGE_DAYS = 30,
 	MAX_ALTERNATIVES = 256,
 	MAX_NAME_BYTES = 512,
 	MAX_PATH_BYTES = 1024,
@@ -411,6 +414,25 @@ static gboolean save_cache(Repo *repo, const char *path, GError **error)
 	return is_saved;
 }
 
+/* Indices of a month ago are of no use, but for a component that did not change: that is made again. */
+static void remove_old(const char *dir)
+{
+	g_autoptr(AshDir) stream = opendir(dir);
+	time_t oldest = time(NULL) - (time_t) CACHE_MAX_AGE_DAYS * 24 * 60 * 60;
+	struct stat st;
+
+	for (;;) {
+		const struct dirent *item = stream != NULL ? readdir(stream) : NULL;
+		if (item == NULL)
+			break;
+		if (g_str_has_suffix(item->d_name, ".solv") &&
+				fstatat(dirfd(stream), item->d_name, &st, 0) == 0 &&
+				st.st_mtime < oldest &&
+				unlinkat(dirfd(stream), item->d_name, 0) < 0)
+			g_debug("leaving '%s/%s' behind", dir, item->d_name);
+	}
+}
+
 /* ---- loading --------------------------------------------------------------------------------- */
 
 static Repo *make_repo(AshSolveState *state, const AshIndex *index)
@@ -441,6 +463,7 @@ gboolean ash_solve_load_index(AshSolveState *state, const AshIndex *index,
 		repodata_internalize(loader.data);
 		if (!save_cache(repo, path, error))
 			return FALSE;
+		remove_old(index->dir);
 	}
 	for (guint i = 0; i < state->indices->len; i++)
 		if (g_ptr_array_index(state->indices, i) == index)

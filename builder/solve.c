@@ -58,6 +58,10 @@ static gboolean open_sources(AshSolveState *state, const AshIndexOptions *option
 				    state->indices, error))
 			return FALSE;
 	}
+	if (state->indices->len == 0 && *options->first_skipped != NULL) {
+		g_propagate_error(error, g_steal_pointer(options->first_skipped));
+		return FALSE;
+	}
 	if (state->indices->len == 0)
 		return ash_throw(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_NONE,
 				"no repository can be used for suite '%s'", manifest->suite);
@@ -388,7 +392,9 @@ gboolean ash_solve_manifest(const AshManifest *manifest, const AshSolveOptions *
 			.debs = &debs,
 			.indices = ash_index_list_new(),
 			.roots = g_array_new(FALSE, FALSE, sizeof(AshSolveRoot))};
-	const AshIndexOptions index_options = {.cache_dir = options->cache_dir,
+	g_autoptr(GError) skipped = NULL;
+	const AshIndexOptions index_options = {.first_skipped = &skipped,
+			.cache_dir = options->cache_dir,
 			.arch = manifest->arch,
 			.offline = options->offline,
 			.progress = progress};

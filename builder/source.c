@@ -117,6 +117,12 @@ static void add_inherited(GPtrArray *sources, const AshAptEntry *entry, const ch
 	g_ptr_array_add(sources, source);
 }
 
+static bool has_debian_keyring(const AshAptEntry *entry)
+{
+	return entry->keyring != NULL &&
+	       g_str_has_prefix(entry->keyring, "/usr/share/keyrings/debian-archive-");
+}
+
 static gboolean inherit(
 		const char *suite, AshProgress *progress, GPtrArray *sources, GError **error)
 {
@@ -140,7 +146,7 @@ static gboolean inherit(
 					entry->mark);
 			continue;
 		}
-		add_inherited(sources, entry, mapped, origin != NULL);
+		add_inherited(sources, entry, mapped, origin != NULL || has_debian_keyring(entry));
 	}
 	if (sources->len == 0)
 		return ash_throw(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_NONE,
@@ -252,6 +258,15 @@ static gboolean add_inherited_uris(GPtrArray *uris, const AshManifest *manifest,
 	return TRUE;
 }
 
+/* A repository with several suites has an origin for each: "main-trixie". */
+static bool is_origin_of(const char *repository, const char *origin)
+{
+	size_t length = strlen(repository);
+
+	return strncmp(repository, origin, length) == 0 &&
+	       (origin[length] == '\0' || origin[length] == '-');
+}
+
 static gboolean add_explicit_uris(GPtrArray *uris, const AshManifest *manifest,
 		const AshLockOrigin *origin, const char *path, GError **error)
 {
@@ -260,7 +275,7 @@ static gboolean add_explicit_uris(GPtrArray *uris, const AshManifest *manifest,
 	/* The manifest's word is newer than the lock's: a mirror may have moved. */
 	for (guint i = 0; repositories != NULL && i < repositories->len; i++) {
 		const AshManifestRepository *item = g_ptr_array_index(repositories, i);
-		if (g_strcmp0(item->id, origin->id) != 0)
+		if (!is_origin_of(item->id, origin->id))
 			continue;
 		if (item->path != NULL)
 			return add_file_uri(uris, item->path, path, error);

@@ -38,7 +38,7 @@ typedef struct {
 	char *keyring;        /* path; NULL with inline_key or is_trusted */
 	char *inline_key;     /* or NULL */
 	bool is_trusted;      /* no signature is asked for */
-	bool is_known_debian; /* inherited: apt has seen its Release file */
+	bool is_known_debian; /* inherited: by its keyring, or by what apt last saw there */
 	uint32_t priority;
 } AshSource;
 

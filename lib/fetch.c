@@ -561,7 +561,7 @@ static gboolean start_due(Run *run, GError **error)
 	return TRUE;
 }
 
-/* When the next queued transfer may start: 0 for now. */
+/* When the next queued transfer may start; 0: at once. */
 static int64_t next_start_us(const Run *run)
 {
 	int64_t next_us = G_MAXINT64;
