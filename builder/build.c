@@ -246,13 +246,17 @@ static gboolean configure(Build *build, const char *ref, GError **error)
 	g_autofree char *scratch = NULL;
 	g_autofree char *commit = NULL;
 	AshRepoCommitInfo info = {.subject = "configured", .ref = ref};
+	const AshConfigureOptions options = {
+			.now_s = build->newest_s,
+			.has_shortcuts = !build->options->is_plain,
+	};
 
 	if (!ensure_checkout(build, error))
 		return FALSE;
 	scratch = g_build_filename(build->scratch->path, "configure", NULL);
 	return ash_file_ensure_dir(AT_FDCWD, scratch, 0755, error) &&
-	       ash_configure(build->repo, build->packages, build->checkout, scratch,
-			       build->newest_s, build->tree, error) &&
+	       ash_configure(build->repo, build->packages, build->checkout, scratch, &options,
+			       build->tree, error) &&
 	       ash_repo_write_tree(build->repo, build->tree, &info, &commit, error);
 }
 
@@ -327,7 +331,8 @@ static gboolean find_release(Build *build, const AshTree *tree, GError **error)
 static gboolean configure_tree(Build *build, GError **error)
 {
 	g_autofree char *script = ash_configure_script(build->packages);
-	g_autofree char *ref = stage_ref("configured", build->lock_digest, script, NULL);
+	g_autofree char *ref = stage_ref("configured", build->lock_digest, script,
+			build->options->is_plain ? "plain" : "shortcuts", NULL);
 	g_autofree char *kernel_stage = NULL;
 	g_autofree char *commit = NULL;
 	g_autofree char *kernel_commit = NULL;
@@ -417,7 +422,7 @@ static gboolean finished_stage(Build *build, char **out_ref, GError **error)
 	g_autofree char *initrd_hash =
 			ash_sha256_hex(g_bytes_get_data(initrd, NULL), g_bytes_get_size(initrd));
 	*out_ref = stage_ref("finished", build->lock_digest, build->manifest_digest, program_hash,
-			initrd_hash, NULL);
+			initrd_hash, build->options->is_plain ? "plain" : "shortcuts", NULL);
 	return TRUE;
 }
 

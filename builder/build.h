@@ -38,6 +38,7 @@ typedef enum {
 
 typedef struct {
 	unsigned threads; /* 0: one a processor */
+	bool is_plain;    /* every maintainer script runs as it was shipped, without shortcuts */
 	bool is_fresh; /* take nothing but packages from the cache; for measuring and verifying */
 } AshBuildOptions;
 

@@ -22,6 +22,7 @@ static char **opt_set;
 static int opt_threads;
 static gboolean opt_locked;
 static gboolean opt_fresh;
+static gboolean opt_no_shortcuts;
 
 static const GOptionEntry options[] = {
 		{"repo", 0, 0, G_OPTION_ARG_FILENAME, &opt_repo,
@@ -39,6 +40,9 @@ static const GOptionEntry options[] = {
 				"Import with N threads (one a processor)", "N"},
 		{"fresh", 0, 0, G_OPTION_ARG_NONE, &opt_fresh,
 				"Run every step, only imported packages are reused", NULL},
+		{"no-shortcuts", 0, 0, G_OPTION_ARG_NONE, &opt_no_shortcuts,
+				"Run maintainer scripts with the packages' own programs only",
+				NULL},
 		{"cache", 0, 0, G_OPTION_ARG_FILENAME, &opt_cache, "Keep the cache in DIR", "DIR"},
 		{0},
 };
@@ -118,6 +122,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 						      : ash_lock_default_path(args[0], opt_variant);
 	const AshBuildOptions build_options = {
 			.threads = opt_threads > 0 ? (unsigned) opt_threads : 0,
+			.is_plain = opt_no_shortcuts,
 			.is_fresh = opt_fresh,
 	};
 	g_autoptr(AshManifest) manifest = NULL;

@@ -12,7 +12,8 @@
 G_DEFINE_QUARK(ash_configure_error, ash_configure_error)
 
 /* Not part of an image, whatever scripts leave there. */
-static const char *const skipped[] = {"dev", "proc", "run", "sys", "tmp", "ashlar", NULL};
+static const char *const skipped[] = {"dev", "proc", "run", "sys", "tmp", "ashlar",
+		"ashlar-update-ca-certificates", NULL};
 
 /* What carries times, random numbers, inode numbers, or a copy of what is there anyway. */
 static const char *const volatile_paths[] = {
@@ -40,9 +41,61 @@ static const char *const volatile_paths[] = {
 		"var/log/bootstrap.log",
 };
 
-/* Programs that a hook may call and that would make an initramfs. */
-static const char *const initramfs_generators[] = {"usr/bin/dracut", "usr/sbin/dracut",
-		"usr/sbin/update-initramfs", "usr/sbin/mkinitramfs", NULL};
+/* Programs that hooks call and whose result is made later: the initramfs by finish.c, the lists of
+ * modules by kernel.c.
+ */
+static const char *const postponed[] = {"usr/bin/dracut", "usr/sbin/dracut",
+		"usr/sbin/update-initramfs", "usr/sbin/mkinitramfs", "usr/sbin/depmod", NULL};
+
+#define UPDATE_CERTS "usr/sbin/update-ca-certificates"
+#define REAL_UPDATE_CERTS "ashlar-update-ca-certificates"
+
+/* A shortcut. Debian's update-ca-certificates starts six processes for each of 150 certificates, twice;
+ * this does the same in one. Whatever is not the plain case of a new installation (hooks, local
+ * certificates, other options) goes to the real one. That both give the same is tested by building
+ * with and without --no-shortcuts.
+ */
+static const char update_certs[] =
+		"#!/usr/bin/perl\n"
+		"use strict;\n"
+		"my ($hooks, $plain, @args) = ('/etc/ca-certificates/update.d', 1, @ARGV);\n"
+		"while (@args) {\n"
+		"\tmy $arg = shift @args;\n"
+		"\tif ($arg eq '--hooksdir') { $hooks = shift @args; } else { $plain = 0; }\n"
+		"}\n"
+		"my $conf = '/etc/ca-certificates.conf';\n"
+		"my @others = (glob('/usr/local/share/ca-certificates/*'), $hooks eq '' ? () : glob(\"$hooks/*\"));\n"
+		"exec('/" REAL_UPDATE_CERTS
+		"', @ARGV) if !$plain || @others || !-s $conf || !chdir('/etc/ssl/certs');\n"
+		"my ($bundle, $added) = ('', 0);\n"
+		"open(my $list, '<', $conf) or die \"$conf: $!\\n\";\n"
+		"my @lines = map { chomp; $_ } <$list>;\n"
+		"foreach (@lines) {\n"
+		"\tnext unless /^!(.*)$/;\n"
+		"\tmy ($pem) = $1 =~ m{([^/]*)$};\n"
+		"\t$pem =~ s/\\.crt$//;\n"
+		"\tunlink(\"$pem.pem\") if -l \"$pem.pem\";\n"
+		"}\n"
+		"foreach (@lines) {\n"
+		"\tnext if /^$/ || /^[#!]/;\n"
+		"\tmy $crt = \"/usr/share/ca-certificates/$_\";\n"
+		"\tmy $file;\n"
+		"\tif (!-f $crt || !open($file, '<', $crt)) { warn \"W: $crt not found, but listed in $conf.\\n\"; next; }\n"
+		"\tmy ($pem) = m{([^/]*)$};\n"
+		"\t$pem =~ s/\\.crt$//; $pem =~ s/ /_/g; $pem =~ s/[()]/=/g; $pem =~ s/,/_/g;\n"
+		"\t$pem = \"/etc/ssl/certs/$pem.pem\";\n"
+		"\tif (!-e $pem || (readlink($pem) // '') ne $crt) {\n"
+		"\t\tunlink($pem); symlink($crt, $pem) or die \"$pem: $!\\n\"; $added++;\n"
+		"\t}\n"
+		"\tlocal $/; my $text = <$file>; $text .= \"\\n\" if $text ne '' && $text !~ /\\n\\z/; $bundle .= $text;\n"
+		"}\n"
+		"system('openssl rehash . >/dev/null') if $added;\n"
+		"exit(0) if $bundle eq '';\n"
+		"my $new = 'ca-certificates.crt.new';\n"
+		"open(my $out, '>', $new) or die \"$new: $!\\n\";\n"
+		"print $out $bundle; close($out) or die \"$new: $!\\n\";\n"
+		"chmod(0644, $new); rename($new, 'ca-certificates.crt') or die \"$new: $!\\n\";\n"
+		"print \"$added added; done.\\n\";\n";
 
 /* ---- the order of preinst scripts ------------------------------------------------------------- */
 
@@ -139,19 +192,36 @@ bool ash_configure_is_needed(const GPtrArray *packages)
 	return false;
 }
 
-/* "OUTSIDE:INSIDE" for each generator that the tree has. */
-static char **generator_binds(const AshTree *tree, const char *checkout, const char *script_dir)
+/* Binds @outside over the program at @path, if the tree has that. */
+static void bind_over(
+		GStrvBuilder *binds, const AshTree *tree, const char *outside, const char *path)
+{
+	g_autofree char *real = NULL;
+
+	if (ash_tree_resolve(tree, path, &real) == NULL)
+		return;
+	g_autofree char *bind = g_strconcat(outside, ":", real, NULL);
+	g_strv_builder_add(binds, bind);
+}
+
+/* "OUTSIDE:INSIDE" for the scripts and for each program that another stands in for. */
+static char **make_binds(const AshTree *tree, const char *checkout, const char *script_dir,
+		bool has_shortcuts)
 {
 	g_autoptr(GStrvBuilder) binds = g_strv_builder_new();
 	g_autofree char *script = g_strconcat(script_dir, ":/ashlar", NULL);
+	g_autofree char *nothing = g_strconcat(checkout, "/usr/bin/true", NULL);
+	g_autofree char *certs = g_build_filename(script_dir, "update-ca-certificates", NULL);
+	g_autofree char *real_certs =
+			g_strconcat(checkout, "/" UPDATE_CERTS ":/" REAL_UPDATE_CERTS, NULL);
 
 	g_strv_builder_add(binds, script);
-	for (const char *const *path = initramfs_generators; *path != NULL; path++) {
-		g_autofree char *real = NULL;
-		if (ash_tree_resolve(tree, *path, &real) == NULL)
-			continue;
-		g_autofree char *bind = g_strconcat(checkout, "/usr/bin/true:", real, NULL);
-		g_strv_builder_add(binds, bind);
+	for (const char *const *path = postponed; *path != NULL; path++)
+		bind_over(binds, tree, nothing, *path);
+	if (has_shortcuts && ash_tree_find(tree, UPDATE_CERTS) != NULL &&
+			ash_tree_resolve(tree, "usr/bin/perl", NULL) != NULL) {
+		g_strv_builder_add(binds, real_certs);
+		bind_over(binds, tree, certs, UPDATE_CERTS);
 	}
 	return g_strv_builder_end(binds);
 }
@@ -173,10 +243,11 @@ static char *log_tail(const char *text)
 }
 
 static gboolean run_scripts(const GPtrArray *packages, const char *checkout, const char *scratch,
-		uint64_t now_s, const AshTree *tree, GError **error)
+		const AshConfigureOptions *options, const AshTree *tree, GError **error)
 {
 	static const char *const argv[] = {"/bin/sh", "/ashlar/configure", NULL};
-	g_autofree char *epoch = g_strdup_printf("SOURCE_DATE_EPOCH=%" G_GUINT64_FORMAT, now_s);
+	g_autofree char *epoch =
+			g_strdup_printf("SOURCE_DATE_EPOCH=%" G_GUINT64_FORMAT, options->now_s);
 	/* INITRD=No is what the hooks of Debian's kernel packages ask for. */
 	const char *const env[] = {"DEBIAN_FRONTEND=noninteractive",
 			"DEBCONF_NONINTERACTIVE_SEEN=true", "DEBCONF_NOWARNINGS=yes", "INITRD=No",
@@ -185,13 +256,16 @@ static gboolean run_scripts(const GPtrArray *packages, const char *checkout, con
 	g_autofree char *script = ash_configure_script(packages);
 	g_autofree char *script_dir = g_build_filename(scratch, "script", NULL);
 	g_autofree char *script_path = g_build_filename(script_dir, "configure", NULL);
+	g_autofree char *certs_path = g_build_filename(script_dir, "update-ca-certificates", NULL);
 	g_autoptr(GError) cause = NULL;
 
 	if (!ash_file_ensure_dir(AT_FDCWD, script_dir, 0755, error) ||
-			!ash_file_replace(
-					AT_FDCWD, script_path, script, strlen(script), 0755, error))
+			!ash_file_replace(AT_FDCWD, script_path, script, strlen(script), 0755,
+					error) ||
+			!ash_file_replace(AT_FDCWD, certs_path, update_certs, strlen(update_certs),
+					0755, error))
 		return FALSE;
-	g_auto(GStrv) binds = generator_binds(tree, checkout, script_dir);
+	g_auto(GStrv) binds = make_binds(tree, checkout, script_dir, options->has_shortcuts);
 	AshSandbox sandbox = {
 			.lower = checkout,
 			.scratch = scratch,
@@ -211,7 +285,8 @@ static gboolean run_scripts(const GPtrArray *packages, const char *checkout, con
 }
 
 gboolean ash_configure(AshRepo *repo, const GPtrArray *packages, const char *checkout,
-		const char *scratch, uint64_t now_s, AshTree *tree, GError **error)
+		const char *scratch, const AshConfigureOptions *options, AshTree *tree,
+		GError **error)
 {
 	g_autofree char *upper = g_build_filename(scratch, "upper", NULL);
 
@@ -219,7 +294,7 @@ gboolean ash_configure(AshRepo *repo, const GPtrArray *packages, const char *che
 			ash_tree_resolve(tree, "bin/sh", NULL) == NULL)
 		return ash_throw(error, ASH_CONFIGURE_ERROR, ASH_CONFIGURE_ERROR_DPKG,
 				"the packages have scripts to run, but among them are no dpkg and no shell (add 'dpkg' and 'dash')");
-	if (!run_scripts(packages, checkout, scratch, now_s, tree, error) ||
+	if (!run_scripts(packages, checkout, scratch, options, tree, error) ||
 			!ash_delta_apply(repo, upper, skipped, tree, error))
 		return FALSE;
 	for (size_t i = 0; i < G_N_ELEMENTS(volatile_paths); i++)

@@ -32,12 +32,15 @@ typedef enum {
 /* A question: has any of them a script to run? */
 bool ash_configure_is_needed(const GPtrArray *packages);
 
-/* @checkout: a checkout of @tree; @scratch: an empty directory; @now_s: what scripts are told the time
- * is, where they ask for SOURCE_DATE_EPOCH. @repo has an open transaction.
- */
+typedef struct {
+	uint64_t now_s;     /* what scripts that ask for SOURCE_DATE_EPOCH are told the time is */
+	bool has_shortcuts; /* programs known to be slow are replaced by equal ones, see configure.c */
+} AshConfigureOptions;
+
+/* @checkout: a checkout of @tree; @scratch: an empty directory. @repo has an open transaction. */
 gboolean ash_configure(AshRepo *repo, const GPtrArray *packages, const char *checkout,
-		const char *scratch, uint64_t now_s, AshTree *tree, GError **error)
-		G_GNUC_WARN_UNUSED_RESULT;
+		const char *scratch, const AshConfigureOptions *options, AshTree *tree,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The script that the sandbox runs; pure, for tests and for keys of the cache. */
 char *ash_configure_script(const GPtrArray *packages);
