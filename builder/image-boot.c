@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "builder/image-boot.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 const char ash_image_boot_loader_conf[] = "timeout 0\n"
@@ -25,12 +26,22 @@ char *ash_image_boot_find_kernel(const AshTree *tree)
 	return g_strdup(found);
 }
 
+/* Does the commit say itself how the root is to be mounted? */
+static bool says_mode(const AshCommit *commit)
+{
+	const char *const *arguments = (const char *const *) commit->kernel_arguments;
+
+	return arguments != NULL &&
+	       (g_strv_contains(arguments, "rw") || g_strv_contains(arguments, "ro"));
+}
+
 char *ash_image_boot_options(
 		const AshCommit *commit, const AshImageSpec *spec, const AshImageArch *arch)
 {
 	GString *text = g_string_new(NULL);
 
-	g_string_append_printf(text, "root=PARTLABEL=%s ro", spec->root_label);
+	g_string_append_printf(text, "root=PARTLABEL=%s%s", spec->root_label,
+			says_mode(commit) ? "" : " ro");
 	for (char **arg = commit->kernel_arguments; arg != NULL && *arg != NULL; arg++)
 		g_string_append_printf(text, " %s", *arg);
 	for (char **arg = spec->kernel_arguments; *arg != NULL; arg++)

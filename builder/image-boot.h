@@ -17,7 +17,7 @@
 /* The only directory of /usr/lib/modules that has a kernel; NULL when there is none or more. */
 char *ash_image_boot_find_kernel(const AshTree *tree);
 
-/* "root=PARTLABEL=… ro …", without ostree=. */
+/* "root=PARTLABEL=… ro …", without ostree=; "ro" only where the commit says neither ro nor rw. */
 char *ash_image_boot_options(
 		const AshCommit *commit, const AshImageSpec *spec, const AshImageArch *arch);
 

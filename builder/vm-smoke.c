@@ -90,66 +90,99 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Watch, watch_clear)
 
 /* ---- the guest's report -------------------------------------------------------------------- */
 
-static const char *unit_name(JsonNode *node)
+static const char *get_text(JsonNode *node)
 {
-	if (JSON_NODE_HOLDS_OBJECT(node)) {
-		JsonNode *unit = json_object_get_member(json_node_get_object(node), "unit");
-		return unit != NULL && JSON_NODE_HOLDS_VALUE(unit) ? json_node_get_string(unit)
-								   : NULL;
-	}
-	return JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
+	return node != NULL && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
 }
 
-static char **unit_names(JsonObject *object)
+static JsonNode *get_member(JsonNode *node, const char *name)
 {
-	JsonNode *node = json_object_get_member(object, "failed");
+	return node != NULL && JSON_NODE_HOLDS_OBJECT(node)
+			       ? json_object_get_member(json_node_get_object(node), name)
+			       : NULL;
+}
+
+/* Element @index, or NULL. */
+static JsonNode *get_element(JsonNode *node, guint index)
+{
+	if (node == NULL || !JSON_NODE_HOLDS_ARRAY(node))
+		return NULL;
+	JsonArray *array = json_node_get_array(node);
+	return index < json_array_get_length(array) ? json_array_get_element(array, index) : NULL;
+}
+
+/* A unit is its name, an object with its name, or D-Bus's structure that begins with its name. */
+static void take_failed(AshVmReport *report, JsonNode *list)
+{
 	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+	JsonNode *unit;
 
-	if (node != NULL && JSON_NODE_HOLDS_ARRAY(node)) {
-		JsonArray *array = json_node_get_array(node);
-		guint n = MIN(json_array_get_length(array), MAX_FAILED_UNITS);
-		for (guint i = 0; i < n; i++) {
-			const char *name = unit_name(json_array_get_element(array, i));
-			if (name != NULL)
-				g_strv_builder_add(builder, name);
-		}
+	for (guint i = 0; i < MAX_FAILED_UNITS && (unit = get_element(list, i)) != NULL; i++) {
+		const char *name = get_text(unit);
+		if (name == NULL)
+			name = get_text(get_member(unit, "unit"));
+		if (name == NULL)
+			name = get_text(get_element(unit, 0));
+		if (name != NULL)
+			g_strv_builder_add(builder, name);
 	}
-	return g_strv_builder_end(builder);
+	g_strfreev(report->failed);
+	report->failed = g_strv_builder_end(builder);
 }
 
-void ash_vm_report_parse(const char *line, AshVmReport *report)
+static void take_state(AshVmReport *report, JsonNode *state, JsonNode *boot, uint64_t per_ms)
 {
-	g_autoptr(JsonParser) parser = json_parser_new();
-	g_autoptr(GError) local = NULL;
+	bool has_boot = boot != NULL && JSON_NODE_HOLDS_VALUE(boot);
 
-	g_free(report->reason);
-	report->reason = NULL;
-	report->is_up = false;
-	if (!json_parser_load_from_data(parser, line, -1, &local) ||
-			!JSON_NODE_HOLDS_OBJECT(json_parser_get_root(parser))) {
-		report->reason = g_strdup_printf(
-				"the host's report is not understood: %.200s", line);
-		return;
-	}
-	JsonObject *object = json_node_get_object(json_parser_get_root(parser));
-	JsonNode *state = json_object_get_member(object, "state");
-	JsonNode *boot_ms = json_object_get_member(object, "boot_ms");
 	g_free(report->state);
-	g_strfreev(report->failed);
-	report->state = g_strdup(state != NULL && JSON_NODE_HOLDS_VALUE(state)
-						 ? json_node_get_string(state)
-						 : NULL);
-	report->failed = unit_names(object);
-	report->boot_ms = boot_ms != NULL && JSON_NODE_HOLDS_VALUE(boot_ms)
-					  ? (uint64_t) MAX(json_node_get_int(boot_ms), 0)
-					  : 0;
-	g_autofree char *names = g_strjoinv(", ", report->failed);
-	if (report->failed[0] != NULL)
+	report->state = g_strdup(get_text(state));
+	report->boot_ms = has_boot ? (uint64_t) MAX(json_node_get_int(boot), 0) / per_ms : 0;
+}
+
+static void judge(AshVmReport *report)
+{
+	g_autofree char *names =
+			report->failed != NULL ? g_strjoinv(", ", report->failed) : g_strdup("");
+
+	g_clear_pointer(&report->reason, g_free);
+	if (*names != '\0')
 		report->reason = g_strdup_printf("failed units: %s", names);
 	else if (g_strcmp0(report->state, "running") != 0)
 		report->reason = g_strdup_printf("the host is '%s', not 'running'",
 				report->state != NULL ? report->state : "unknown");
 	report->is_up = report->reason == NULL;
+}
+
+bool ash_vm_report_parse(const char *line, AshVmReport *report)
+{
+	g_autoptr(JsonParser) parser = json_parser_new();
+	g_autoptr(GError) local = NULL;
+	JsonNode *root = json_parser_load_from_data(parser, line, -1, &local)
+					 ? json_parser_get_root(parser)
+					 : NULL;
+	const char *type = get_text(get_member(root, "type"));
+	JsonNode *data = get_element(get_member(root, "data"), 0);
+
+	if (g_strcmp0(type, "a(ssssssouso)") == 0) {
+		take_failed(report, data);
+		return false;
+	}
+	if (g_strcmp0(type, "a{sv}") == 0) {
+		take_state(report, get_member(get_member(data, "SystemState"), "data"),
+				get_member(get_member(data, "FinishTimestampMonotonic"), "data"),
+				1000);
+	} else if (root != NULL && JSON_NODE_HOLDS_OBJECT(root)) {
+		take_failed(report, get_member(root, "failed"));
+		take_state(report, get_member(root, "state"), get_member(root, "boot_ms"), 1);
+	} else {
+		g_free(report->reason);
+		report->is_up = false;
+		report->reason = g_strdup_printf(
+				"the host's report is not understood: %.200s", line);
+		return true;
+	}
+	judge(report);
+	return true;
 }
 
 /* ---- the console --------------------------------------------------------------------------- */
@@ -261,8 +294,7 @@ static void on_line(Watch *watch, int which, const char *line)
 	if (which == CONSOLE) {
 		on_console_line(watch, line);
 	} else if (which == REPORT && !watch->is_over) {
-		ash_vm_report_parse(line, watch->report);
-		watch->is_over = true;
+		watch->is_over = ash_vm_report_parse(line, watch->report);
 	}
 }
 

@@ -28,5 +28,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshVmReport, ash_vm_report_free)
 gboolean ash_vm_smoke(const AshVmOptions *options, AshVmReport **out_report, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
-/* Fills @report from the guest's line; the guest is not trusted. PURE. */
-void ash_vm_report_parse(const char *line, AshVmReport *report);
+/* Takes one line of the guest's into @report; true once nothing more is to come. The guest is not
+ * trusted. PURE. Two ways to say it are understood, see builder/vm.h.
+ */
+bool ash_vm_report_parse(const char *line, AshVmReport *report);

@@ -14,9 +14,11 @@
  * must say vmx or svm too. In emulation QEMU 10 is demanded: QEMU 7.2, Debian 12's own, corrupts
  * flags in cmpxchg16b, of which trixie's kernel dies.
  *
- * The guest reports how its boot ended as one line of JSON on the virtio-serial port
- * ASH_VM_REPORT_PORT, {"state":"running","failed":[],"boot_ms":8123}; "failed" holds names of units, or
- * objects with a "unit", as 'systemctl --output=json' prints them.
+ * The guest reports how its boot ended on the virtio-serial port ASH_VM_REPORT_PORT, in JSON. Either one
+ * line, {"state":"running","failed":[],"boot_ms":8123}, where "failed" holds names of units, or objects
+ * with a "unit" as 'systemctl --output=json' prints them. Or, with no shell in the guest, what
+ * 'busctl --json=short call' prints of two methods of systemd's: ListUnitsFiltered ["failed"], then
+ * Properties.GetAll of the manager.
  */
 
 #define ASH_VM_ERROR (ash_vm_error_quark())
