@@ -202,7 +202,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 const AshCliCommand ash_cmd_image = {
 		.name = "image",
 		.synopsis = "[REV]",
-		.summary = "Makes disk images and archives of a commit",
+		.summary = "Make disk images and archives of a commit.",
 		.details = "REV is a ref, a commit checksum or its beginning; it may be left out when the "
 			   "repository has one ref only.\n\n"
 			   "Files are called NAME-VERSION-ARCH.FORMAT; the link NAME.FORMAT leads to the "

@@ -162,7 +162,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 const AshCliCommand ash_cmd_run = {
 		.name = "run",
 		.synopsis = "IMAGE",
-		.summary = "Boots a disk image in QEMU; the image is not changed",
+		.summary = "Boot a disk image in QEMU; the image is not changed.",
 		.details = "The machine writes to a throw-away overlay. Its serial console is this "
 			   "terminal: Ctrl-A x ends it.\n\n"
 			   "KVM is used where the processor and /dev/kvm offer it, emulation otherwise.",

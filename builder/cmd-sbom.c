@@ -60,7 +60,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 const AshCliCommand ash_cmd_sbom = {
 		.name = "sbom",
 		.synopsis = "REV",
-		.summary = "Prints a bill of materials of a commit",
+		.summary = "Print a bill of materials of a commit.",
 		.details = "REV is a ref, a commit checksum or its beginning. One commit has one document, "
 			   "byte for byte: its time and identifier come from the commit.",
 		.options = options,

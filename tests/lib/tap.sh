@@ -74,7 +74,7 @@ exits()
 	if [ "$got" -eq "$want" ]; then
 		pass "$name"
 	else
-		fail "$name" "exit code $got, wanted $want: $*
+		fail "$name" "exit code $got, wanted $want: $(cut -c1-200 <<<"$*")
 $(tail -n 20 "$tmp/out" "$tmp/err")"
 	fi
 }
