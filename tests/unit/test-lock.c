@@ -156,8 +156,8 @@ static void test_refused(void)
 			{HEAD "packages: []\n", ASH_LOCK_ERROR_SYNTAX, "key 'origins' is missing"},
 			{"ashlar-lock: 1\norigins: []\npackages: []\n", ASH_LOCK_ERROR_SYNTAX,
 					"key 'inputs' is missing"},
-			{HEAD ORIGINS "pakages: []\n", ASH_LOCK_ERROR_SYNTAX,
-					"host.lock:7:1: unknown key 'pakages' (did you mean "
+			{HEAD ORIGINS "pakcages: []\n", ASH_LOCK_ERROR_SYNTAX,
+					"host.lock:7:1: unknown key 'pakcages' (did you mean "
 					"'packages'?)"},
 			{HEAD "origins: {}\npackages: []\n", ASH_LOCK_ERROR_SYNTAX,
 					"'origins' is not a list"},

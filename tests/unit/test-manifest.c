@@ -98,8 +98,8 @@ static const struct {
 		{"architectures: {amd64: {architectures: {}}}", ASH_MANIFEST_ERROR_UNKNOWN_KEY,
 				"inside an architecture"},
 		/* Parts that are not chosen are checked as well. */
-		{"variants: {other: {pakages: []}}", ASH_MANIFEST_ERROR_UNKNOWN_KEY,
-				"1:20: unknown key 'pakages'"},
+		{"variants: {other: {pakcages: []}}", ASH_MANIFEST_ERROR_UNKNOWN_KEY,
+				"1:20: unknown key 'pakcages'"},
 
 		{"packages: systemd", ASH_MANIFEST_ERROR_TYPE,
 				"1:11: 'packages' is one value, expected a list"},
@@ -266,7 +266,7 @@ static void test_refused(Fixture *fixture, gconstpointer data)
 
 static void test_arguments(Fixture *fixture, gconstpointer data)
 {
-	static const char *const misspelt[] = {"sute=sid", NULL};
+	static const char *const misspelt[] = {"suiet=sid", NULL};
 	static const char *const no_value[] = {"suite", NULL};
 	static const char *const set[] = {"suite=sid", NULL};
 	static const char text[] = "variables: {suite: trixie}\nsuite: ${suite}\n"
@@ -275,7 +275,7 @@ static void test_arguments(Fixture *fixture, gconstpointer data)
 	g_autoptr(GError) error = NULL;
 	AshManifest *none = NULL;
 
-	g_assert_false(load(fixture, text, "debgu", NULL, &none, &error));
+	g_assert_false(load(fixture, text, "deubg", NULL, &none, &error));
 	g_assert_error(error, ASH_MANIFEST_ERROR, ASH_MANIFEST_ERROR_VARIANT);
 	g_assert_nonnull(strstr(error->message, "debug, small (did you mean 'debug'?)"));
 	g_clear_error(&error);
