@@ -87,6 +87,7 @@ int main(int argc, char **argv)
 			ash_cmd_run,
 			ash_cmd_sbom,
 			ash_cmd_schema,
+			ash_cmd_verify,
 			{0},
 	};
 	const AshCliProgram program = {
