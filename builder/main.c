@@ -6,6 +6,7 @@
 #include "builder/customise.h"
 #include "builder/deb.h"
 #include "builder/deb822.h"
+#include "builder/diff.h"
 #include "builder/image-spec.h"
 #include "builder/image.h"
 #include "builder/initramfs.h"
@@ -43,6 +44,7 @@ static int exit_for(const GError *error)
 			{ASH_CUSTOMISE_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_DEB_ERROR, ANY, ASH_EXIT_UNTRUSTED},
 			{ASH_DEB822_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_DIFF_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH, ASH_EXIT_UNTRUSTED},
 			{ASH_FETCH_ERROR, ASH_FETCH_ERROR_TLS, ASH_EXIT_UNTRUSTED},
 			{ASH_FETCH_ERROR, ASH_FETCH_ERROR_TOO_BIG, ASH_EXIT_UNTRUSTED},
@@ -82,6 +84,7 @@ int main(int argc, char **argv)
 	/* Alphabetical; 'ashlar --help' prints them in this order. */
 	const AshCliCommand commands[] = {
 			ash_cmd_build,
+			ash_cmd_diff,
 			ash_cmd_image,
 			ash_cmd_lock,
 			ash_cmd_run,
