@@ -443,8 +443,18 @@ static Repo *make_repo(AshSolveState *state, const AshIndex *index)
 	return repo;
 }
 
-gboolean ash_solve_load_index(AshSolveState *state, const AshIndex *index,
-		const AshIndexOptions *options, GError **error)
+static Loader loader_for(Repo *repo, const AshIndex *index, const char *arch)
+{
+	return (Loader){.repo = repo,
+			.data = repo_add_repodata(repo, 0),
+			.arch = arch,
+			.what = index->what,
+			.priority_key = pool_str2id(repo->pool, ASH_SOLVE_PRIORITY_KEY, 1),
+			.essential = pool_str2id(repo->pool, ASH_SOLVE_ESSENTIAL, 1)};
+}
+
+gboolean ash_solve_load_index(AshSolveState *state, AshIndex *index, const AshIndexOptions *options,
+		GError **error)
 {
 	g_autofree char *path = cache_path(index, options->arch);
 	Repo *repo = make_repo(state, index);
@@ -452,12 +462,7 @@ gboolean ash_solve_load_index(AshSolveState *state, const AshIndex *index,
 	if (!load_cache(repo, path)) {
 		repo_free(repo, 1);
 		repo = make_repo(state, index);
-		Loader loader = {.repo = repo,
-				.data = repo_add_repodata(repo, 0),
-				.arch = options->arch,
-				.what = index->what,
-				.priority_key = pool_str2id(state->pool, ASH_SOLVE_PRIORITY_KEY, 1),
-				.essential = pool_str2id(state->pool, ASH_SOLVE_ESSENTIAL, 1)};
+		Loader loader = loader_for(repo, index, options->arch);
 		if (!ash_index_read(index, options, on_package, &loader, error))
 			return FALSE;
 		repodata_internalize(loader.data);
@@ -465,8 +470,20 @@ gboolean ash_solve_load_index(AshSolveState *state, const AshIndex *index,
 			return FALSE;
 		remove_old(index->dir);
 	}
-	for (guint i = 0; i < state->indices->len; i++)
-		if (g_ptr_array_index(state->indices, i) == index)
-			repo->appdata = g_ptr_array_index(state->indices, i);
+	repo->appdata = index;
+	return TRUE;
+}
+
+gboolean ash_solve_load_text(AshSolveState *state, AshIndex *index, const char *arch, GBytes *text,
+		GError **error)
+{
+	Repo *repo = make_repo(state, index);
+	Loader loader = loader_for(repo, index, arch);
+
+	if (!ash_deb822_parse(index->what, text, ASH_DEB822_MAX_STANZA_BYTES, on_package, &loader,
+			    error))
+		return FALSE;
+	repodata_internalize(loader.data);
+	repo->appdata = index;
 	return TRUE;
 }

@@ -48,11 +48,28 @@ typedef struct {
 	bool keep_previous;
 } AshSolveState;
 
+/* ---- solve.c */
+
+/* state->pool, empty, for packages of @arch. */
+gboolean ash_solve_make_pool(AshSolveState *state, const char *arch, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
+/* Frees what the state owns: pool, candidates, roots, indices, sources. */
+void ash_solve_state_clear(AshSolveState *state);
+
+/* From a filled pool to what is to be installed: ids of solvables (int). */
+gboolean ash_solve_packages(AshSolveState *state, GArray **out_set, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
 /* ---- solve-load.c */
 
 /* Adds the index's packages to the pool, from the cache when that is whole, else from the index. */
-gboolean ash_solve_load_index(AshSolveState *state, const AshIndex *index,
-		const AshIndexOptions *options, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_solve_load_index(AshSolveState *state, AshIndex *index, const AshIndexOptions *options,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The same from the text of an index, without any file; for tests. */
+gboolean ash_solve_load_text(AshSolveState *state, AshIndex *index, const char *arch, GBytes *text,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The name that all essential packages provide. */
 #define ASH_SOLVE_ESSENTIAL "(essential)"

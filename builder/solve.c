@@ -22,7 +22,7 @@ static void solver_cleanup(AshSolver *solver)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshSolver, solver_cleanup)
 
-static void state_clear(AshSolveState *state)
+void ash_solve_state_clear(AshSolveState *state)
 {
 	if (state->pool != NULL) {
 		if (state->pool->considered != NULL) {
@@ -37,7 +37,7 @@ static void state_clear(AshSolveState *state)
 	g_clear_pointer(&state->sources, g_ptr_array_unref);
 }
 
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AshSolveState, state_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AshSolveState, ash_solve_state_clear)
 
 /* ---- repositories ---------------------------------------------------------------------------- */
 
@@ -69,13 +69,20 @@ static gboolean open_sources(AshSolveState *state, const AshIndexOptions *option
 	return TRUE;
 }
 
-static gboolean load_pool(AshSolveState *state, const AshIndexOptions *options, GError **error)
+gboolean ash_solve_make_pool(AshSolveState *state, const char *arch, GError **error)
 {
 	state->pool = pool_create();
 	if (pool_setdisttype(state->pool, DISTTYPE_DEB) < 0)
 		return ash_throw(error, ASH_SOLVE_ERROR, ASH_SOLVE_ERROR_FAILED,
 				"this libsolv cannot solve for Debian");
-	pool_setarchpolicy(state->pool, options->arch);
+	pool_setarchpolicy(state->pool, arch);
+	return TRUE;
+}
+
+static gboolean load_pool(AshSolveState *state, const AshIndexOptions *options, GError **error)
+{
+	if (!ash_solve_make_pool(state, options->arch, error))
+		return FALSE;
 	ash_progress_begin(state->progress, "load", "reading the indices");
 	for (guint i = 0; i < state->indices->len; i++)
 		if (!ash_solve_load_index(
@@ -197,6 +204,19 @@ static gboolean solve_once(AshSolveState *state, bool keep_previous, bool may_fa
 		return explain(state, solver, error);
 	*out_set = g_steal_pointer(&set);
 	return TRUE;
+}
+
+gboolean ash_solve_packages(AshSolveState *state, GArray **out_set, GError **error)
+{
+	bool has_previous = state->options->previous != NULL;
+
+	if (!solve_once(state, has_previous, has_previous, out_set, error))
+		return FALSE;
+	if (*out_set != NULL)
+		return TRUE;
+	ash_progress_note(state->progress,
+			"the locked versions do not fit together any more, choosing anew");
+	return solve_once(state, false, false, out_set, error);
 }
 
 /* ---- the lock -------------------------------------------------------------------------------- */
@@ -358,19 +378,10 @@ static gboolean make_lock(
 
 static gboolean solve_all(AshSolveState *state, AshLock **out_lock, GError **error)
 {
-	bool has_previous = state->options->previous != NULL;
 	g_autoptr(GArray) set = NULL;
 
 	ash_progress_begin(state->progress, "solve", "choosing packages");
-	if (!solve_once(state, has_previous, has_previous, &set, error))
-		return FALSE;
-	if (set == NULL) {
-		ash_progress_note(state->progress,
-				"the locked versions do not fit together any more, choosing anew");
-		if (!solve_once(state, false, false, &set, error))
-			return FALSE;
-	}
-	if (!make_lock(state, set, out_lock, error))
+	if (!ash_solve_packages(state, &set, error) || !make_lock(state, set, out_lock, error))
 		return FALSE;
 	ash_progress_end(state->progress, "%u packages", set->len);
 	return TRUE;
