@@ -84,9 +84,12 @@ static gboolean emit(AshDeb822 *parser, GError **error)
 		size_t end = span->end;
 		while (end > span->value && (is_blank(text[end - 1]) || text[end - 1] == '\n'))
 			end--;
+		size_t value = span->value;
+		while (value < end && (is_blank(text[value]) || text[value] == '\n'))
+			value++;
 		text[end] = '\0';
 		fields[i] = (AshField){.name = text + span->name,
-				.value = text + span->value,
+				.value = text + value,
 				.line = span->line};
 	}
 	if (!check_duplicate(fields, parser->count, parser->what, error))

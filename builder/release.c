@@ -152,7 +152,7 @@ static gboolean on_release(const AshParagraph *paragraph, gpointer closure, GErr
 	for (size_t i = 0; i < paragraph->count; i++) {
 		const AshField *field = &paragraph->fields[i];
 		if (g_ascii_strcasecmp(field->name, "SHA256") == 0)
-			return parse_files(state, field->value, field->line, error);
+			return parse_files(state, field->value, field->line + 1, error);
 	}
 	return TRUE;
 }
