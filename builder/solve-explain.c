@@ -172,60 +172,53 @@ static void add_line(GPtrArray *lines, char *take_line)
 		g_ptr_array_add(lines, take_line);
 }
 
-static void add_asked(const AshSolveState *state, GPtrArray *lines, Id what)
+/* @how, @what: of the job that libsolv was given. */
+static void add_asked(const AshSolveState *state, GPtrArray *lines, Id how, Id what)
 {
+	bool is_solvable = (how & SOLVER_SELECTMASK) == SOLVER_SOLVABLE;
+
 	for (guint i = 0; i < state->roots->len; i++) {
 		const AshSolveRoot *root = &g_array_index(state->roots, AshSolveRoot, i);
-		if (root->mark == NULL || (root->dep != what && root->solvable != what))
+		if (root->mark == NULL || what != (is_solvable ? root->solvable : root->dep))
 			continue;
-		g_autofree char *name = root->solvable != 0 ? solvable_text(state->pool, what)
-							    : dep_text(state->pool, what);
+		g_autofree char *name = is_solvable ? solvable_text(state->pool, what)
+						    : dep_text(state->pool, what);
 		add_line(lines, g_strdup_printf("%s: '%s' is asked for", root->mark, name));
 		return;
 	}
 }
 
-static void add_rule(const AshSolveState *state, Solver *solver, Id rule, GPtrArray *asked,
-		GPtrArray *needs, GPtrArray *clashes)
+/* A rule between packages: @from needs or fights @dep, which @to has. */
+static void add_package_rule(const AshSolveState *state, SolverRuleinfo kind, Id from, Id to,
+		Id dep, GPtrArray *needs, GPtrArray *clashes)
 {
 	const Pool *pool = state->pool;
-	Id from = 0;
-	Id to = 0;
-	Id dep = 0;
-	SolverRuleinfo kind = solver_ruleinfo(solver, rule, &from, &to, &dep);
-	g_autofree char *dep_words = dep != 0 ? dep_text(pool, dep) : g_strdup("");
+	g_autofree char *words = dep != 0 ? dep_text(pool, dep) : g_strdup("");
 	g_autofree char *source = from > 0 ? solvable_text(pool, from) : g_strdup("");
 	g_autofree char *target = to > 0 ? solvable_text(pool, to) : g_strdup("");
+	g_autoptr(GString) reasons = g_string_new(NULL);
 
 	/* The kinds that are not named cannot come up here: nothing is installed before. */
 	switch ((int) kind) {
-	case SOLVER_RULE_JOB:
-	case SOLVER_RULE_JOB_NOTHING_PROVIDES_DEP:
-	case SOLVER_RULE_JOB_UNKNOWN_PACKAGE:
-		add_asked(state, asked, dep != 0 ? dep : to);
-		break;
 	case SOLVER_RULE_PKG_REQUIRES:
-		add_line(needs, g_strdup_printf("%s needs %s", source, dep_words));
+		add_line(needs, g_strdup_printf("%s needs %s", source, words));
 		break;
-	case SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP: {
-		g_autoptr(GString) reasons = g_string_new(NULL);
+	case SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP:
 		append_reasons(state, reasons, dep);
-		add_line(clashes, g_strdup_printf("%s needs %s, but %s", source, dep_words,
+		add_line(clashes, g_strdup_printf("%s needs %s, but %s", source, words,
 						  reasons->str));
 		break;
-	}
 	case SOLVER_RULE_PKG_CONFLICTS:
 		add_line(clashes,
 				g_strdup_printf("%s cannot be together with %s (it conflicts with %s)",
-						source, target, dep_words));
+						source, target, words));
 		break;
 	case SOLVER_RULE_PKG_SAME_NAME:
 		add_line(clashes,
 				g_strdup_printf("%s and %s are the same package", source, target));
 		break;
 	case SOLVER_RULE_PKG_SELF_CONFLICT:
-		add_line(clashes, g_strdup_printf("%s conflicts with itself (%s)", source,
-						  dep_words));
+		add_line(clashes, g_strdup_printf("%s conflicts with itself (%s)", source, words));
 		break;
 	case SOLVER_RULE_PKG_NOT_INSTALLABLE:
 		add_line(clashes, g_strdup_printf("%s cannot be installed", source));
@@ -233,6 +226,21 @@ static void add_rule(const AshSolveState *state, Solver *solver, Id rule, GPtrAr
 	default:
 		break;
 	}
+}
+
+static void add_rule(const AshSolveState *state, Solver *solver, Id rule, GPtrArray *asked,
+		GPtrArray *needs, GPtrArray *clashes)
+{
+	Id from = 0;
+	Id to = 0;
+	Id dep = 0;
+	SolverRuleinfo kind = solver_ruleinfo(solver, rule, &from, &to, &dep);
+
+	/* For a job the three are its index, how and what. */
+	if ((kind & SOLVER_RULE_TYPEMASK) == SOLVER_RULE_JOB)
+		add_asked(state, asked, to, dep);
+	else if ((kind & SOLVER_RULE_TYPEMASK) == SOLVER_RULE_PKG)
+		add_package_rule(state, kind, from, to, dep, needs, clashes);
 }
 
 static int compare_lines(gconstpointer a, gconstpointer b)

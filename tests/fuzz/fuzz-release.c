@@ -47,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (guint i = 0; i < entries->len; i++) {
 		const AshAptEntry *entry = g_ptr_array_index(entries, i);
 		g_autofree char *suite = ash_source_map_suite(entry->suite, "trixie");
+		g_assert(suite == NULL || g_str_has_prefix(suite, "trixie"));
 	}
 	return 0;
 }
