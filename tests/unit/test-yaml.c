@@ -136,6 +136,7 @@ static void test_limits(void)
 {
 	g_autoptr(GString) deepest = nested(ASH_YAML_MAX_DEPTH);
 	g_autoptr(AshYaml) root = must_parse(deepest->str);
+	g_assert_cmpint(root->kind, ==, ASH_YAML_LIST);
 	assert_limit(nested(ASH_YAML_MAX_DEPTH + 1), "f.yaml:1:33: nested more than 32 deep");
 	/* libyaml looks ahead; that must not be where the time or the stack goes. */
 	assert_limit(nested(100000), "nested");
