@@ -6,14 +6,14 @@
 
 #include "builder/delta.h"
 #include "builder/sandbox.h"
+#include "builder/shortcut.h"
 #include "lib/error.h"
 #include "lib/file.h"
 
 G_DEFINE_QUARK(ash_configure_error, ash_configure_error)
 
 /* Not part of an image, whatever scripts leave there. */
-static const char *const skipped[] = {"dev", "proc", "run", "sys", "tmp", "ashlar",
-		"ashlar-update-ca-certificates", NULL};
+static const char *const skipped[] = {"dev", "proc", "run", "sys", "tmp", "ashlar", NULL};
 
 /* What carries times, random numbers, inode numbers, or a copy of what is there anyway. */
 static const char *const volatile_paths[] = {
@@ -46,56 +46,6 @@ static const char *const volatile_paths[] = {
  */
 static const char *const postponed[] = {"usr/bin/dracut", "usr/sbin/dracut",
 		"usr/sbin/update-initramfs", "usr/sbin/mkinitramfs", "usr/sbin/depmod", NULL};
-
-#define UPDATE_CERTS "usr/sbin/update-ca-certificates"
-#define REAL_UPDATE_CERTS "ashlar-update-ca-certificates"
-
-/* A shortcut. Debian's update-ca-certificates starts six processes for each of 150 certificates, twice;
- * this does the same in one. Whatever is not the plain case of a new installation (hooks, local
- * certificates, other options) goes to the real one. That both give the same is tested by building
- * with and without --no-shortcuts.
- */
-static const char update_certs[] =
-		"#!/usr/bin/perl\n"
-		"use strict;\n"
-		"my ($hooks, $plain, @args) = ('/etc/ca-certificates/update.d', 1, @ARGV);\n"
-		"while (@args) {\n"
-		"\tmy $arg = shift @args;\n"
-		"\tif ($arg eq '--hooksdir') { $hooks = shift @args; } else { $plain = 0; }\n"
-		"}\n"
-		"my $conf = '/etc/ca-certificates.conf';\n"
-		"my @others = (glob('/usr/local/share/ca-certificates/*'), $hooks eq '' ? () : glob(\"$hooks/*\"));\n"
-		"exec('/" REAL_UPDATE_CERTS
-		"', @ARGV) if !$plain || @others || !-s $conf || !chdir('/etc/ssl/certs');\n"
-		"my ($bundle, $added) = ('', 0);\n"
-		"open(my $list, '<', $conf) or die \"$conf: $!\\n\";\n"
-		"my @lines = map { chomp; $_ } <$list>;\n"
-		"foreach (@lines) {\n"
-		"\tnext unless /^!(.*)$/;\n"
-		"\tmy ($pem) = $1 =~ m{([^/]*)$};\n"
-		"\t$pem =~ s/\\.crt$//;\n"
-		"\tunlink(\"$pem.pem\") if -l \"$pem.pem\";\n"
-		"}\n"
-		"foreach (@lines) {\n"
-		"\tnext if /^$/ || /^[#!]/;\n"
-		"\tmy $crt = \"/usr/share/ca-certificates/$_\";\n"
-		"\tmy $file;\n"
-		"\tif (!-f $crt || !open($file, '<', $crt)) { warn \"W: $crt not found, but listed in $conf.\\n\"; next; }\n"
-		"\tmy ($pem) = m{([^/]*)$};\n"
-		"\t$pem =~ s/\\.crt$//; $pem =~ s/ /_/g; $pem =~ s/[()]/=/g; $pem =~ s/,/_/g;\n"
-		"\t$pem = \"/etc/ssl/certs/$pem.pem\";\n"
-		"\tif (!-e $pem || (readlink($pem) // '') ne $crt) {\n"
-		"\t\tunlink($pem); symlink($crt, $pem) or die \"$pem: $!\\n\"; $added++;\n"
-		"\t}\n"
-		"\tlocal $/; my $text = <$file>; $text .= \"\\n\" if $text ne '' && $text !~ /\\n\\z/; $bundle .= $text;\n"
-		"}\n"
-		"system('openssl rehash . >/dev/null') if $added;\n"
-		"exit(0) if $bundle eq '';\n"
-		"my $new = 'ca-certificates.crt.new';\n"
-		"open(my $out, '>', $new) or die \"$new: $!\\n\";\n"
-		"print $out $bundle; close($out) or die \"$new: $!\\n\";\n"
-		"chmod(0644, $new); rename($new, 'ca-certificates.crt') or die \"$new: $!\\n\";\n"
-		"print \"$added added; done.\\n\";\n";
 
 /* ---- the order of preinst scripts ------------------------------------------------------------- */
 
@@ -211,18 +161,12 @@ static char **make_binds(const AshTree *tree, const char *checkout, const char *
 	g_autoptr(GStrvBuilder) binds = g_strv_builder_new();
 	g_autofree char *script = g_strconcat(script_dir, ":/ashlar", NULL);
 	g_autofree char *nothing = g_strconcat(checkout, "/usr/bin/true", NULL);
-	g_autofree char *certs = g_build_filename(script_dir, "update-ca-certificates", NULL);
-	g_autofree char *real_certs =
-			g_strconcat(checkout, "/" UPDATE_CERTS ":/" REAL_UPDATE_CERTS, NULL);
 
 	g_strv_builder_add(binds, script);
 	for (const char *const *path = postponed; *path != NULL; path++)
 		bind_over(binds, tree, nothing, *path);
-	if (has_shortcuts && ash_tree_find(tree, UPDATE_CERTS) != NULL &&
-			ash_tree_resolve(tree, "usr/bin/perl", NULL) != NULL) {
-		g_strv_builder_add(binds, real_certs);
-		bind_over(binds, tree, certs, UPDATE_CERTS);
-	}
+	if (has_shortcuts)
+		ash_shortcut_add_binds(binds, tree, checkout, script_dir);
 	return g_strv_builder_end(binds);
 }
 
@@ -256,14 +200,12 @@ static gboolean run_scripts(const GPtrArray *packages, const char *checkout, con
 	g_autofree char *script = ash_configure_script(packages);
 	g_autofree char *script_dir = g_build_filename(scratch, "script", NULL);
 	g_autofree char *script_path = g_build_filename(script_dir, "configure", NULL);
-	g_autofree char *certs_path = g_build_filename(script_dir, "update-ca-certificates", NULL);
 	g_autoptr(GError) cause = NULL;
 
 	if (!ash_file_ensure_dir(AT_FDCWD, script_dir, 0755, error) ||
 			!ash_file_replace(AT_FDCWD, script_path, script, strlen(script), 0755,
 					error) ||
-			!ash_file_replace(AT_FDCWD, certs_path, update_certs, strlen(update_certs),
-					0755, error))
+			!ash_shortcut_write(script_dir, error))
 		return FALSE;
 	g_auto(GStrv) binds = make_binds(tree, checkout, script_dir, options->has_shortcuts);
 	AshSandbox sandbox = {
@@ -299,5 +241,7 @@ gboolean ash_configure(AshRepo *repo, const GPtrArray *packages, const char *che
 		return FALSE;
 	for (size_t i = 0; i < G_N_ELEMENTS(volatile_paths); i++)
 		ash_tree_remove(tree, volatile_paths[i]);
+	for (const char *const *name = ash_shortcut_leftovers; *name != NULL; name++)
+		ash_tree_remove(tree, *name);
 	return TRUE;
 }
