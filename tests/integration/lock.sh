@@ -191,6 +191,23 @@ fresh
 echo "* stall 10" >"$archive_faults"
 ASHLAR_FETCH_STALL_S=1 ASHLAR_FETCH_TRIES=1 exits 6 "a server that stalls" lock
 stderr_like "says so" "stalled"
+fresh
+echo "/*Packages.xz stall 100" >"$archive_faults"
+"$ashlar" lock --cache "$tmp/cache" "$tmp/host.yaml" >/dev/null 2>"$tmp/err" &
+pid=$!
+# What came is on the disk: the client waits for the rest.
+for ((i = 0; i < 500; i++)); do
+	[ -n "$(find "$tmp/cache" -name '*.part' -size +0 2>/dev/null)" ] && break
+	sleep 0.02
+done
+kill -INT $pid
+wait $pid
+is "Ctrl-C while the server stalls" $? 130
+like "the partial file stays" "$(find "$tmp/cache" -name '*.part')" part
+: >"$archive_faults"
+ok "the next run" lock
+like "goes on from there" "$(tail -n 1 "$archive_log")" "Packages.xz 206 100"
+fresh
 echo "* status 500 2" >"$archive_faults"
 ok "a server that fails twice" lock
 fresh
