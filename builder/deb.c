@@ -53,11 +53,16 @@ static gboolean map_file(int fd, const char *what, Mapping *mapping, GError **er
 	return TRUE;
 }
 
-/* Puts a module's own domain on what the archive layer says. */
+/* Puts a module's own domain on what the archive layer and the tree say. */
 static gboolean fail_archive(GError **error, GError *take_cause, const char *what)
 {
 	g_autoptr(GError) cause = take_cause;
 
+	if (cause->domain == ASH_TREE_ERROR)
+		return ash_throw(error, ASH_DEB_ERROR,
+				cause->code == ASH_TREE_ERROR_TOO_DEEP ? ASH_DEB_ERROR_TOO_BIG
+								       : ASH_DEB_ERROR_UNSAFE,
+				"%s: %s", what, cause->message);
 	if (cause->domain == ASH_ARCHIVE_ERROR)
 		return ash_throw(error, ASH_DEB_ERROR,
 				cause->code == ASH_ARCHIVE_ERROR_TOO_BIG ? ASH_DEB_ERROR_TOO_BIG
@@ -298,12 +303,23 @@ static gboolean insert_hardlink(
 	return ash_tree_insert(import->tree, path, ash_node_copy(node), error);
 }
 
+/* "data/", with as many slashes as the archive had. */
+static bool is_package_root(const char *tree_path)
+{
+	const char *rest = tree_path + strlen("data");
+
+	return rest[strspn(rest, "/")] == '\0';
+}
+
 static gboolean import_entry(Import *import, AshArchive *tar, const AshEntry *entry, GError **error)
 {
 	g_autofree char *path = NULL;
 
 	if (!tree_path(import, entry->path, &path, error))
 		return FALSE;
+	if (entry->kind != ASH_ENTRY_DIR && is_package_root(path))
+		return ash_throw(error, ASH_DEB_ERROR, ASH_DEB_ERROR_UNSAFE,
+				"%s: its root '%s' is not a directory", import->what, entry->path);
 	if (entry->mtime_s > 0)
 		import->newest_s = MAX(import->newest_s, (uint64_t) entry->mtime_s);
 	if (entry->kind == ASH_ENTRY_OTHER)
@@ -362,6 +378,16 @@ static gboolean import_data(Import *import, AshArchive *ar, GError **error)
 	}
 }
 
+static gboolean import_control(Import *import, AshArchive *ar, GError **error)
+{
+	if (!read_control_member(ar, import->what, store_control, import, error))
+		return FALSE;
+	if (!import->has_control)
+		return ash_throw(error, ASH_DEB_ERROR, ASH_DEB_ERROR_FORMAT,
+				"%s: its control archive has no file 'control'", import->what);
+	return TRUE;
+}
+
 static gboolean check_hash(const Mapping *mapping, const char *sha256, const char *path,
 		const char *what, GError **error)
 {
@@ -395,13 +421,9 @@ gboolean ash_deb_import(AshRepo *repo, const char *path, const char *sha256, con
 	};
 	if (!map_file(fd, what, &mapping, error) ||
 			!check_hash(&mapping, sha256, path, what, error) ||
-			!open_deb(&mapping, what, &ar, error) ||
-			!read_control_member(ar, what, store_control, &import, error))
+			!open_deb(&mapping, what, &ar, error))
 		return FALSE;
-	if (!import.has_control)
-		return ash_throw(error, ASH_DEB_ERROR, ASH_DEB_ERROR_FORMAT,
-				"%s: its control archive has no file 'control'", what);
-	if (!import_data(&import, ar, &cause)) {
+	if (!import_control(&import, ar, &cause) || !import_data(&import, ar, &cause)) {
 		if (cause->domain == ASH_DEB_ERROR || cause->domain == G_IO_ERROR) {
 			g_propagate_error(error, g_steal_pointer(&cause));
 			return FALSE;
