@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <stdbool.h>
+#include <unistd.h>
 
+#include "builder/deb.h"
 #include "builder/source.h"
 #include "lib/error.h"
 #include "lib/fetch.h"
@@ -27,6 +29,8 @@ typedef struct {
 	GThreadPool *pool;
 	GArray *fetched; /* guint: index of the lock, by index of the fetch item */
 	gint done;       /* atomic */
+	gint damaged;    /* atomic: files of debs/ that were not the locked ones any more */
+	bool is_retry;   /* a damaged file was just downloaded: there is nothing left to try */
 	guint missing;
 	GMutex lock_error;
 	GError *error; /* the first */
@@ -74,6 +78,12 @@ static void import_one(gpointer data, gpointer user_data)
 	if (has_error(import))
 		return;
 	if (!ash_package_import(import->repo, locked, path, &package, &error)) {
+		/* What a disk or a person has spoilt is not the archive's fault: it is fetched again. */
+		if (g_error_matches(error, ASH_DEB_ERROR, ASH_DEB_ERROR_MISMATCH) &&
+				!import->is_retry && unlink(path) == 0) {
+			g_atomic_int_inc(&import->damaged);
+			return;
+		}
 		keep_error(import, g_steal_pointer(&error));
 		return;
 	}
@@ -155,7 +165,9 @@ static gboolean feed(Import *import, AshImportStats *stats, GError **error)
 			.texts = g_ptr_array_new_with_free_func(g_free),
 			.items = g_array_new(FALSE, FALSE, sizeof(AshFetchItem)),
 	};
+	g_autoptr(GError) cause = NULL;
 
+	g_array_set_size(import->fetched, 0);
 	for (guint i = 0; i < import->lock->packages->len; i++) {
 		const AshLockPackage *locked = import->lock->packages->pdata[i];
 		bool exists = false;
@@ -179,8 +191,15 @@ static gboolean feed(Import *import, AshImportStats *stats, GError **error)
 	if (downloads.items->len == 0)
 		return TRUE;
 	const AshFetchItem *items = (const AshFetchItem *) (gconstpointer) downloads.items->data;
-	return ash_fetch_run(items, downloads.items->len, FETCH_PARALLEL, on_fetched, import,
-			import->progress, error);
+	if (ash_fetch_run(items, downloads.items->len, FETCH_PARALLEL, on_fetched, import,
+			    import->progress, &cause))
+		return TRUE;
+	if (g_error_matches(cause, ASH_FETCH_ERROR, ASH_FETCH_ERROR_GONE))
+		return ash_throw(error, cause->domain, cause->code,
+				"%s; the archive has it no more (run 'ashlar lock --update' to lock what it has now)",
+				cause->message);
+	g_propagate_error(error, g_steal_pointer(&cause));
+	return FALSE;
 }
 
 static gboolean find_all(Import *import, GError **error)
@@ -206,6 +225,7 @@ static gboolean import_missing(
 	g_autofree char *text = g_strdup_printf("importing %u packages", import->missing);
 	g_autoptr(GError) feed_error = NULL;
 
+	import->done = 0;
 	ash_progress_begin(import->progress, "import", text);
 	if (!ash_repo_begin(import->repo, error))
 		return FALSE;
@@ -227,11 +247,29 @@ static gboolean import_missing(
 		g_propagate_error(error, g_steal_pointer(&import->error));
 		return FALSE;
 	}
-	stats->imported = import->missing;
+	stats->imported += (guint) import->done;
 	g_autofree char *size = ash_text_size(stats->downloaded_bytes);
-	ash_progress_end(import->progress, "%u packages imported, %s downloaded", import->missing,
+	ash_progress_end(import->progress, "%d packages imported, %s downloaded", import->done,
 			size);
 	return TRUE;
+}
+
+static gboolean import_all(Import *import, unsigned threads, AshImportStats *stats, GError **error)
+{
+	/* Another build may have brought them while this one waited. */
+	if (!find_all(import, error))
+		return FALSE;
+	if (import->missing == 0)
+		return TRUE;
+	if (!import_missing(import, threads, stats, error))
+		return FALSE;
+	if (import->damaged == 0)
+		return TRUE;
+	ash_progress_note(import->progress,
+			"%d packages had been damaged in the cache, fetching them again",
+			import->damaged);
+	import->is_retry = true;
+	return find_all(import, error) && import_missing(import, threads, stats, error);
 }
 
 gboolean ash_import_lock(AshCache *cache, AshRepo *repo, const AshManifest *manifest,
@@ -259,10 +297,7 @@ gboolean ash_import_lock(AshCache *cache, AshRepo *repo, const AshManifest *mani
 		if (!ash_cache_begin_write(cache, progress, error))
 			return FALSE;
 		g_mutex_init(&import.lock_error);
-		/* Another build may have brought them while this one waited. */
-		gboolean ok = find_all(&import, error) &&
-			      (import.missing == 0 ||
-					      import_missing(&import, threads, &stats, error));
+		gboolean ok = import_all(&import, threads, &stats, error);
 		g_mutex_clear(&import.lock_error);
 		g_clear_error(&import.error);
 		ash_cache_end_write(cache);
