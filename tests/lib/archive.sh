@@ -47,7 +47,7 @@ archive_key()
 	GNUPGHOME=$1 gpg --batch --quiet --export >"$2"
 }
 
-# deb_file FILE NAME VERSION [FIELD: VALUE]...
+# deb_file FILE NAME VERSION [FIELD: VALUE]...; what is in the directory $deb_extra is part of it.
 deb_file()
 {
 	local file=$1 name=$2 version=$3
@@ -63,6 +63,7 @@ deb_file()
 		echo "Description: test package $name"
 		printf '%s\n' "$@"
 	} | grep . >"$tmp/deb/root/DEBIAN/control"
+	[ -z "${deb_extra:-}" ] || cp -a "$deb_extra/." "$tmp/deb/root/"
 	dpkg-deb --root-owner-group -Znone -b "$tmp/deb/root" "$file" >/dev/null
 }
 
