@@ -24,16 +24,19 @@ typedef struct {
 	const char *debian;
 	const char *program;
 	const char *machine;
+	const char *emulated_cpu;
 	const char *code; /* firmware */
 	const char *vars;
 } Machine;
 
+/* Five-level page tables (la57) cost an emulated guest about a tenth of its boot. */
 static const Machine machines[] = {
-		{"amd64", "qemu-system-x86_64", "q35", "/usr/share/OVMF/OVMF_CODE_4M.fd",
+		{"amd64", "qemu-system-x86_64", "q35", "max,la57=off",
+				"/usr/share/OVMF/OVMF_CODE_4M.fd",
 				"/usr/share/OVMF/OVMF_VARS_4M.fd"},
-		{"arm64", "qemu-system-aarch64", "virt", "/usr/share/AAVMF/AAVMF_CODE.fd",
+		{"arm64", "qemu-system-aarch64", "virt", "max", "/usr/share/AAVMF/AAVMF_CODE.fd",
 				"/usr/share/AAVMF/AAVMF_VARS.fd"},
-		{"riscv64", "qemu-system-riscv64", "virt",
+		{"riscv64", "qemu-system-riscv64", "virt", "max",
 				"/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd",
 				"/usr/share/qemu-efi-riscv64/RISCV_VIRT_VARS.fd"},
 };
@@ -270,7 +273,7 @@ gboolean ash_vm_arguments(const AshVmPlan *plan, char ***out_argv, GError **erro
 	add(argv, "-accel");
 	add(argv, "%s", plan->has_kvm ? "kvm" : "tcg");
 	add(argv, "-cpu");
-	add(argv, "%s", plan->has_kvm ? "host" : "max");
+	add(argv, "%s", plan->has_kvm ? "host" : machine->emulated_cpu);
 	add(argv, "-smp");
 	add(argv, "%u", plan->options->cpus);
 	add(argv, "-m");
