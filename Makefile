@@ -158,8 +158,8 @@ endif
 image:
 	@tools/deps.sh image
 	@$(MAKE) -j$(JOBS) all
-	@build/bin/ashlar build $(MANIFEST)
-	@build/bin/ashlar image
+	@set -e; built=$$(build/bin/ashlar build $(MANIFEST)); \
+		build/bin/ashlar image "$${built%% *}"
 
 check:
 	@tools/deps.sh image check

@@ -56,7 +56,8 @@ static gboolean create(OstreeRepo *ostree, const char *path, GError **error)
 	 */
 	g_autoptr(GKeyFile) config = ostree_repo_copy_config(ostree);
 	g_key_file_set_boolean(config, "core", "per-object-fsync", FALSE);
-	g_key_file_set_string(config, "core", "min-free-space-size", "64MB");
+	/* A full disk is told by the write that meets it, as ENOSPC. */
+	g_key_file_set_string(config, "core", "min-free-space-percent", "0");
 	if (!ostree_repo_write_config(ostree, config, &cause))
 		return fail(error, g_steal_pointer(&cause), ASH_REPO_ERROR_FAILED, path);
 	return TRUE;
