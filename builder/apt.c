@@ -5,13 +5,17 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "builder/deb822.h"
-#include "builder/release.h"
 #include "builder/source.h"
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
+
+enum {
+	HEAD_BYTES = 4096
+};
 
 static void entry_free(gpointer data)
 {
@@ -316,22 +320,31 @@ static char *list_path(const AshAptEntry *entry, const char *name)
 	return g_build_filename(dir, file->str, NULL);
 }
 
+/* Only the head is read: the fields stand before the long lists of hashes, and this is asked for each
+ * source and package.
+ */
+static char *origin_in_head(int fd)
+{
+	char head[HEAD_BYTES + 1];
+	ssize_t size = pread(fd, head, HEAD_BYTES, 0);
+
+	head[MAX(size, 0)] = '\0';
+	g_auto(GStrv) lines = g_strsplit(head, "\n", -1);
+	for (char **line = lines; *line != NULL; line++)
+		if (g_str_has_prefix(*line, "Origin:"))
+			return g_strdup(g_strstrip(*line + strlen("Origin:")));
+	return g_strdup("");
+}
+
 char *ash_apt_known_origin(const AshAptEntry *entry)
 {
 	static const char *const names[] = {"InRelease", "Release"};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
 		g_autofree char *path = list_path(entry, names[i]);
-		g_autoptr(GBytes) text = NULL;
-		g_autoptr(GBytes) body = NULL;
-		g_autoptr(AshRelease) release = NULL;
-		/* A question: whatever is wrong with that file is apt's to say. */
-		if (!ash_file_read(AT_FDCWD, path, ASH_RELEASE_MAX_BYTES, &text, NULL))
-			continue;
-		if (!ash_release_strip_signature(path, text, &body, NULL))
-			body = g_bytes_ref(text);
-		if (ash_release_parse(path, body, &release, NULL))
-			return g_strdup(release->origin != NULL ? release->origin : "");
+		ash_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		if (fd >= 0)
+			return origin_in_head(fd);
 	}
 	return NULL;
 }

@@ -17,7 +17,8 @@
 #include "lib/file.h"
 
 enum {
-	READ_BYTES = 1 << 16
+	READ_BYTES = 1 << 16,
+	BARE_MAX_BYTES = 128 << 20, /* of a Packages file that is read into memory */
 };
 
 static void index_free(gpointer data)
@@ -339,8 +340,8 @@ static gboolean open_bare_flat(const AshSource *source, const AshIndexOptions *o
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
 		g_autoptr(GBytes) bytes = NULL;
 		g_clear_error(&last);
-		if (options->offline ||
-				!fetch_one(source, base, names[i], G_MAXINT32, &bytes, NULL, &last))
+		if (options->offline || !fetch_one(source, base, names[i], BARE_MAX_BYTES, &bytes,
+							NULL, &last))
 			continue;
 		gsize size = 0;
 		const void *data = g_bytes_get_data(bytes, &size);

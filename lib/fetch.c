@@ -6,14 +6,11 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/auto.h"
 #include "lib/crypto.h"
 #include "lib/error.h"
-#include "lib/file.h"
+#include "lib/fetch-part.h"
 #include "lib/interrupt.h"
 #include "lib/text.h"
 
@@ -30,9 +27,6 @@
  * journal for the others, whose syncs find little left to do), and only then are they renamed. The
  * directory is not synced: a rename that is lost in a power cut leaves a whole .part file, from which
  * the next run goes on.
- *
- * Two processes may want one file: the .part file is locked, and who finds it locked uses a private
- * one. Both end with a rename of the same content.
  */
 
 G_DEFINE_QUARK(ash_fetch_error, ash_fetch_error)
@@ -47,7 +41,6 @@ enum {
 	FIRST_PAUSE_MS = 500, /* four times as long after each try */
 	BATCH_MAX = 16,
 	BATCH_US = 100000,
-	OPEN_TRIES = 8,
 };
 
 typedef enum {
@@ -63,17 +56,11 @@ typedef struct {
 	TransferState state;
 	CURL *easy; /* RUNNING */
 	char curl_text[CURL_ERROR_SIZE];
-	char *part;          /* path that fd was opened by; NULL when received into memory */
-	bool is_private;     /* another process has the usual .part file */
-	int fd;              /* of the .part file, locked; -1: none */
-	GByteArray *memory;  /* borrowed; NULL for files */
-	AshSha256 *hash;     /* of the first @offset bytes; NULL when no hash is known */
-	uint64_t offset;     /* bytes that are there */
-	uint64_t resumed_at; /* of these, from an earlier attempt */
-	bool has_restarted;  /* a resumed file was wrong once already */
-	bool has_data;       /* this attempt's first byte came */
-	size_t uri;          /* which of item->uris */
-	unsigned tries;      /* at this URI */
+	AshPart part;
+	bool has_restarted; /* a resumed file was wrong once already */
+	bool has_data;      /* this attempt's first byte came */
+	size_t uri;         /* which of item->uris */
+	unsigned tries;     /* at this URI */
 	int64_t not_before_us;
 	GError *error; /* why the write callback stopped */
 } Transfer;
@@ -142,9 +129,9 @@ static const char *transfer_what(const Transfer *t)
 	return t->item->what != NULL ? t->item->what : "file";
 }
 
-static uint64_t transfer_max(const Transfer *t)
+static uint64_t transfer_max(const AshFetchItem *item)
 {
-	return t->item->size != 0 ? t->item->size : t->item->max_bytes;
+	return item->size != 0 ? item->size : item->max_bytes;
 }
 
 static bool is_http(const Transfer *t)
@@ -152,120 +139,11 @@ static bool is_http(const Transfer *t)
 	return g_ascii_strncasecmp(transfer_uri(t), "http", 4) == 0;
 }
 
-static void close_part(Transfer *t)
-{
-	ash_close_fd(&t->fd);
-	t->fd = -1;
-}
-
-static void remove_part(Transfer *t)
-{
-	/* Best effort: what stays behind is checked before it is used. */
-	if (t->part != NULL && t->fd >= 0 && unlink(t->part) < 0)
-		g_debug("leaving '%s' behind: %s", t->part, g_strerror(errno));
-	close_part(t);
-}
-
 static void transfer_clear(Transfer *t)
 {
 	g_clear_pointer(&t->easy, curl_easy_cleanup);
-	/* Without a hash nothing would tell whether both halves are of one file. */
-	if (t->is_private || t->item->sha256 == NULL)
-		remove_part(t);
-	close_part(t);
-	g_clear_pointer(&t->part, g_free);
-	g_clear_pointer(&t->hash, ash_sha256_free);
+	ash_part_clear(&t->part);
 	g_clear_error(&t->error);
-}
-
-static gboolean start_over(Transfer *t, GError **error)
-{
-	if (t->fd >= 0 && (ftruncate(t->fd, 0) < 0 || lseek(t->fd, 0, SEEK_SET) < 0))
-		return ash_throw_errno(error, "%s", t->part);
-	if (t->memory != NULL)
-		g_byte_array_set_size(t->memory, 0);
-	g_clear_pointer(&t->hash, ash_sha256_free);
-	if (t->item->sha256 != NULL)
-		t->hash = ash_sha256_new();
-	t->offset = 0;
-	t->resumed_at = 0;
-	return TRUE;
-}
-
-/* Hashes what an earlier attempt left; a useless rest is thrown away. */
-static gboolean adopt_part(Transfer *t, GError **error)
-{
-	struct stat st;
-	if (fstat(t->fd, &st) < 0)
-		return ash_throw_errno(error, "%s", t->part);
-	if (st.st_size == 0 || t->item->sha256 == NULL || (uint64_t) st.st_size > transfer_max(t))
-		return start_over(t, error);
-
-	g_autofree guint8 *chunk = g_malloc(1 << 16);
-	t->hash = ash_sha256_new();
-	for (;;) {
-		ssize_t n = read(t->fd, chunk, 1 << 16);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return ash_throw_errno(error, "%s", t->part);
-		if (n == 0)
-			break;
-		ash_sha256_update(t->hash, chunk, (size_t) n);
-		t->offset += (uint64_t) n;
-	}
-	t->resumed_at = t->offset;
-	return TRUE;
-}
-
-/* Opens and locks "DEST.part". Between open and lock its owner may have renamed it to the
- * destination, which must not be written to: then the name leads elsewhere by now.
- */
-static gboolean open_shared_part(Transfer *t, bool *out_is_taken, GError **error)
-{
-	for (unsigned i = 0; i < OPEN_TRIES; i++) {
-		ash_autofd int fd = open(t->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-		if (fd < 0)
-			return ash_throw_errno(error, "%s", t->part);
-		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-			if (errno != EWOULDBLOCK)
-				return ash_throw_errno(error, "flock(%s)", t->part);
-			break;
-		}
-		struct stat opened;
-		struct stat named;
-		if (fstat(fd, &opened) < 0)
-			return ash_throw_errno(error, "%s", t->part);
-		if (lstat(t->part, &named) < 0 || named.st_ino != opened.st_ino ||
-				named.st_dev != opened.st_dev)
-			continue;
-		t->fd = g_steal_fd(&fd);
-		*out_is_taken = false;
-		return TRUE;
-	}
-	*out_is_taken = true;
-	return TRUE;
-}
-
-static gboolean open_part(Transfer *t, GError **error)
-{
-	bool is_taken = false;
-
-	t->part = g_strconcat(t->item->dest, ".part", NULL);
-	if (!open_shared_part(t, &is_taken, error))
-		return FALSE;
-	if (!is_taken)
-		return adopt_part(t, error);
-
-	g_free(t->part);
-	t->part = g_strconcat(t->item->dest, ".XXXXXX.part", NULL);
-	t->fd = mkostemps(t->part, (int) strlen(".part"), O_CLOEXEC);
-	if (t->fd < 0)
-		return ash_throw_errno(error, "%s", t->part);
-	t->is_private = true;
-	if (fchmod(t->fd, 0644) < 0)
-		return ash_throw_errno(error, "%s", t->part);
-	return start_over(t, error);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */
@@ -282,7 +160,7 @@ static gboolean check_first_byte(Transfer *t, GError **error)
 		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_HTTP, "HTTP status %ld",
 				status);
 	/* 200 in answer to a range request: the server sends all of it again. */
-	return t->offset == 0 || start_over(t, error);
+	return t->part.offset == 0 || ash_part_start_over(&t->part, error);
 }
 
 static gboolean receive(Transfer *t, const void *data, size_t size, GError **error)
@@ -290,8 +168,8 @@ static gboolean receive(Transfer *t, const void *data, size_t size, GError **err
 	if (!t->has_data && !check_first_byte(t, error))
 		return FALSE;
 	t->has_data = true;
-	if (size > transfer_max(t) - t->offset) {
-		g_autofree char *limit = ash_text_size(transfer_max(t));
+	if (size > t->part.max_bytes - t->part.offset) {
+		g_autofree char *limit = ash_text_size(t->part.max_bytes);
 		if (t->item->size != 0)
 			return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH,
 					"the server has more than the expected %" G_GUINT64_FORMAT
@@ -300,14 +178,7 @@ static gboolean receive(Transfer *t, const void *data, size_t size, GError **err
 		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_TOO_BIG,
 				"larger than the %s that are allowed", limit);
 	}
-	if (t->memory != NULL)
-		g_byte_array_append(t->memory, data, (guint) size);
-	else if (!ash_file_write_all(t->fd, data, size, error))
-		return FALSE;
-	if (t->hash != NULL)
-		ash_sha256_update(t->hash, data, size);
-	t->offset += size;
-	return TRUE;
+	return ash_part_append(&t->part, data, size, error);
 }
 
 static size_t on_data(char *data, size_t size, size_t count, void *closure)
@@ -342,9 +213,9 @@ static void set_options(const Run *run, Transfer *t)
 	SET(easy, CURLOPT_CONNECTTIMEOUT, MIN((long) CONNECT_TIMEOUT_S, run->stall_s));
 	SET(easy, CURLOPT_LOW_SPEED_LIMIT, (long) STALL_BYTES_PER_S);
 	SET(easy, CURLOPT_LOW_SPEED_TIME, run->stall_s);
-	if (t->offset > 0) {
+	if (t->part.offset > 0) {
 		/* Not CURLOPT_RESUME_FROM, which fails where the server sends all of it. */
-		g_autofree char *range = g_strdup_printf("%" G_GUINT64_FORMAT "-", t->offset);
+		g_autofree char *range = g_strdup_printf("%" G_GUINT64_FORMAT "-", t->part.offset);
 		SET(easy, CURLOPT_RANGE, range);
 	}
 }
@@ -416,7 +287,7 @@ static gboolean throw_curl(const Transfer *t, CURLcode code, long status, GError
 		return ash_throw(error, ASH_FETCH_ERROR, (int) kind,
 				"the server stalled (%s), after %" G_GUINT64_FORMAT " bytes",
 				t->curl_text[0] != '\0' ? t->curl_text : curl_easy_strerror(code),
-				t->offset);
+				t->part.offset);
 	if (code == CURLE_HTTP_RETURNED_ERROR)
 		return ash_throw(error, ASH_FETCH_ERROR, (int) kind, "HTTP status %ld%s", status,
 				kind == ASH_FETCH_ERROR_GONE ? " (not there)" : "");
@@ -432,19 +303,19 @@ static gboolean check_whole(Transfer *t, GError **error)
 	/* Only a server that says no length can end early without curl's noticing. */
 	if (t->easy != NULL)
 		curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-	if (length < 0 && t->item->size != 0 && t->offset < t->item->size)
+	if (length < 0 && t->item->size != 0 && t->part.offset < t->item->size)
 		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_OFFLINE,
 				"the connection ended after %" G_GUINT64_FORMAT
 				" of %" G_GUINT64_FORMAT " bytes",
-				t->offset, t->item->size);
-	if (t->item->size != 0 && t->offset != t->item->size)
+				t->part.offset, t->item->size);
+	if (t->item->size != 0 && t->part.offset != t->item->size)
 		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH,
 				"has %" G_GUINT64_FORMAT " bytes instead of %" G_GUINT64_FORMAT,
-				t->offset, t->item->size);
-	if (t->hash == NULL)
+				t->part.offset, t->item->size);
+	if (t->part.hash == NULL)
 		return TRUE;
 	uint8_t digest[ASH_SHA256_BYTES];
-	ash_sha256_finish(g_steal_pointer(&t->hash), digest);
+	ash_sha256_finish(g_steal_pointer(&t->part.hash), digest);
 	g_autofree char *hex = ash_sha256_format(digest);
 	if (g_ascii_strcasecmp(hex, t->item->sha256) == 0)
 		return TRUE;
@@ -462,7 +333,7 @@ static void mark_received(Run *run, Transfer *t)
 /* A half that was left here may be of another file, or the range of another version. */
 static bool blame_resumption(const Transfer *t, const GError *error, long status)
 {
-	if (t->resumed_at == 0 || t->has_restarted)
+	if (t->part.resumed_at == 0 || t->has_restarted)
 		return false;
 	return g_error_matches(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH) || status == 416 ||
 	       g_error_matches(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_FAILED);
@@ -479,7 +350,7 @@ static gboolean attempt_failed(
 	t->not_before_us = 0;
 	if (blame_resumption(t, failure, status)) {
 		t->has_restarted = true;
-		return start_over(t, error);
+		return ash_part_start_over(&t->part, error);
 	}
 	if (may_pass(failure, status) && ++t->tries < run->max_tries) {
 		t->not_before_us = g_get_monotonic_time() +
@@ -489,15 +360,15 @@ static gboolean attempt_failed(
 		t->tries = 0;
 	} else {
 		if (is_mismatch)
-			remove_part(t);
+			ash_part_remove(&t->part);
 		g_autofree char *uri = printable_uri(transfer_uri(t));
 		g_propagate_prefixed_error(error, g_steal_pointer(&failure),
 				"fetching %s from '%s': ", transfer_what(t), uri);
 		return FALSE;
 	}
 	if (is_mismatch || t->item->sha256 == NULL)
-		return start_over(t, error);
-	t->resumed_at = t->offset;
+		return ash_part_start_over(&t->part, error);
+	t->part.resumed_at = t->part.offset;
 	return TRUE;
 }
 
@@ -524,19 +395,17 @@ static gboolean attempt_ended(Run *run, Transfer *t, CURLcode code, GError **err
 
 static gboolean start(Run *run, Transfer *t, GError **error)
 {
-	if (t->memory == NULL && t->fd < 0 && !open_part(t, error))
+	if (!ash_part_open(&t->part, error))
 		return FALSE;
-	if (t->item->size != 0 && t->offset == t->item->size) {
+	if (t->item->size != 0 && t->part.offset == t->item->size) {
 		g_autoptr(GError) local = NULL;
 		if (check_whole(t, &local)) {
 			mark_received(run, t);
 			return TRUE;
 		}
-		if (!start_over(t, error))
+		if (!ash_part_start_over(&t->part, error))
 			return FALSE;
 	}
-	if (t->memory != NULL && !start_over(t, error))
-		return FALSE;
 	t->easy = curl_easy_init();
 	g_assert(t->easy != NULL);
 	t->has_data = false;
@@ -595,22 +464,22 @@ static gboolean commit_received(Run *run, GError **error)
 	for (size_t i = 0; i < run->count; i++) {
 		Transfer *t = &run->transfers[i];
 		/* Only a beginning; a file system without it loses nothing. */
-		if (t->state == RECEIVED && t->fd >= 0 &&
-				sync_file_range(t->fd, 0, 0, SYNC_FILE_RANGE_WRITE) < 0)
+		if (t->state == RECEIVED && t->part.fd >= 0 &&
+				sync_file_range(t->part.fd, 0, 0, SYNC_FILE_RANGE_WRITE) < 0)
 			break;
 	}
 	for (size_t i = 0; i < run->count; i++) {
 		Transfer *t = &run->transfers[i];
-		if (t->state == RECEIVED && t->fd >= 0 && fdatasync(t->fd) < 0)
-			return ash_throw_errno(error, "%s", t->part);
+		if (t->state == RECEIVED && t->part.fd >= 0 && fdatasync(t->part.fd) < 0)
+			return ash_throw_errno(error, "%s", t->part.path);
 	}
 	for (size_t i = 0; i < run->count; i++) {
 		Transfer *t = &run->transfers[i];
 		if (t->state != RECEIVED)
 			continue;
-		if (t->fd >= 0 && rename(t->part, t->item->dest) < 0)
-			return ash_throw_errno(error, "rename(%s)", t->part);
-		close_part(t);
+		if (t->part.fd >= 0 && rename(t->part.path, t->item->dest) < 0)
+			return ash_throw_errno(error, "rename(%s)", t->part.path);
+		ash_part_close(&t->part);
 		t->state = DONE;
 		run->received_count--;
 		run->done_count++;
@@ -636,7 +505,7 @@ static void report(const Run *run)
 		return;
 	for (size_t i = 0; i < run->count; i++) {
 		const Transfer *t = &run->transfers[i];
-		bytes += t->state == DONE && t->item->size != 0 ? t->item->size : t->offset;
+		bytes += t->state == DONE && t->item->size != 0 ? t->item->size : t->part.offset;
 	}
 	if (run->total_bytes != 0)
 		ash_progress_update(
@@ -713,7 +582,12 @@ gboolean ash_fetch_run(const AshFetchItem *items, size_t count, unsigned paralle
 	for (size_t i = 0; i < count; i++) {
 		g_assert(items[i].uris != NULL && items[i].uris[0] != NULL);
 		g_assert(items[i].size != 0 || items[i].max_bytes != 0);
-		transfers[i] = (Transfer){.item = &items[i], .index = i, .fd = -1};
+		transfers[i] = (Transfer){.item = &items[i],
+				.index = i,
+				.part = {.dest = items[i].dest,
+						.sha256 = items[i].sha256,
+						.max_bytes = transfer_max(&items[i]),
+						.fd = -1}};
 		has_all_sizes = has_all_sizes && items[i].size != 0;
 		run.total_bytes += items[i].size;
 	}
@@ -727,7 +601,8 @@ gboolean ash_fetch_bytes(const char *uri, size_t max_bytes, GBytes **out_bytes, 
 	g_autoptr(GByteArray) memory = g_byte_array_new();
 	const char *const uris[] = {uri, NULL};
 	const AshFetchItem item = {.uris = uris, .max_bytes = MIN(max_bytes, G_MAXINT32)};
-	Transfer transfer = {.item = &item, .fd = -1, .memory = memory};
+	Transfer transfer = {.item = &item,
+			.part = {.memory = memory, .max_bytes = item.max_bytes, .fd = -1}};
 	Run run = {.transfers = &transfer, .count = 1, .parallel = 1};
 
 	if (!run_transfers(&run, error))

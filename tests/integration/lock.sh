@@ -220,7 +220,17 @@ deb $archive_uri bookworm-backports main
 END
 ok "a source that does not answer and was never seen is left out" lock
 stderr_like "with a note" "sources.list:1: .*leaving it out"
-rm "$ASHLAR_APT_ROOT/etc/apt/sources.list"
+echo "deb [signed-by=$keyring] $archive_uri/third bookworm main" \
+	>"$ASHLAR_APT_ROOT/etc/apt/sources.list"
+lists=$ASHLAR_APT_ROOT/var/lib/apt/lists
+mkdir -p "$lists"
+printf 'Origin: Somebody\nSuite: bookworm\n' \
+	>"$lists/${archive_uri#http://}_third_dists_bookworm_Release"
+fresh
+ok "a source that apt knows to be another's is left out" lock
+stderr_like "with a note" "sources.list:1: 'bookworm' is not Debian's"
+unlike "and never asked" "$(cat "$archive_log")" third
+rm -r "$lists" "$ASHLAR_APT_ROOT/etc/apt/sources.list"
 
 fresh
 publish
