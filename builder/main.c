@@ -12,6 +12,7 @@
 #include "builder/initramfs.h"
 #include "builder/kernel.h"
 #include "builder/layout.h"
+#include "builder/lint.h"
 #include "builder/lock.h"
 #include "builder/manifest.h"
 #include "builder/package.h"
@@ -54,6 +55,7 @@ static int exit_for(const GError *error)
 			{ASH_INITRAMFS_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_KERNEL_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_LAYOUT_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_LINT_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_LOCK_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_MANIFEST_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_PACKAGE_ERROR, ANY, ASH_EXIT_UNTRUSTED},
@@ -86,6 +88,7 @@ int main(int argc, char **argv)
 			ash_cmd_build,
 			ash_cmd_diff,
 			ash_cmd_image,
+			ash_cmd_lint,
 			ash_cmd_lock,
 			ash_cmd_run,
 			ash_cmd_sbom,
