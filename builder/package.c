@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "builder/deb.h"
+#include "builder/deb822.h"
 #include "lib/error.h"
 
 G_DEFINE_QUARK(ash_package_error, ash_package_error)
@@ -46,35 +47,27 @@ const AshNode *ash_package_control(const AshPackage *package, const char *name)
 	return dir == NULL ? NULL : ash_node_child(dir, name);
 }
 
-/* deb-control(5): "Name: value", lines that begin with a blank continue. */
+static gboolean take_fields(const AshParagraph *paragraph, gpointer data, GError **error)
+{
+	GHashTable *fields = data;
+
+	for (size_t i = 0; i < paragraph->count; i++)
+		g_hash_table_insert(fields, g_ascii_strdown(paragraph->fields[i].name, -1),
+				g_strdup(paragraph->fields[i].value));
+	return TRUE;
+}
+
 static gboolean parse_control(AshPackage *package, GError **error)
 {
-	g_auto(GStrv) lines = g_strsplit(g_bytes_get_data(package->control, NULL), "\n", -1);
-	g_autoptr(GString) value = NULL;
-	g_autofree char *name = NULL;
+	g_autofree char *what = g_strdup_printf("control file of %s", package->locked->name);
+	g_autoptr(GError) cause = NULL;
 
 	package->fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-	for (char **line = lines;; line++) {
-		if (*line != NULL && (**line == ' ' || **line == '\t') && value != NULL) {
-			g_string_append_c(value, '\n');
-			g_string_append(value, *line);
-			continue;
-		}
-		if (name != NULL)
-			g_hash_table_insert(package->fields, g_steal_pointer(&name),
-					g_string_free(g_steal_pointer(&value), FALSE));
-		if (*line == NULL || **line == '\0')
-			return TRUE;
-		const char *colon = strchr(*line, ':');
-		if (colon == NULL)
-			return ash_throw(error, ASH_PACKAGE_ERROR, ASH_PACKAGE_ERROR_CONTROL,
-					"%s: control line %u: expected 'Field: value', got '%.40s'",
-					package->locked->name, (unsigned) (line - lines) + 1,
-					*line);
-		g_autofree char *field = g_strndup(*line, (gsize) (colon - *line));
-		name = g_ascii_strdown(field, -1);
-		value = g_string_new(colon + 1 + strspn(colon + 1, " \t"));
-	}
+	if (!ash_deb822_parse(what, package->control, ASH_DEB822_MAX_STANZA_BYTES, take_fields,
+			    package->fields, &cause))
+		return ash_throw(error, ASH_PACKAGE_ERROR, ASH_PACKAGE_ERROR_CONTROL, "%s",
+				cause->message);
+	return TRUE;
 }
 
 static gboolean check_field(
