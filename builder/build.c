@@ -460,6 +460,18 @@ static gboolean deliver(Build *build, AshBuildResult *result, GError **error)
 	       ash_repo_pull_local(build->out, build->repo, result->commit, result->ref, error);
 }
 
+/* 'ashlar cache prune' goes by it; steps that are found there look at no package. */
+static void mark_packages(const Build *build)
+{
+	for (guint i = 0; i < build->lock->packages->len; i++) {
+		const AshLockPackage *locked = build->lock->packages->pdata[i];
+		g_autofree char *ref = ash_package_ref(locked);
+		g_autofree char *deb = ash_import_deb_path(build->cache, locked);
+		ash_cache_mark_ref_used(build->cache, ref);
+		ash_cache_mark_used(build->cache, deb);
+	}
+}
+
 gboolean ash_build(AshCache *cache, AshRepo *out, const AshManifest *manifest, const AshLock *lock,
 		const AshBuildOptions *options, AshProgress *progress, AshBuildResult *result,
 		GError **error)
@@ -490,6 +502,7 @@ gboolean ash_build(AshCache *cache, AshRepo *out, const AshManifest *manifest, c
 		return FALSE;
 	if (!deliver(&build, &made, error))
 		return FALSE;
+	mark_packages(&build);
 	*result = made;
 	made = (AshBuildResult){0};
 	return TRUE;

@@ -148,7 +148,7 @@ void ash_cache_end_write(AshCache *cache)
 
 void ash_cache_mark_used(const AshCache *cache, const char *name)
 {
-	g_autofree char *path = ash_cache_path(cache, name);
+	g_autofree char *path = g_canonicalize_filename(name, cache->dir);
 
 	if (utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW) < 0)
 		g_debug("not marking %s as used: %s", path, g_strerror(errno));

@@ -58,8 +58,8 @@ gboolean ash_cache_begin_write(AshCache *cache, AshProgress *progress, GError **
 		G_GNUC_WARN_UNUSED_RESULT;
 void ash_cache_end_write(AshCache *cache);
 
-/* Notes that a build has used @name ("debs/…"), or a ref of the repository, today: pruning by age
- * goes by it. What is missing is none of its business.
+/* Notes that a build has used @name ("debs/…", or the absolute path of it), or a ref of the repository,
+ * today: pruning by age goes by it. What is missing is none of its business.
  */
 void ash_cache_mark_used(const AshCache *cache, const char *name);
 void ash_cache_mark_ref_used(const AshCache *cache, const char *ref);
