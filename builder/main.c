@@ -86,6 +86,7 @@ int main(int argc, char **argv)
 	/* Alphabetical; 'ashlar --help' prints them in this order. */
 	const AshCliCommand commands[] = {
 			ash_cmd_build,
+			ash_cmd_cache,
 			ash_cmd_diff,
 			ash_cmd_image,
 			ash_cmd_lint,

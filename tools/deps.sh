@@ -37,7 +37,7 @@ for set in "$@"; do
 		;;
 	check)
 		packages+=(clang clang-format "libclang-rt-$clang-dev" shellcheck codespell
-			gnupg dpkg-dev time apt-utils jq perl ostree python3-jsonschema)
+			gnupg dpkg-dev time apt-utils jq perl ostree libcap2-bin python3-jsonschema)
 		;;
 	bench) packages+=(mmdebstrap ostree time) ;;
 	tidy) packages+=(clang-tidy cppcheck gcovr) ;;
