@@ -214,7 +214,7 @@ static void compare_dirs(AshDiff *diff, const char *path, const AshNode *from, c
 			continue;
 		g_hash_table_iter_init(&iter, sides[i]->children);
 		while (g_hash_table_iter_next(&iter, &name, NULL))
-			if (i == 0 || ash_node_child(from, name) == NULL)
+			if (i == 0 || from == NULL || ash_node_child(from, name) == NULL)
 				g_ptr_array_add(names, name);
 	}
 	g_ptr_array_sort(names, compare_names);

@@ -97,11 +97,15 @@ static void test_files(void)
 	add_file(b->tree, "/usr/shrunk", 10);
 	add_file(a->tree, "/was/dir", 1);
 	add_file(b->tree, "/was", 40);
+	add_file(b->tree, "/xyz/new", 2);
+	add_file(a->tree, "/zyx/old", 1);
 	g_autoptr(AshDiff) diff = ash_diff_new(a, b);
 	g_autofree char *files = format(diff->files);
-	g_assert_cmpstr(files, ==, "/usr/shrunk:: /was:directory:file /was/dir:file:- ");
-	g_assert_cmpuint(diff->from_bytes, ==, 106);
-	g_assert_cmpuint(diff->to_bytes, ==, 55);
+	g_assert_cmpstr(files, ==,
+			"/usr/shrunk:: /was:directory:file /was/dir:file:- /xyz:-:directory "
+			"/xyz/new:-:file /zyx:directory:- /zyx/old:file:- ");
+	g_assert_cmpuint(diff->from_bytes, ==, 107);
+	g_assert_cmpuint(diff->to_bytes, ==, 57);
 	g_autoptr(GPtrArray) largest = ash_diff_largest_files(diff);
 	g_assert_cmpstr(((AshDiffChange *) largest->pdata[0])->key, ==, "/usr/shrunk");
 	g_assert_cmpstr(((AshDiffChange *) largest->pdata[1])->key, ==, "/was");
