@@ -122,6 +122,8 @@ $(B)/%.o: %.c $(B)/flags | needs-deps
 	@$(if $(V),,echo "  CC      $<")
 	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS_PKG) -MMD -MP -c -o $@ $<
 
+$(B)/builder/shortcut.o: $(wildcard builder/shortcuts/*)
+
 $(B)/lib.a: $(call OBJ,$(SRC_lib))
 $(B)/builder.a: $(call OBJ,$(filter-out builder/main.c,$(SRC_builder)))
 %.a:
