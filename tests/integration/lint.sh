@@ -108,7 +108,7 @@ finds unknown-owner error /usr/bin/program chown 77:1 usr/bin/program
 finds unit-missing error "/$wants/none.service" ln -s /run/x "$wants/none.service"
 finds unit-program error "/$units/good.service" rm usr/bin/program
 finds unit-program warning "/$units/x.service" write $units/x.service '[Service]\nExecStart = /none a\n'
-finds unit-section warning "/$units/x.service" write $units/x.service '[Serivce]\n'
+finds unit-section warning "/$units/x.service" write $units/x.service '[Srv]\n'
 finds unit-target warning /usr/etc/systemd/system/x.target.wants mkdir usr/etc/systemd/system/x.target.wants
 finds too-big error /usr/etc/passwd truncate -s 5M usr/etc/passwd
 
