@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "builder/cache-dir.h"
 #include "builder/cache.h"
 #include "lib/auto.h"
 
@@ -151,6 +152,16 @@ static void test_no_directory(void)
 	g_assert_null(cache);
 }
 
+static void test_default_dir(void)
+{
+	g_assert_true(g_setenv("ASHLAR_CACHE", "/somewhere/../else", TRUE));
+	g_autofree char *given = ash_cache_dir_default();
+	g_assert_cmpstr(given, ==, "/else");
+	g_unsetenv("ASHLAR_CACHE");
+	g_autofree char *own = ash_cache_dir_default();
+	g_assert_true(g_str_has_suffix(own, "/ashlar"));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -163,5 +174,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/cache/scratch", test_scratch);
 	g_test_add_func("/cache/mark", test_mark);
 	g_test_add_func("/cache/no-directory", test_no_directory);
+	g_test_add_func("/cache/default-dir", test_default_dir);
 	return g_test_run();
 }
