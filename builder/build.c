@@ -472,6 +472,30 @@ static void mark_packages(const Build *build)
 	}
 }
 
+/* Scripts of another architecture need an emulator that the kernel knows of, and the first process of
+ * our initramfs is compiled for this machine.
+ */
+static gboolean check_arch(const AshManifest *manifest, const char *initrd_path, GError **error)
+{
+	const char *native = ash_manifest_native_arch();
+
+	if (strcmp(manifest->arch, native) == 0)
+		return TRUE;
+	if (manifest->kind == ASH_MANIFEST_HOST &&
+			manifest->initramfs == ASH_MANIFEST_INITRAMFS_NATIVE)
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_ENVIRONMENT,
+				"'%s' is a program for %s, but the image is for %s: build it on a machine of that architecture, or say 'initramfs: {generator: dracut}'",
+				initrd_path, native, manifest->arch);
+	g_autofree char *binfmt = g_strconcat("/proc/sys/fs/binfmt_misc/qemu-",
+			strcmp(manifest->arch, "arm64") == 0 ? "aarch64" : manifest->arch, NULL);
+	bool is_near = strcmp(native, "amd64") == 0 && strcmp(manifest->arch, "i386") == 0;
+	if (is_near || g_file_test(binfmt, G_FILE_TEST_EXISTS))
+		return TRUE;
+	return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_ENVIRONMENT,
+			"the packages' scripts are for %s, which this machine (%s) cannot run: build there, or install qemu-user-static",
+			manifest->arch, native);
+}
+
 gboolean ash_build(AshCache *cache, AshRepo *out, const AshManifest *manifest, const AshLock *lock,
 		const AshBuildOptions *options, AshProgress *progress, AshBuildResult *result,
 		GError **error)
@@ -494,6 +518,7 @@ gboolean ash_build(AshCache *cache, AshRepo *out, const AshManifest *manifest, c
 			    "packages' scripts run in a sandbox, and files get their true owners",
 			    error) ||
 			!find_initrd(&build.initrd_path, error) ||
+			!check_arch(manifest, build.initrd_path, error) ||
 			!ash_repo_open(repo_path, true, &build.repo, error) ||
 			!finished_stage(&build, &finished_ref, error) ||
 			!find_stage(&build, finished_ref, &made.commit, error))

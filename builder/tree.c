@@ -320,7 +320,9 @@ static gboolean walk(
 	for (guint i = 0; i < names->len; i++) {
 		g_string_append_c(path, '/');
 		g_string_append(path, names->pdata[i]);
-		if (!walk(path, ash_node_child(node, names->pdata[i]), visit, data, error))
+		AshNode *child = ash_node_child(node, names->pdata[i]);
+		g_assert(child != NULL);
+		if (!walk(path, child, visit, data, error))
 			return FALSE;
 		g_string_truncate(path, len);
 	}
