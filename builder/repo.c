@@ -42,13 +42,12 @@ static gboolean fail(GError **error, GError *take_cause, int code, const char *w
 	return ash_throw(error, ASH_REPO_ERROR, code, "%s: %s", what, cause->message);
 }
 
-static gboolean create(OstreeRepo *ostree, const char *path, GError **error)
+static gboolean create(const char *path, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
+	g_autoptr(GFile) file = g_file_new_for_path(path);
+	g_autoptr(OstreeRepo) ostree = ostree_repo_new(file);
 
-	/* 0700: the objects carry their true owners and modes, setuid ones included. */
-	if (!ash_file_ensure_dir(AT_FDCWD, path, 0700, error))
-		return FALSE;
 	if (!ostree_repo_create(ostree, OSTREE_REPO_MODE_BARE, NULL, &cause))
 		return fail(error, g_steal_pointer(&cause), ASH_REPO_ERROR_FAILED, path);
 	/* Syncing each of ten thousand objects would take minutes; _commit syncs once, before the
@@ -63,11 +62,35 @@ static gboolean create(OstreeRepo *ostree, const char *path, GError **error)
 	return TRUE;
 }
 
+/* Made under another name and renamed, so that two processes may do it at once, and a kill leaves a
+ * whole repository or none. The mode 0700: objects carry their true owners and modes, setuid ones
+ * included.
+ */
+static gboolean create_at_once(const char *path, GError **error)
+{
+	g_autofree char *canonical = g_canonicalize_filename(path, NULL);
+	g_autofree char *parent = g_path_get_dirname(canonical);
+	g_autofree char *name = g_path_get_basename(canonical);
+	g_autoptr(AshTempDir) temp = NULL;
+
+	if (!ash_file_ensure_dir(AT_FDCWD, parent, 0755, error) ||
+			!ash_temp_dir_new(parent, name, &temp, error) || !create(temp->path, error))
+		return FALSE;
+	/* An empty directory is replaced. */
+	if (rename(temp->path, canonical) == 0)
+		return TRUE;
+	if (errno == EBUSY || errno == ENOTDIR)
+		/* The root of a file system, or a link to a directory. */
+		return create(canonical, error);
+	g_autofree char *config = g_build_filename(canonical, "config", NULL);
+	if ((errno == EEXIST || errno == ENOTEMPTY) && access(config, F_OK) == 0)
+		return TRUE;
+	return ash_throw_errno(error, "making a repository at '%s'", path);
+}
+
 gboolean ash_repo_open(const char *path, bool may_create, AshRepo **out_repo, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
-	g_autoptr(GFile) file = g_file_new_for_path(path);
-	g_autoptr(OstreeRepo) ostree = ostree_repo_new(file);
 	g_autofree char *config = g_build_filename(path, "config", NULL);
 	bool exists = false;
 
@@ -77,8 +100,9 @@ gboolean ash_repo_open(const char *path, bool may_create, AshRepo **out_repo, GE
 		return ash_throw(error, ASH_REPO_ERROR, ASH_REPO_ERROR_NOT_FOUND,
 				"there is no OSTree repository at '%s' (run 'ashlar build' first)",
 				path);
-	if (!exists && !create(ostree, path, error))
+	if (!exists && !create_at_once(path, error))
 		return FALSE;
+	g_autoptr(GFile) file = g_file_new_for_path(path);
 	g_autoptr(OstreeRepo) opened = ostree_repo_new(file);
 	if (!ostree_repo_open(opened, NULL, &cause))
 		return fail(error, g_steal_pointer(&cause), ASH_REPO_ERROR_FAILED, path);
