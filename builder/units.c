@@ -114,6 +114,18 @@ static const AshNode *find_unit_file(const AshTree *tree, const char *name, char
 	return NULL;
 }
 
+/* A question; of an instance, its template counts. */
+static bool has_unit(const AshTree *tree, const char *name)
+{
+	g_autofree char *instance = NULL;
+	g_autofree char *template = template_of(name, &instance);
+	g_autofree char *path = NULL;
+
+	if (find_unit_file(tree, name, &path) != NULL)
+		return true;
+	return template != NULL && find_unit_file(tree, template, &path) != NULL;
+}
+
 static gboolean no_such_unit(const AshTree *tree, const char *name, GError **error)
 {
 	g_autoptr(GPtrArray) names = g_ptr_array_new();
@@ -130,6 +142,67 @@ static gboolean no_such_unit(const AshTree *tree, const char *name, GError **err
 	g_autofree char *hint = ash_text_suggestion(name, (const char *const *) names->pdata);
 	return ash_throw(error, ASH_UNITS_ERROR, ASH_UNITS_ERROR_NO_UNIT,
 			"there is no unit '%s' in the image%s", name, hint);
+}
+
+static int compare_names(gconstpointer a, gconstpointer b)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+/* The files of @dirs whose names end in @suffix, as paths in the order of their names; one of an earlier
+ * directory hides those of the same name in later ones.
+ */
+static GPtrArray *collect_files(const AshTree *tree, const char *const *dirs, const char *suffix)
+{
+	g_autoptr(GHashTable) files = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+	g_autoptr(GPtrArray) sorted = g_ptr_array_new();
+	GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+
+	for (const char *const *dir = dirs; *dir != NULL; dir++) {
+		const AshNode *node = ash_tree_find(tree, *dir);
+		if (node == NULL || node->kind != ASH_NODE_DIR)
+			continue;
+		g_autoptr(GPtrArray) names = ash_node_sorted_names(node);
+		for (guint i = 0; i < names->len; i++) {
+			if (!g_str_has_suffix(names->pdata[i], suffix) ||
+					g_hash_table_contains(files, names->pdata[i]))
+				continue;
+			g_hash_table_insert(files, names->pdata[i],
+					g_build_filename(*dir, names->pdata[i], NULL));
+			g_ptr_array_add(sorted, names->pdata[i]);
+		}
+	}
+	g_ptr_array_sort(sorted, compare_names);
+	for (guint i = 0; i < sorted->len; i++)
+		g_ptr_array_add(paths, g_strdup(g_hash_table_lookup(files, sorted->pdata[i])));
+	return paths;
+}
+
+/* A link, to /dev/null or nowhere, is no drop-in but hides one. */
+static gboolean load_dropins(AshRepo *repo, const AshTree *tree, const char *name,
+		const char *template, Install *install, GError **error)
+{
+	g_autoptr(GPtrArray) dirs = g_ptr_array_new_with_free_func(g_free);
+
+	for (const char *const *dir = unit_dirs; *dir != NULL; dir++) {
+		g_ptr_array_add(dirs, g_strdup_printf("%s/%s.d", *dir, name));
+		if (template != NULL)
+			g_ptr_array_add(dirs, g_strdup_printf("%s/%s.d", *dir, template));
+	}
+	g_ptr_array_add(dirs, NULL);
+	g_autoptr(GPtrArray) paths =
+			collect_files(tree, (const char *const *) dirs->pdata, ".conf");
+	for (guint i = 0; i < paths->len; i++) {
+		g_autoptr(GBytes) text = NULL;
+		const AshNode *node = ash_tree_resolve(tree, paths->pdata[i], NULL);
+		if (node == NULL || node->kind != ASH_NODE_FILE)
+			continue;
+		if (!ash_repo_read_file(
+				    repo, tree, paths->pdata[i], ASH_UNITS_MAX_BYTES, &text, error))
+			return FALSE;
+		parse_install(install, g_bytes_get_data(text, NULL));
+	}
+	return TRUE;
 }
 
 static gboolean load_install(AshRepo *repo, const AshTree *tree, const char *name, Install *install,
@@ -151,6 +224,8 @@ static gboolean load_install(AshRepo *repo, const AshTree *tree, const char *nam
 	if (!ash_repo_read_file(repo, tree, path, ASH_UNITS_MAX_BYTES, &text, error))
 		return FALSE;
 	parse_install(install, g_bytes_get_data(text, NULL));
+	if (!load_dropins(repo, tree, name, template, install, error))
+		return FALSE;
 	*out_path = g_steal_pointer(&path);
 	return TRUE;
 }
@@ -224,9 +299,13 @@ static gboolean enable(AshRepo *repo, AshTree *tree, const char *name, int depth
 		if (!add_link(tree, alias, target, error))
 			return FALSE;
 	}
-	for (guint i = 0; i < install.also->len && depth < MAX_ALSO_DEPTH; i++)
+	for (guint i = 0; i < install.also->len && depth < MAX_ALSO_DEPTH; i++) {
+		/* As systemctl: what may go along may also be in a package that is not there. */
+		if (!has_unit(tree, install.also->pdata[i]))
+			continue;
 		if (!enable(repo, tree, install.also->pdata[i], depth + 1, true, error))
 			return FALSE;
+	}
 	return TRUE;
 }
 
@@ -279,38 +358,17 @@ gboolean ash_units_mask(AshTree *tree, const char *name, GError **error)
 
 /* ---- presets --------------------------------------------------------------------------------- */
 
-static int compare_names(gconstpointer a, gconstpointer b)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
 /* All preset lines in the order of their files' names; a file in /etc hides one of the same name. */
 static gboolean load_presets(AshRepo *repo, const AshTree *tree, GPtrArray *lines, GError **error)
 {
 	static const char *const dirs[] = {
 			"etc/systemd/system-preset", "usr/lib/systemd/system-preset", NULL};
-	g_autoptr(GHashTable) files = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
-	g_autoptr(GPtrArray) sorted = g_ptr_array_new();
+	g_autoptr(GPtrArray) paths = collect_files(tree, dirs, ".preset");
 
-	for (const char *const *dir = dirs; *dir != NULL; dir++) {
-		const AshNode *node = ash_tree_find(tree, *dir);
-		if (node == NULL || node->kind != ASH_NODE_DIR)
-			continue;
-		g_autoptr(GPtrArray) names = ash_node_sorted_names(node);
-		for (guint i = 0; i < names->len; i++) {
-			if (!g_str_has_suffix(names->pdata[i], ".preset") ||
-					g_hash_table_contains(files, names->pdata[i]))
-				continue;
-			g_hash_table_insert(files, names->pdata[i],
-					g_build_filename(*dir, names->pdata[i], NULL));
-			g_ptr_array_add(sorted, names->pdata[i]);
-		}
-	}
-	g_ptr_array_sort(sorted, compare_names);
-	for (guint i = 0; i < sorted->len; i++) {
+	for (guint i = 0; i < paths->len; i++) {
 		g_autoptr(GBytes) text = NULL;
-		if (!ash_repo_read_file(repo, tree, g_hash_table_lookup(files, sorted->pdata[i]),
-				    ASH_UNITS_MAX_BYTES, &text, error))
+		if (!ash_repo_read_file(
+				    repo, tree, paths->pdata[i], ASH_UNITS_MAX_BYTES, &text, error))
 			return FALSE;
 		g_auto(GStrv) some = g_strsplit(g_bytes_get_data(text, NULL), "\n", -1);
 		for (char **line = some; *line != NULL; line++)
