@@ -336,8 +336,8 @@ static gboolean remove_packages(const AshManifest *manifest, const GPtrArray *pa
 			is_used = true;
 			if (!g_hash_table_add(removed, g_strdup(package->locked->name)))
 				continue;
-			remove_shipped(manifest, tree, tree->root, ash_package_data(package),
-					(int) i, path);
+			remove_shipped(manifest, tree, tree->root, ash_package_data(package), 0,
+					path);
 		}
 		if (!is_used && strpbrk(pattern, "*?[") == NULL)
 			return ash_throw(error, ASH_CUSTOMISE_ERROR, ASH_CUSTOMISE_ERROR_REMOVE,
