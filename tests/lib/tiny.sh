@@ -8,7 +8,7 @@
 #	manifest LINE...                $tmp/tiny.yaml, a workload of the packages in $debs
 #	build [OPTION]...               'ashlar build' of it, with the cache $cache, to the repository $repo
 #	relock [PACKAGE]...             'ashlar lock --update' of it
-#	commit_of                       the commit that the last 'ok NAME build' printed
+#	commit_of                       the commit of the last build
 #	cat_file PATH                   of the last build
 #
 # tiny-base is made of this machine's own shell, dpkg and a few tools, with the libraries that they need:
@@ -92,7 +92,11 @@ manifest()
 # shellcheck disable=SC2317
 build()
 {
-	"$ashlar" build --json --cache "$cache" --repo "$repo" "$tmp/tiny.yaml" "$@"
+	local code=0
+	"$ashlar" build --json --cache "$cache" --repo "$repo" "$tmp/tiny.yaml" "$@" >"$tmp/built" ||
+		code=$?
+	cat "$tmp/built"
+	return $code
 }
 
 # shellcheck disable=SC2317
@@ -103,12 +107,12 @@ relock()
 
 commit_of()
 {
-	grep -o '"commit":"[0-9a-f]*"' "$tmp/out" | cut -d'"' -f4
+	grep -o '"commit":"[0-9a-f]*"' "$tmp/built" | cut -d'"' -f4
 }
 
 imported()
 {
-	grep -o '"imported":[0-9]*' "$tmp/out" | cut -d: -f2
+	grep -o '"imported":[0-9]*' "$tmp/built" | cut -d: -f2
 }
 
 cat_file()
