@@ -248,6 +248,7 @@ static gboolean configure(Build *build, const char *ref, GError **error)
 	AshRepoCommitInfo info = {.subject = "configured", .ref = ref};
 	const AshConfigureOptions options = {
 			.now_s = build->newest_s,
+			.progress = build->progress,
 			.has_shortcuts = !build->options->is_plain,
 	};
 

@@ -186,6 +186,30 @@ static char *log_tail(const char *text)
 	return g_string_free(g_steal_pointer(&tail), FALSE);
 }
 
+/* Counts dpkg's lines, one for each package. */
+typedef struct {
+	AshProgress *progress;
+	GString *line; /* the one that has not ended yet */
+	guint done;
+	guint total;
+} Count;
+
+static void count_lines(const char *piece, size_t size, gpointer data)
+{
+	Count *count = data;
+
+	for (size_t i = 0; i < size; i++) {
+		if (piece[i] != '\n') {
+			g_string_append_c(count->line, piece[i]);
+			continue;
+		}
+		if (g_str_has_prefix(count->line->str, "Setting up "))
+			ash_progress_update(count->progress, ++count->done, count->total,
+					ASH_PROGRESS_UNIT_ITEMS);
+		g_string_truncate(count->line, 0);
+	}
+}
+
 static gboolean run_scripts(const GPtrArray *packages, const char *checkout, const char *scratch,
 		const AshConfigureOptions *options, const AshTree *tree, GError **error)
 {
@@ -208,12 +232,16 @@ static gboolean run_scripts(const GPtrArray *packages, const char *checkout, con
 			!ash_shortcut_write(script_dir, error))
 		return FALSE;
 	g_auto(GStrv) binds = make_binds(tree, checkout, script_dir, options->has_shortcuts);
+	g_autoptr(GString) line = g_string_new("");
+	Count count = {.progress = options->progress, .line = line, .total = packages->len};
 	AshSandbox sandbox = {
 			.lower = checkout,
 			.scratch = scratch,
 			.argv = argv,
 			.env = env,
 			.binds = (const char *const *) binds,
+			.on_output = count_lines,
+			.on_output_data = &count,
 	};
 	if (ash_sandbox_run(&sandbox, NULL, &cause))
 		return TRUE;

@@ -8,6 +8,7 @@
 #include "builder/package.h"
 #include "builder/repo.h"
 #include "builder/tree.h"
+#include "lib/progress.h"
 
 /* Runs the packages' maintainer scripts, once, in the sandbox: preinst of each package that has one,
  * then `dpkg --configure -a`. What they changed is applied to @tree.
@@ -33,7 +34,8 @@ typedef enum {
 bool ash_configure_is_needed(const GPtrArray *packages);
 
 typedef struct {
-	uint64_t now_s;     /* what scripts that ask for SOURCE_DATE_EPOCH are told the time is */
+	uint64_t now_s; /* what scripts that ask for SOURCE_DATE_EPOCH are told the time is */
+	AshProgress *progress; /* a step is open; or NULL */
 	bool has_shortcuts; /* programs known to be slow are replaced by equal ones, see configure.c */
 } AshConfigureOptions;
 

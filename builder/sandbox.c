@@ -106,6 +106,8 @@ gboolean ash_sandbox_run(const AshSandbox *sandbox, GBytes **out_log, GError **e
 			.env = env,
 			.prepare = mount_overlay,
 			.prepare_data = &mounts,
+			.on_output = sandbox->on_output,
+			.on_output_data = sandbox->on_output_data,
 			.merge_stderr = true,
 			.max_output_bytes = MAX_LOG_BYTES,
 			.timeout_ms = sandbox->timeout_ms != 0 ? sandbox->timeout_ms

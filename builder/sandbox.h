@@ -32,7 +32,9 @@ typedef struct {
 	const char *const *env;    /* NAME=VALUE, or NULL */
 	const char *const *binds;  /* "OUTSIDE:INSIDE", read-only, or NULL */
 	const char *writable_bind; /* "OUTSIDE:INSIDE" or NULL */
-	uint32_t timeout_ms;       /* 0: an hour */
+	void (*on_output)(const char *piece, size_t size, gpointer data); /* as in lib/spawn.h */
+	gpointer on_output_data;
+	uint32_t timeout_ms; /* 0: an hour */
 } AshSandbox;
 
 /* The command line of nspawn; pure. */

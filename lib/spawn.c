@@ -32,6 +32,7 @@ typedef struct {
 	int fd;
 	GByteArray *bytes;
 	size_t max_bytes;
+	bool is_stdout;
 	bool keep_end; /* drop the beginning instead of failing */
 } Sink;
 
@@ -210,7 +211,7 @@ static void child_kill(const Child *child)
 }
 
 /* Reads once; closes the sink at its end. */
-static gboolean sink_read(Sink *sink, const char *program, GError **error)
+static gboolean sink_read(Sink *sink, const AshSpawn *spawn, GError **error)
 {
 	guint8 chunk[65536];
 	ssize_t n = read(sink->fd, chunk, sizeof chunk);
@@ -221,12 +222,14 @@ static gboolean sink_read(Sink *sink, const char *program, GError **error)
 		ash_close_fd(&sink->fd);
 		return TRUE;
 	}
+	if (sink->is_stdout && spawn->on_output != NULL)
+		spawn->on_output((const char *) chunk, (size_t) n, spawn->on_output_data);
 	g_byte_array_append(sink->bytes, chunk, (guint) n);
 	if (sink->bytes->len <= sink->max_bytes)
 		return TRUE;
 	if (!sink->keep_end)
 		return ash_throw(error, ASH_SPAWN_ERROR, ASH_SPAWN_ERROR_TOO_BIG,
-				"%s printed more than %zu bytes", program, sink->max_bytes);
+				"%s printed more than %zu bytes", spawn->argv[0], sink->max_bytes);
 	g_byte_array_remove_range(sink->bytes, 0, sink->bytes->len - (guint) sink->max_bytes / 2);
 	return TRUE;
 }
@@ -270,12 +273,12 @@ static gboolean child_wait(const AshSpawn *spawn, Child *child, int *out_status,
 		bool drained = true;
 		if (fds[1].revents != 0) {
 			drained = false;
-			if (!sink_read(&child->out, spawn->argv[0], error))
+			if (!sink_read(&child->out, spawn, error))
 				return FALSE;
 		}
 		if (fds[2].revents != 0) {
 			drained = false;
-			if (!sink_read(&child->err, spawn->argv[0], error))
+			if (!sink_read(&child->err, spawn, error))
 				return FALSE;
 		}
 		if (fds[0].revents != 0 && drained)
@@ -303,6 +306,7 @@ static gboolean run(const AshSpawn *spawn, GBytes **out_stdout, int *out_status,
 	g_auto(Child) child = {.pidfd = -1, .out.fd = -1, .err.fd = -1};
 
 	g_assert(spawn->argv != NULL && spawn->argv[0] != NULL);
+	child.out.is_stdout = true;
 	child.out.bytes = g_byte_array_new();
 	child.err.bytes = g_byte_array_new();
 	child.out.max_bytes = spawn->max_output_bytes != 0 ? spawn->max_output_bytes

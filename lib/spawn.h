@@ -33,6 +33,11 @@ typedef struct {
 	 */
 	int (*prepare)(gconstpointer data);
 	gconstpointer prepare_data;
+	/* Called with each piece of what the child prints on stdout, as it comes, to show progress; the
+	 * pieces end anywhere. NULL: none.
+	 */
+	void (*on_output)(const char *piece, size_t size, gpointer data);
+	gpointer on_output_data;
 	bool merge_stderr;       /* stderr goes where stdout goes */
 	bool inherit_terminal;   /* stdin, stdout, stderr of the caller, its process group too */
 	size_t max_output_bytes; /* of captured stdout; 0: 16 MiB */
