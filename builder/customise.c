@@ -51,6 +51,20 @@ static gboolean real_path(
 	return TRUE;
 }
 
+/* The tree's commit rewrites files whose csum does not hold any more. */
+static gboolean change_mode(AshTree *tree, const AshManifestFile *file, GError **error)
+{
+	AshNode *node = ash_tree_resolve(tree, file->path, NULL);
+
+	if (node == NULL)
+		return ash_throw(error, ASH_CUSTOMISE_ERROR, ASH_CUSTOMISE_ERROR_PATH,
+				"%s: '%s' is not in the image, its mode cannot be changed",
+				file->mark, file->path);
+	node->mode = file->mode;
+	node->has_csum = false;
+	return TRUE;
+}
+
 static gboolean add_file(AshRepo *repo, AshTree *tree, const AshUsers *users,
 		const AshManifestFile *file, GError **error)
 {
@@ -58,6 +72,8 @@ static gboolean add_file(AshRepo *repo, AshTree *tree, const AshUsers *users,
 	uint32_t uid = 0;
 	uint32_t gid = 0;
 
+	if (file->kind == ASH_MANIFEST_FILE_MODE)
+		return change_mode(tree, file, error);
 	if (!ash_users_find_uid(users, file->user, file->mark, &uid, error) ||
 			!ash_users_find_gid(users, file->group, file->mark, &gid, error) ||
 			!real_path(tree, file, &path, error))

@@ -41,6 +41,8 @@ static char *describe_file(const AshManifestFile *file)
 		return g_strdup_printf("-> %s", file->target);
 	if (file->kind == ASH_MANIFEST_FILE_DIRECTORY)
 		return g_strdup_printf("directory %04o %s:%s", file->mode, file->user, file->group);
+	if (file->kind == ASH_MANIFEST_FILE_MODE)
+		return g_strdup_printf("mode %04o", file->mode);
 	content = describe_content(file->content);
 	return g_strdup_printf("%04o %s:%s, %s", file->mode, file->user, file->group, content);
 }

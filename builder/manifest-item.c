@@ -334,7 +334,8 @@ static const AshSchemaKey file_keys[] = {
 				IN(mode),
 				.default_text = "0644; 0755 for directories and when 'source' is "
 						"executable",
-				.doc = "Permissions, in octal.",
+				.doc = "Permissions, in octal. Alone with 'path', it changes those of "
+				       "what a package brings there.",
 				.example = "mode: 0755"},
 		{.name = "user",
 				.type = ASH_SCHEMA_TEXT,
@@ -378,16 +379,21 @@ static gboolean finish_file(
 	if (!ash_manifest_take_content(loader, node, "file", &file->content, &is_executable, error))
 		return FALSE;
 	int n_kinds = (file->content != NULL) + (file->target != NULL) + is_directory;
-	if (n_kinds == 0)
+	if (n_kinds == 0 && mode == NULL)
 		return ash_manifest_throw(node, error, ASH_MANIFEST_ERROR_MISSING,
-				"a file needs 'content', 'source', 'link' or 'directory: true'");
+				"a file needs 'content', 'source', 'link', 'directory: true' or 'mode'");
+	if (n_kinds == 0 &&
+			(ash_yaml_get(node, "user") != NULL || ash_yaml_get(node, "group") != NULL))
+		return ash_manifest_throw(node, error, ASH_MANIFEST_ERROR_VALUE,
+				"only the mode of a package's file can be changed, not its owner");
 	if (n_kinds > 1)
 		return ash_manifest_throw(node, error, ASH_MANIFEST_ERROR_VALUE,
 				"a file has only one of 'content', 'source', 'link' and 'directory'");
 	if (file->target != NULL && mode != NULL)
 		return ash_manifest_throw(mode, error, ASH_MANIFEST_ERROR_VALUE,
 				"a symbolic link has no mode");
-	file->kind = is_directory           ? ASH_MANIFEST_FILE_DIRECTORY
+	file->kind = n_kinds == 0           ? ASH_MANIFEST_FILE_MODE
+		     : is_directory         ? ASH_MANIFEST_FILE_DIRECTORY
 		     : file->target != NULL ? ASH_MANIFEST_FILE_LINK
 					    : ASH_MANIFEST_FILE_REGULAR;
 	if (file->kind == ASH_MANIFEST_FILE_LINK)

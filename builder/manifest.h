@@ -75,6 +75,7 @@ typedef enum {
 	ASH_MANIFEST_FILE_REGULAR,
 	ASH_MANIFEST_FILE_LINK,
 	ASH_MANIFEST_FILE_DIRECTORY,
+	ASH_MANIFEST_FILE_MODE, /* what a package brings gets another mode, its owner stays */
 } AshManifestFileKind;
 
 typedef struct {

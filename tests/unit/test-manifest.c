@@ -404,7 +404,8 @@ static void test_files(Fixture *fixture, gconstpointer data)
 			"  - {path: /c, source: files/example, mode: 04750, user: \"990\", group: app}\n"
 			"  - {path: /d, link: ../x}\n"
 			"  - {path: /e, directory: true}\n"
-			"  - {path: /f, directory: true, mode: \"0700\"}\n");
+			"  - {path: /f, directory: true, mode: \"0700\"}\n"
+			"  - {path: /g, mode: \"0755\"}\n");
 	static const struct {
 		AshManifestFileKind kind;
 		uint32_t mode;
@@ -416,6 +417,7 @@ static void test_files(Fixture *fixture, gconstpointer data)
 			{ASH_MANIFEST_FILE_LINK, 0777, NULL},
 			{ASH_MANIFEST_FILE_DIRECTORY, 0755, NULL},
 			{ASH_MANIFEST_FILE_DIRECTORY, 0700, NULL},
+			{ASH_MANIFEST_FILE_MODE, 0755, NULL},
 	};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(expected); i++) {
