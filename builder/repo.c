@@ -657,6 +657,12 @@ static gboolean traverse(
 
 	if (!ostree_repo_traverse_commit(repo->ostree, commit, 0, out_objects, NULL, &cause))
 		return fail(error, g_steal_pointer(&cause), ASH_REPO_ERROR_CORRUPT, repo->path);
+	/* A commit that is not there has, for libostree, no objects. */
+	if (g_hash_table_size(*out_objects) == 0) {
+		g_clear_pointer(out_objects, g_hash_table_unref);
+		return ash_throw(error, ASH_REPO_ERROR, ASH_REPO_ERROR_CORRUPT,
+				"%s: commit %s is missing", repo->path, commit);
+	}
 	return TRUE;
 }
 
