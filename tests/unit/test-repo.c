@@ -169,7 +169,7 @@ static void test_abort(void)
 
 	fixture_init(&fixture);
 	AshNode *file = fixture_file(&fixture, fixture.tree, "x", 0644, "dropped");
-	g_autofree char *commit = write_tree(&fixture, "dropped", NULL);
+	g_autofree char *commit G_GNUC_UNUSED = write_tree(&fixture, "dropped", NULL);
 	ash_repo_abort(fixture.repo);
 	g_assert_true(ash_repo_find_ref(fixture.repo, "dropped", &found, &error));
 	g_assert_null(found);
