@@ -11,6 +11,7 @@
 #:
 #: make check-unit check-integration check-system check-vm lint replay     parts of 'check'
 #: make fuzz-NAME      fuzzes tests/fuzz/fuzz-NAME.c for FUZZ_SECONDS=60
+#: make bench-builder   figures of the builder, beside its peers (docs/performance.md); RUNS=5
 #: make format check-format check-headers tidy analyze coverage
 #:
 #: Variables: FLAVOR=release|debug|asan|cov|analyze|fuzz, CC=gcc|clang, V=1, prefix, DESTDIR
@@ -79,7 +80,7 @@ completiondir := $(prefix)/share/bash-completion/completions
 # 'make deps' must work before anything is there, so pkg-config is asked only when compiling.
 pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
 pkg_libs = $(shell pkg-config --libs $(1))
-NO_COMPILE_GOALS := deps check-deps bench-deps image check help clean dist man lint
+NO_COMPILE_GOALS := deps check-deps bench-deps bench-builder image check help clean dist man lint
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_COMPILE_GOALS),$(MAKECMDGOALS)),all),)
 ifneq ($(shell pkg-config --exists $(PKG_builder) 2>/dev/null && echo yes),yes)
 NEEDS_DEPS := yes
@@ -199,6 +200,21 @@ $(REPLAY): $(B)/tests/fuzz/replay-%: $(B)/tests/fuzz/fuzz-%.o $(B)/tests/fuzz/re
 $(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/builder.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS_builder)
+
+# What measures, and what is measured against: make bench-builder RUNS=5 BENCH_ROWS="1 3 4"
+BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(sort $(wildcard tests/bench/*.c)))
+$(BENCH): $(B)/tests/bench/%: $(B)/tests/bench/%.o
+	@$(if $(V),,echo "  LINK    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_builder)
+
+.PHONY: bench-builder
+RUNS ?= 5
+bench-builder:
+	@tools/deps.sh image bench
+	@$(MAKE) -j$(JOBS) all bench-tools
+	@RUNS=$(RUNS) tests/bench/builder.sh
+.PHONY: bench-tools
+bench-tools: $(BENCH) ;@:
 
 .PHONY: tests
 tests: $(UNIT) $(REPLAY) $(TEST_TOOLS)

@@ -39,7 +39,7 @@ for set in "$@"; do
 		packages+=(clang clang-format "libclang-rt-$clang-dev" shellcheck codespell
 			gnupg dpkg-dev time apt-utils jq perl ostree libcap2-bin python3-jsonschema)
 		;;
-	bench) packages+=(mmdebstrap ostree time) ;;
+	bench) packages+=(mmdebstrap ostree squashfs-tools jq zstd xz-utils) ;;
 	tidy) packages+=(clang-tidy cppcheck gcovr) ;;
 	*)
 		echo "deps: unknown set '$set'" >&2
