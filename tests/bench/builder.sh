@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # make bench-builder [RUNS=5] [BENCH_ROWS="1 3 4"]: the builder's figures, beside its peers', in one go.
-# The peer's run and ours alternate. Prints tables; leaves every single reading in out/bench/builder.json.
+# The peer's run and ours alternate. Prints tables; leaves every single reading in out/bench/builder.json,
+# and with BENCH_KEEP=1 all that it worked on in out/bench/work.
 #
 #	1  a whole build with nothing cached but the .debs: mmdebstrap + ostree commit, ashlar, ashlar
 #	   with dracut; with it memory (6), the import's use of processors (7), and the time of each step
@@ -129,7 +130,7 @@ quietly()
 # NAME VERSION ARCH SHA256 of every package in a lock.
 locked_packages()
 {
-	sed -nE 's/^  - \{name: ([^,]+), *version: "?([^",]+)"?, *arch: ([a-z0-9]+),.* sha256: ([0-9a-f]{64}),.*/\1 \2 \3 \4/p' "$1"
+	sed -nE 's/^  - \{name: ([^,]+), *version: "?([^",]+)"?, *arch: ([a-z0-9]+),.* sha256: "?([0-9a-f]{64})"?,.*/\1 \2 \3 \4/p' "$1"
 }
 
 deb_in_cache()
@@ -151,6 +152,8 @@ prepare()
 			"$work/peer-debs/${name}_${version//:/%3a}_$arch.deb"
 	done <"$work/packages"
 	peer_packages=$(cut -d' ' -f1 "$work/packages" | paste -sd,)
+	[ "$(wc -l <"$work/packages")" -eq "$(grep -c "^  - {name:" "$work/ref.lock")" ] ||
+		die "a package line of the lock was not understood"
 	say "$(wc -l <"$work/packages") packages, $(du -sh "$work/peer-debs" | cut -f1) of .debs"
 }
 
@@ -209,7 +212,7 @@ prepare_2()
 		echo "bench $run" >>"$root/usr/share/doc/$name/copyright"
 		dpkg-deb --root-owner-group -Zxz -b "$root" "$work/changed-$run.deb" >/dev/null
 		printf '%s\n' 'include: [ref.yaml]' "debs: [changed-$run.deb]" \
-			>"$work/changed-$run.yaml"
+			"packages: [\"$name=$version+bench$run\"]" >"$work/changed-$run.yaml"
 	done
 	rm -rf "$root"
 }
@@ -301,6 +304,7 @@ report()
 
 clean_up()
 {
+	[ -z "${BENCH_KEEP:-}" ] || return 0
 	rm -rf --one-file-system "$work"
 }
 
@@ -309,7 +313,7 @@ main()
 	local run row
 	[ "$(id -u)" -eq 0 ] || die "it needs root: sudo make bench-builder"
 	[[ $runs =~ ^[1-9][0-9]?$ ]] || die "RUNS is a number from 1 to 99"
-	clean_up
+	BENCH_KEEP='' clean_up
 	mkdir -p "$TMPDIR"
 	rm -f "$results" "$out"/set-differences "$out"/host-bytes.txt
 	: >"$results"
