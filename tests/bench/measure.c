@@ -354,6 +354,7 @@ int main(int argc, char **argv)
 		measure.events = fopen(measure.events_path, "we");
 		if (measure.events == NULL)
 			fail("%s: %s", measure.events_path, strerror(errno));
+		setvbuf(measure.events, NULL, _IOLBF, 0);
 	}
 	/* What a daemon leaves behind becomes our child, and so its time is counted. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
