@@ -283,8 +283,8 @@ row_5()
 
 # ---- all -----------------------------------------------------------------------------------------
 
-# shellcheck source=tests/bench/builder-host.sh
-. tests/bench/builder-host.sh
+# shellcheck source=tests/bench/builder-host.bash
+. tests/bench/builder-host.bash
 
 report()
 {

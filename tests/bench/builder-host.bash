@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash
 # Row 8 of builder.sh: the reference host against the tree that the peer makes of the reference set.
 # $work, $out, $ashlar, $tools and the functions that record come from there.
+# shellcheck disable=SC2154
 
 # Where they are known to say the same thing.
 who_peer="REF by mmdebstrap"
