@@ -23,8 +23,22 @@ static const AshPackage *package_at(const Merge *merge, int index)
 	return index < 0 ? NULL : merge->packages->pdata[index];
 }
 
-/* Does @package declare "Replaces: @other"? Versions are not compared: the solver has already found
- * that both may stand together.
+/* Does @field ("a, b (>= 1), c:any") name the package @name? */
+static bool has_name(const char *field, const char *name)
+{
+	g_auto(GStrv) items = g_strsplit(field, ",", -1);
+
+	for (char **item = items; *item != NULL; item++) {
+		char *word = g_strstrip(*item);
+		word[strcspn(word, " \t\n(:")] = '\0';
+		if (strcmp(word, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Does @package declare "Replaces: @other", by its name or by one that it provides? Versions are not
+ * compared: the solver has already found that both may stand together.
  */
 static bool replaces(const AshPackage *package, const AshPackage *other)
 {
@@ -32,14 +46,16 @@ static bool replaces(const AshPackage *package, const AshPackage *other)
 
 	if (field == NULL || other == NULL)
 		return false;
+	if (has_name(field, other->locked->name))
+		return true;
 	const char *provides = ash_package_field(other, "provides");
-	g_auto(GStrv) items = g_strsplit(field, ",", -1);
+	if (provides == NULL)
+		return false;
+	g_auto(GStrv) items = g_strsplit(provides, ",", -1);
 	for (char **item = items; *item != NULL; item++) {
-		char *name = g_strstrip(*item);
-		name[strcspn(name, " \t\n(:")] = '\0';
-		if (strcmp(name, other->locked->name) == 0)
-			return true;
-		if (provides != NULL && *name != '\0' && strstr(provides, name) != NULL)
+		char *word = g_strstrip(*item);
+		word[strcspn(word, " \t\n(:")] = '\0';
+		if (*word != '\0' && has_name(field, word))
 			return true;
 	}
 	return false;
