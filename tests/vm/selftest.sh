@@ -1,6 +1,6 @@
 #!/usr/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=busybox
+# shellcheck shell=dash
 # Runs inside the booted host (tests/vm/selftest.yaml), twice: the second time it looks for what
 # survived the reboot. Writes lines of TAP behind "TAP " to the console; tests/vm/host.sh reads them.
 # shellcheck disable=SC2016

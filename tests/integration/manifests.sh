@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The manifests that come with Ashlar can be read, agree with their locks, and say what docs/host.md says.
+. tests/lib/tap.sh
+
+for manifest in manifests/*.yaml manifests/layers/*.yaml tests/vm/*.yaml; do
+	ok "$manifest can be read" "$ashlar" diff "$manifest" "$manifest"
+done
+exits 8 "custom.yaml adds to the host" "$ashlar" diff manifests/host.yaml manifests/custom.yaml
+stdout_like "…a package" '^  \+ nginx-light$'
+stdout_like "…and a service" 'units web.service +enabled'
+empty "no manifest or lock names a mirror" "$(grep -rnE '[a-z]+://' manifests | grep -vE 'file://|snapshot:' || true)"
+empty "every file below manifests/files is used" "$(cd manifests/files && for file in *; do
+	grep -rq "files/$file" ../layers ../*.yaml || echo "$file"
+done)"
+empty "every sysctl line has the form that the check in the host reads" \
+	"$(grep -vE '^(#.*|-?[a-z][a-z0-9_.]* = [^ ].*|)$' manifests/files/sysctl.conf)"
+empty "docs/host.md names every kernel argument" "$(sed -n '/^kernel-arguments:/,/^[a-z]/s/^  - //p' \
+	manifests/layers/hardening.yaml | while read -r word; do
+	grep -qF -- "$word" docs/host.md || echo "$word"
+done)"
+
+for lock in manifests/*.lock; do
+	name=$(basename "$lock" .lock)
+	manifest=manifests/${name%%.*}.yaml
+	variant=()
+	[ "${name%%.*}" = "$name" ] || variant=(--variant "${name#*.}")
+	if has_need apt; then
+		ok "$lock is up to date" "$ashlar" lock --check --cache "$tmp/cache" "${variant[@]}" "$manifest"
+	else
+		skip "$lock is up to date" "no apt sources of Debian's"
+	fi
+done
+done_testing
