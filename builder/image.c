@@ -95,6 +95,12 @@ static void complete_commit(Image *image, const char *rev)
 	const char *native = ash_image_arch_native();
 
 	replace_empty(&image->commit->name, base);
+	/* Else the image of a variant would take the place of the host's own. */
+	if (image->commit->variant != NULL) {
+		char *name = image->commit->name;
+		image->commit->name = g_strdup_printf("%s-%s", name, image->commit->variant);
+		g_free(name);
+	}
 	replace_empty(&image->commit->version, "0");
 	replace_empty(&image->commit->kind, "host");
 	replace_empty(&image->commit->arch, native != NULL ? native : "unknown");

@@ -16,7 +16,7 @@
  * directory, at any time.
  *
  * A file appears under its final name, NAME-VERSION-ARCH.FORMAT, only when it is whole; then the link
- * NAME.FORMAT is switched to it.
+ * NAME.FORMAT is switched to it. The name of a variant's image is NAME-VARIANT.
  */
 
 #define ASH_IMAGE_ERROR (ash_image_error_quark())
