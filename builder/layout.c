@@ -95,16 +95,29 @@ static gboolean move_opt(AshTree *tree, GError **error)
 
 /* ---- /var ------------------------------------------------------------------------------------- */
 
-/* tmpfiles.d(5): '%' starts a specifier everywhere; the path may be quoted, the argument is the rest of
- * the line as it stands.
+/* A question; such a byte would end a line, or look as if it did. */
+static bool has_control(const char *text)
+{
+	for (const char *p = text; *p != '\0'; p++)
+		if (g_ascii_iscntrl(*p))
+			return true;
+	return false;
+}
+
+/* tmpfiles.d(5): '%' starts a specifier everywhere; the path may be quoted, with the escapes of C in it,
+ * the argument is the rest of the line as it stands.
  */
 static void append_field(GString *text, const char *value, bool is_path)
 {
-	bool is_quoted = is_path && strpbrk(value, " \t\"'\\") != NULL;
+	bool is_quoted = is_path && (strpbrk(value, " \"'\\") != NULL || has_control(value));
 
 	if (is_quoted)
 		g_string_append_c(text, '"');
 	for (const char *p = value; *p != '\0'; p++) {
+		if (g_ascii_iscntrl(*p)) {
+			g_string_append_printf(text, "\\x%02x", (unsigned char) *p);
+			continue;
+		}
 		if (*p == '%')
 			g_string_append_c(text, '%');
 		if (is_quoted && (*p == '"' || *p == '\\'))
@@ -150,13 +163,17 @@ static gboolean convert_var(
 			append_line(text, "d", path->str, child, NULL);
 			if (!convert_var(tree, child, path, text, error))
 				return FALSE;
-		} else if (child->kind == ASH_NODE_LINK) {
+		} else if (child->kind == ASH_NODE_LINK && !has_control(child->target)) {
 			append_line(text, "L", path->str, child, child->target);
 		} else if (!g_str_has_prefix(path->str, "/var/log/") &&
 				!g_str_has_prefix(path->str, "/var/cache/")) {
 			g_autofree char *factory =
 					g_strconcat("/usr/share/factory", path->str, NULL);
-			append_line(text, "C", path->str, child, factory);
+			/* Without an argument the source is the same, so that one which could not be
+			 * written is not needed.
+			 */
+			append_line(text, "C", path->str, child,
+					has_control(factory) ? NULL : factory);
 			if (!ash_tree_insert(tree, factory, ash_node_copy(child), error))
 				return FALSE;
 		}
