@@ -115,6 +115,19 @@ boot()
 		cut -f2 "$work/events" | tail -n 40 >&2
 		die "row 8: $who did not come up within 15 minutes"
 	}
+	boot_steps "$who" "$run"
+}
+
+# The host's systemd greets last; an initramfs that has one of its own greets before.
+boot_steps()
+{
+	local at own
+	read -r at own _ < <(grep 'Welcome to ' "$work/events" | tail -n 1) || return 0
+	jq -c --arg who "$1" --argjson run "$2" --argjson at "$at" --argjson own "$own" '
+		{row: "8", who: $who, run: $run, children: 0} as $step
+		| ($step + {step: "kernel and initramfs", wall: $at, own: $own}),
+		($step + {step: "user space", wall: (.wall - $at), own: (.own - $own)})' \
+		"$work/reading" >>"$results"
 }
 
 row_8()

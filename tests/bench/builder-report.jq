@@ -6,8 +6,9 @@ def median: sort | if length % 2 == 1 then .[(length - 1) / 2]
 
 def digits($n): . as $x | pow(10; $n) as $p | ($x * $p | round) / $p | tostring;
 
-# Three digits that count; hundredths of a second are the least that is of interest.
-def short: if . >= 100 then digits(0) elif . >= 10 then digits(1) elif . >= 1 then digits(2) else digits(3) end;
+# Three digits that count, and no finer than a tenth of a thousandth.
+def short: if . >= 100 then digits(0) elif . >= 10 then digits(1) elif . >= 1 then digits(2)
+	elif . >= 0.1 then digits(3) else digits(4) end;
 
 def spread: if length == 0 then "–" else
 	"\(median | short) (\(min | short)–\(max | short)) [\(length)]" end;
@@ -25,11 +26,11 @@ def line($text; $row; $who; $target):
 	| if ($r | length) == 0 then empty else
 	"| \($text) | \($who) | \($r | map(.wall) | spread) | \($r | map(cpu) | spread) | \($r | map(.wall) | median | ratio(middle("1"; peer; .wall))) | \($r | map(cpu) | median | ratio(middle("1"; peer; cpu))) | \($target) |"
 	end;
-def steps($row; $who):
+def steps($row; $who; $own):
 	[$all[] | select(.row == $row and .who == $who and .step != null)] as $s
 	| if ($s | length) == 0 then empty else
 	"", "Steps of row \($row), \($who):", "",
-	"| step | wall s | CPU s of ashlar | CPU s of children that ended |", "|---|---|---|---|",
+	"| step | wall s | CPU s of \($own) | CPU s of children that ended |", "|---|---|---|---|",
 	((reduce $s[].step as $x ([]; if index($x) then . else . + [$x] end))[] as $step
 		| [$s[] | select(.step == $step)]
 		| "| \($step) | \(map(.wall) | spread) | \(map(.own) | spread) | \(map(.children) | spread) |")
@@ -70,7 +71,7 @@ end),
 	| if ($busy | length) == 0 then empty else
 	"| 7 processors that the import kept busy | \($busy | spread) | both |" end)
 end),
-steps("1"; "ashlar"), steps("1"; "ashlar, dracut"), steps("2"; "ashlar"), steps("3"; "ashlar"),
+(("1", "2", "3") as $row | ("ashlar", "ashlar, dracut") as $who | steps($row; $who; "ashlar")),
 (if any($all[]; .row == "8") then
 "",
 "| 8 size, MB (10^6) | REF by mmdebstrap | ashlar's host | ratio | target |",
@@ -85,5 +86,6 @@ sizes("initramfs by zstd -3"; "0.6"),
 "|---|---|---|---|---|---|",
 (("REF by mmdebstrap", "ashlar's host") as $who
 	| readings("8"; $who) | select(length > 0)
-	| "| \($who) | \(map(.wall) | spread) | \(map(.own) | spread) | \(map(.wall) | median | ratio(middle("8"; "REF by mmdebstrap"; .wall))) | \(map(.own) | median | ratio(middle("8"; "REF by mmdebstrap"; .own))) | \(if $who == "REF by mmdebstrap" then "yardstick" else "0.5" end) |")
+	| "| \($who) | \(map(.wall) | spread) | \(map(.own) | spread) | \(map(.wall) | median | ratio(middle("8"; "REF by mmdebstrap"; .wall))) | \(map(.own) | median | ratio(middle("8"; "REF by mmdebstrap"; .own))) | \(if $who == "REF by mmdebstrap" then "yardstick" else "0.5" end) |"),
+(("REF by mmdebstrap", "ashlar's host") as $who | steps("8"; $who; "the machine"))
 else empty end)
