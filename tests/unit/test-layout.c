@@ -102,11 +102,11 @@ static void test_line_breaks(void)
 	g_auto(Fixture) fixture = {0};
 
 	fixture_init(&fixture);
-	fixture_dir(fixture.tree, "var/lib/a\nd \\var");
+	fixture_dir(fixture.tree, "var/lib/one\nx \\var");
 	fixture_link(fixture.tree, "var/lib/b", "x\nR /var");
 	fixture_file(&fixture, fixture.tree, "var/lib/c\rd", 0644, "content");
 	lay_out(&fixture, NULL);
-	check_line(&fixture, "d \"/var/lib/a\\x0ad \\\\var\" 0755 0 0 -", true);
+	check_line(&fixture, "d \"/var/lib/one\\x0ax \\\\var\" 0755 0 0 -", true);
 	check_line(&fixture, "R /var", false);
 	/* Copied as they are, from /usr/share/factory. */
 	check_line(&fixture, "C /var/lib/b - - - - /usr/share/factory/var/lib/b", true);
