@@ -6,7 +6,8 @@
 . tests/lib/tap.sh
 
 # The versions are those of the host's own lock.
-cp manifests/host.lock "$tmp/selftest.lock"
+# The versions that the rest of the suite has, when it has run.
+[ ! -e build/test/host.lock ] || cp build/test/host.lock "$tmp/selftest.lock"
 ok "one more package fits" "$ashlar" lock --output "$tmp/selftest.lock" tests/vm/selftest.yaml
 is "…and none of the others moves" "$(grep -c '^added' "$tmp/out") $(grep -cvE '^added' "$tmp/out")" "1 0"
 ok "the host with a judge inside is built" "$ashlar" build --quiet --repo "$tmp/repo" \
