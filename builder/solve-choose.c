@@ -104,14 +104,17 @@ static GHashTable *collect_kept(const AshSolveState *state)
 	return kept;
 }
 
+/* A source of higher priority wins over the version of the last lock too: whoever adds one, or gives a
+ * .deb by hand, wants it. Among sources of one priority the locked version stays.
+ */
 static bool is_better(Pool *pool, GHashTable *kept, const Solvable *a, const Solvable *b)
 {
 	Id version = GPOINTER_TO_INT(g_hash_table_lookup(kept, GINT_TO_POINTER(a->name)));
 
-	if (version != 0 && (a->evr == version) != (b->evr == version))
-		return a->evr == version;
 	if (a->repo->priority != b->repo->priority)
 		return a->repo->priority > b->repo->priority;
+	if (version != 0 && (a->evr == version) != (b->evr == version))
+		return a->evr == version;
 	/* Equal ones: the source that was listed first stays. */
 	return pool_evrcmp(pool, a->evr, b->evr, EVRCMP_COMPARE) > 0;
 }

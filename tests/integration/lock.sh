@@ -285,6 +285,10 @@ fresh
 ok "a local .deb" lock
 is "is installed with what it needs" "$(names)" "base local web"
 like "and named relative to the lock" "$(cat "$tmp/host.lock")" 'path: local\.deb'
+deb_file "$tmp/local.deb" web 99.0
+manifest 'packages: [web]' 'debs: [local.deb]' 'repositories:' "  - path: flat"
+ok "a .deb given by hand" lock
+like "wins over the version that was locked" "$(cat "$tmp/host.lock")" 'name: web, +version: "?99\.0"?'
 echo broken >"$tmp/local.deb"
 exits 5 "a broken one" lock
 stderr_like "is named" "local.deb"
