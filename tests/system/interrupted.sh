@@ -30,6 +30,8 @@ rm -r "$cache"
 
 # ---- Ctrl-C and kill -9 in every step
 
+declare -A ended=([INT]=0 [KILL]=0)
+
 # ended_at SIGNAL STEP SECONDS: a build with an empty cache is sent the signal that long after STEP begins.
 ended_at()
 {
@@ -45,7 +47,12 @@ ended_at()
 	kill "-$1" "$pid"
 	{ wait "$pid"; } 2>/dev/null || code=$?
 	case $1:$code in
-	INT:130 | KILL:137 | *:0) pass "SIG$1 $3 s into $2" ;;
+	INT:130 | KILL:137)
+		pass "SIG$1 $3 s into $2"
+		ended[$1]=$((ended[$1] + 1))
+		;;
+	# It was over, or nearly.
+	*:0) pass "SIG$1 $3 s into $2, too late" ;;
 	*) fail "SIG$1 $3 s into $2" "exit code $code: $(cat "$tmp/events")" ;;
 	esac
 	[ "$1" = KILL ] || empty "... leaves nothing in scratch/" "$(ls -A "$cache/scratch" 2>/dev/null)"
@@ -75,6 +82,8 @@ for delay in 0.01 0.02 0.04; do
 	ended_at KILL finish "$delay"
 	recovers
 done
+ok "Ctrl-C ended most of these builds" test "${ended[INT]}" -ge 5
+ok "kill -9 too" test "${ended[KILL]}" -ge 7
 ok "the cache is sound" ostree --repo="$cache/repo" fsck --quiet
 empty "nothing is still mounted" "$(grep -F "$tmp" /proc/mounts)"
 
