@@ -49,6 +49,10 @@ manifest 'packages: [needy]'
 exits 4 "an unsatisfiable set" build
 message_like "is explained" 'needy 1 needs good \(>= 2\), but only good 1 is available'
 rm "$debs/needy.deb"
+manifest 'packages: [good]'
+sed -i 's/^kind: .*/kind: host/' "$tmp/tiny.yaml"
+exits 3 "a host without a kernel" build
+message_like "says what to add" 'a host needs a kernel: add one to packages:.*or say kind: workload'
 still_good "wrong manifests"
 ok "a lock that is in the way" rm "$tmp/tiny.lock"
 exits 3 "--locked without a lock" build --locked
@@ -62,6 +66,16 @@ manifest "$good_manifest"
 exits 7 "without root" setpriv --reuid=65534 --regid=65534 --clear-groups \
 	"$tmp/bin/ashlar" build --json --cache "$cache" --repo "$repo" "$tmp/tiny.yaml"
 message_like "and why it is needed" 'needs root: .*sudo'
+
+# ---- a cache that cannot be one
+
+exits 7 "a cache whose path an overlay cannot have" "$ashlar" build --json --cache "$tmp/a,b" \
+	--repo "$repo" "$tmp/tiny.yaml"
+message_like "... is named" "cannot be the build directory: its path holds"
+echo x >"$tmp/no-directory"
+exits 1 "a cache that is a file" "$ashlar" build --json --cache "$tmp/no-directory" --repo "$repo" \
+	"$tmp/tiny.yaml"
+message_like "... is named" "opening the cache: .*no-directory"
 
 # ---- scripts
 
