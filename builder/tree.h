@@ -24,7 +24,6 @@ GQuark ash_tree_error_quark(void);
 typedef enum {
 	ASH_TREE_ERROR_BAD_PATH,      /* "..", an empty name, too long, through a file */
 	ASH_TREE_ERROR_NOT_DIRECTORY, /* a parent is a file or link */
-	ASH_TREE_ERROR_CONFLICT, /* merge: two trees disagree; the message names path and trees */
 	ASH_TREE_ERROR_TOO_DEEP,
 } AshTreeError;
 
