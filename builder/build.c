@@ -9,6 +9,7 @@
 #include "builder/configure.h"
 #include "builder/customise.h"
 #include "builder/finish.h"
+#include "builder/hwdb.h"
 #include "builder/import.h"
 #include "builder/kernel.h"
 #include "builder/layout.h"
@@ -161,44 +162,67 @@ static gboolean ensure_assembled(Build *build, GError **error)
 	return build->assembled != NULL || assemble(build, ref, error);
 }
 
-/* ---- kernel, side by side with configure ----------------------------------------------------- */
+/* ---- what is made side by side with configure ------------------------------------------------- */
 
-typedef struct {
+typedef struct SideJob SideJob;
+
+/* A part of the tree that depends on few packages: made by a thread of its own while the scripts run,
+ * and cached by itself.
+ */
+struct SideJob {
 	Build *build;
-	AshNode *source; /* a copy: the tree changes meanwhile */
+	const char *name;
+	char *ref;  /* of its stage; NULL: there is nothing to do */
+	char *path; /* where the result goes */
+	gboolean (*work)(SideJob *job, GError **error);
+	AshNode *source; /* a copy: the tree changes meanwhile; may be NULL */
 	char *scratch;
-	AshNode *modules; /* the result */
+	AshNode *result; /* NULL: nothing goes there */
+	bool is_known;   /* the result was in the cache */
 	GError *error;
 	GThread *thread;
-} KernelJob;
+};
 
-static void kernel_job_clear(KernelJob *job)
+enum {
+	KERNEL,
+	HWDB,
+	N_SIDE_JOBS,
+};
+
+typedef struct {
+	SideJob jobs[N_SIDE_JOBS];
+} SideJobs;
+
+static void side_jobs_clear(SideJobs *side)
 {
-	if (job->thread != NULL)
-		g_thread_join(job->thread);
-	g_clear_pointer(&job->source, ash_node_free);
-	g_clear_pointer(&job->modules, ash_node_free);
-	g_clear_error(&job->error);
-	g_free(job->scratch);
+	for (int i = 0; i < N_SIDE_JOBS; i++) {
+		SideJob *job = &side->jobs[i];
+		if (job->thread != NULL)
+			g_thread_join(job->thread);
+		g_free(job->ref);
+		g_free(job->path);
+		g_free(job->scratch);
+		g_clear_pointer(&job->source, ash_node_free);
+		g_clear_pointer(&job->result, ash_node_free);
+		g_clear_error(&job->error);
+	}
 }
 
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(KernelJob, kernel_job_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SideJobs, side_jobs_clear)
 
-static gpointer run_kernel_job(gpointer data)
+static gboolean work_kernel(SideJob *job, GError **error)
 {
-	KernelJob *job = data;
-	Build *build = job->build;
+	const Build *build = job->build;
 
-	if (!ash_kernel_prepare(build->repo, job->source, build->kernel_release,
-			    build->manifest->kernel_modules, build->checkout, job->scratch,
-			    &job->modules, &job->error))
-		g_assert(job->error != NULL);
-	return NULL;
+	return ash_kernel_prepare(build->repo, job->source, build->kernel_release,
+			build->manifest->kernel_modules, build->checkout, job->scratch,
+			&job->result, error);
 }
 
-static char *modules_path(const Build *build)
+static gboolean work_hwdb(SideJob *job, GError **error)
 {
-	return g_strconcat("usr/lib/modules/", build->kernel_release, NULL);
+	return ash_hwdb_prepare(
+			job->build->repo, job->build->checkout, job->scratch, &job->result, error);
 }
 
 /* The stage depends on the kernel's modules and on kmod, which both come from packages: their hashes
@@ -223,23 +247,134 @@ static char *kernel_ref(const Build *build)
 	return stage_ref("kernel", packages->str, keep->str, NULL);
 }
 
-static gboolean start_kernel_job(Build *build, KernelJob *job, GError **error)
+static char *hwdb_ref(const Build *build)
 {
-	g_autofree char *path = modules_path(build);
-	const AshNode *modules = ash_tree_find(build->tree, path);
+	g_autoptr(GString) packages = g_string_new("");
 
-	if (!ensure_checkout(build, error))
-		return FALSE;
-	job->build = build;
-	job->source = ash_node_copy(modules);
-	job->scratch = g_build_filename(build->scratch->path, "kernel", NULL);
-	if (!ash_file_ensure_dir(AT_FDCWD, job->scratch, 0755, error))
-		return FALSE;
-	job->thread = g_thread_new("kernel", run_kernel_job, job);
+	for (guint i = 0; i < build->packages->len; i++) {
+		const AshPackage *package = build->packages->pdata[i];
+		if (ash_hwdb_depends_on(ash_package_data(package)))
+			g_string_append_printf(packages, "%s ", package->locked->sha256);
+	}
+	return stage_ref("hwdb", packages->str, NULL);
+}
+
+static void plan_side_jobs(Build *build, SideJobs *side)
+{
+	SideJob *kernel = &side->jobs[KERNEL];
+	SideJob *hwdb = &side->jobs[HWDB];
+
+	if (build->kernel_release != NULL) {
+		*kernel = (SideJob){.build = build, .name = "kernel", .work = work_kernel};
+		kernel->ref = kernel_ref(build);
+		kernel->path = g_strconcat("usr/lib/modules/", build->kernel_release, NULL);
+		kernel->source = ash_node_copy(ash_tree_find(build->tree, kernel->path));
+	}
+	if (!build->options->is_plain && ash_hwdb_is_needed(build->tree)) {
+		*hwdb = (SideJob){.build = build, .name = "hwdb", .work = work_hwdb};
+		hwdb->ref = hwdb_ref(build);
+		hwdb->path = g_strdup(ASH_HWDB_PATH);
+	}
+}
+
+/* The stage's commit holds the result as "result". */
+static gboolean find_side_jobs(Build *build, SideJobs *side, bool *out_all_known, GError **error)
+{
+	*out_all_known = true;
+	for (int i = 0; i < N_SIDE_JOBS; i++) {
+		SideJob *job = &side->jobs[i];
+		g_autofree char *commit = NULL;
+		g_autoptr(AshTree) stored = NULL;
+		if (job->ref == NULL)
+			continue;
+		if (!find_stage(build, job->ref, &commit, error))
+			return FALSE;
+		if (commit == NULL) {
+			*out_all_known = false;
+			continue;
+		}
+		if (!ash_repo_load_tree(build->repo, commit, &stored, error))
+			return FALSE;
+		job->result = ash_tree_steal(stored, "result");
+		job->is_known = true;
+	}
 	return TRUE;
 }
 
-/* ---- configure and kernel -------------------------------------------------------------------- */
+static gpointer run_side_job(gpointer data)
+{
+	SideJob *job = data;
+
+	if (!job->work(job, &job->error))
+		g_assert(job->error != NULL);
+	return NULL;
+}
+
+static gboolean start_side_jobs(Build *build, SideJobs *side, GError **error)
+{
+	for (int i = 0; i < N_SIDE_JOBS; i++) {
+		SideJob *job = &side->jobs[i];
+		if (job->ref == NULL || job->is_known)
+			continue;
+		if (!ensure_checkout(build, error))
+			return FALSE;
+		job->scratch = g_build_filename(build->scratch->path, job->name, NULL);
+		if (!ash_file_ensure_dir(AT_FDCWD, job->scratch, 0755, error))
+			return FALSE;
+		job->thread = g_thread_new(job->name, run_side_job, job);
+	}
+	return TRUE;
+}
+
+/* Waits for the threads. They write to the transaction, so they must be over before it is, whatever
+ * became of the rest.
+ */
+static gboolean join_side_jobs(SideJobs *side, GError **error)
+{
+	gboolean ok = TRUE;
+
+	for (int i = 0; i < N_SIDE_JOBS; i++) {
+		SideJob *job = &side->jobs[i];
+		if (job->thread != NULL)
+			g_thread_join(g_steal_pointer(&job->thread));
+		if (job->error != NULL && ok) {
+			g_propagate_error(error, g_steal_pointer(&job->error));
+			ok = FALSE;
+		}
+	}
+	return ok;
+}
+
+static gboolean store_side_jobs(Build *build, SideJobs *side, GError **error)
+{
+	for (int i = 0; i < N_SIDE_JOBS; i++) {
+		const SideJob *job = &side->jobs[i];
+		AshRepoCommitInfo info = {.subject = job->name, .ref = job->ref};
+		g_autoptr(AshTree) tree = ash_tree_new();
+		g_autofree char *commit = NULL;
+		if (job->ref == NULL || job->is_known)
+			continue;
+		if (job->result != NULL &&
+				!ash_tree_insert(tree, "result", ash_node_copy(job->result), error))
+			return FALSE;
+		if (!ash_repo_write_tree(build->repo, tree, &info, &commit, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean insert_side_results(Build *build, SideJobs *side, GError **error)
+{
+	for (int i = 0; i < N_SIDE_JOBS; i++) {
+		SideJob *job = &side->jobs[i];
+		if (job->result != NULL && !ash_tree_insert(build->tree, job->path,
+							   g_steal_pointer(&job->result), error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* ---- configure ------------------------------------------------------------------------------- */
 
 static gboolean configure(Build *build, const char *ref, GError **error)
 {
@@ -261,55 +396,24 @@ static gboolean configure(Build *build, const char *ref, GError **error)
 	       ash_repo_write_tree(build->repo, build->tree, &info, &commit, error);
 }
 
-/* Waits for the kernel's thread, and stores what it made as a tree of its own. */
-static gboolean finish_kernel_job(Build *build, KernelJob *job, const char *ref, GError **error)
+/* @configured_ref: NULL when that step is in the cache. */
+static gboolean make_missing(
+		Build *build, const char *configured_ref, SideJobs *side, GError **error)
 {
-	g_autofree char *commit = NULL;
-	AshRepoCommitInfo info = {.subject = "kernel modules", .ref = ref};
-
-	g_thread_join(g_steal_pointer(&job->thread));
-	if (job->error != NULL) {
-		g_propagate_error(error, g_steal_pointer(&job->error));
-		return FALSE;
-	}
-	AshTree tree = {.root = job->modules};
-	return ash_repo_write_tree(build->repo, &tree, &info, &commit, error);
-}
-
-static gboolean run_both(Build *build, const char *configured_ref, const char *kernel_stage_ref,
-		KernelJob *job, GError **error)
-{
-	if (kernel_stage_ref != NULL && !start_kernel_job(build, job, error))
-		return FALSE;
-	if (configured_ref != NULL && !configure(build, configured_ref, error))
-		return FALSE;
-	return kernel_stage_ref == NULL || finish_kernel_job(build, job, kernel_stage_ref, error);
-}
-
-/* A NULL ref: that step is in the cache. */
-static gboolean make_both(Build *build, const char *configured_ref, const char *kernel_stage_ref,
-		AshNode **out_modules, GError **error)
-{
-	g_auto(KernelJob) job = {0};
-
-	if (configured_ref == NULL && kernel_stage_ref == NULL)
-		return TRUE;
 	ash_progress_begin(build->progress, "configure",
 			configured_ref != NULL ? "running the packages' scripts"
 					       : "preparing the kernel's modules");
 	if (!ash_repo_begin(build->repo, error))
 		return FALSE;
-	gboolean ok = run_both(build, configured_ref, kernel_stage_ref, &job, error);
-	/* The thread writes to the transaction: it must be over before that is. */
-	if (job.thread != NULL)
-		g_thread_join(g_steal_pointer(&job.thread));
+	gboolean ok = start_side_jobs(build, side, error) &&
+		      (configured_ref == NULL || configure(build, configured_ref, error));
+	ok = join_side_jobs(side, ok ? error : NULL) && ok && store_side_jobs(build, side, error);
 	if (!ok) {
 		ash_repo_abort(build->repo);
 		return FALSE;
 	}
 	if (!ash_repo_commit(build->repo, error))
 		return FALSE;
-	*out_modules = g_steal_pointer(&job.modules);
 	ash_progress_end(build->progress,
 			configured_ref != NULL ? "scripts have run" : "modules are prepared");
 	return TRUE;
@@ -328,17 +432,16 @@ static gboolean find_release(Build *build, const AshTree *tree, GError **error)
 	return TRUE;
 }
 
-/* Leaves the configured tree, with the kernel's modules as they are to be, in build->tree. */
+/* Leaves the configured tree, with the results of the side jobs, in build->tree. */
 static gboolean configure_tree(Build *build, GError **error)
 {
 	g_autofree char *script = ash_configure_script(build->packages);
 	g_autofree char *ref = stage_ref("configured", build->lock_digest, script,
 			build->options->is_plain ? "plain" : "shortcuts", NULL);
-	g_autofree char *kernel_stage = NULL;
 	g_autofree char *commit = NULL;
-	g_autofree char *kernel_commit = NULL;
-	g_autoptr(AshNode) modules = NULL;
+	g_auto(SideJobs) side = {0};
 	bool has_scripts = ash_configure_is_needed(build->packages);
+	bool all_known = false;
 
 	if (!ensure_assembled(build, error) ||
 			(has_scripts && !find_stage(build, ref, &commit, error)))
@@ -349,25 +452,14 @@ static gboolean configure_tree(Build *build, GError **error)
 		return FALSE;
 	if (!find_release(build, build->tree, error))
 		return FALSE;
-	if (build->kernel_release != NULL) {
-		kernel_stage = kernel_ref(build);
-		if (!find_stage(build, kernel_stage, &kernel_commit, error))
-			return FALSE;
-	}
-	if (!make_both(build, has_scripts && commit == NULL ? ref : NULL,
-			    kernel_stage != NULL && kernel_commit == NULL ? kernel_stage : NULL,
-			    &modules, error))
+	plan_side_jobs(build, &side);
+	if (!find_side_jobs(build, &side, &all_known, error))
 		return FALSE;
-	if (build->kernel_release == NULL)
-		return TRUE;
-	if (modules == NULL) {
-		g_autoptr(AshTree) stored = NULL;
-		if (!ash_repo_load_tree(build->repo, kernel_commit, &stored, error))
-			return FALSE;
-		modules = g_steal_pointer(&stored->root);
-	}
-	g_autofree char *path = modules_path(build);
-	return ash_tree_insert(build->tree, path, g_steal_pointer(&modules), error);
+	bool must_configure = has_scripts && commit == NULL;
+	if ((must_configure || !all_known) &&
+			!make_missing(build, must_configure ? ref : NULL, &side, error))
+		return FALSE;
+	return insert_side_results(build, &side, error);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */

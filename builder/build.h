@@ -16,12 +16,13 @@
  *	assemble    the packages' hashes                    stage/assembled/DIGEST
  *	configure   the assembled tree, its scripts         stage/configured/DIGEST
  *	kernel      the kernel's package, `kernel-modules:`, kmod  stage/kernel/DIGEST
+ *	hwdb        udev's hardware files, systemd-hwdb     stage/hwdb/DIGEST
  *	customise, postprocess, initramfs, layout, commit
  *	            all of the above, the manifest          stage/finished/DIGEST
  *
  * A step whose digest is known is skipped; each leaves a commit in the cache repository that can be
- * looked at (ostree --repo=CACHE/repo ls -R stage/configured/DIGEST). Configure and kernel run side
- * by side. Nothing but the refs says that a step is done, and a ref is set in the same transaction
+ * looked at (ostree --repo=CACHE/repo ls -R stage/configured/DIGEST). Configure, kernel and hwdb
+ * run side by side. Nothing but the refs says that a step is done, and a ref is set in the same transaction
  * that stores the objects: a build that is killed leaves the cache as it was or further on.
  *
  * The same lock, manifest and ashlar give the same commit, whatever the machine, the directory, the

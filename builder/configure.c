@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "builder/delta.h"
+#include "builder/hwdb.h"
 #include "builder/sandbox.h"
 #include "builder/shortcut.h"
 #include "lib/error.h"
@@ -165,8 +166,11 @@ static char **make_binds(const AshTree *tree, const char *checkout, const char *
 	g_strv_builder_add(binds, script);
 	for (const char *const *path = postponed; *path != NULL; path++)
 		bind_over(binds, tree, nothing, *path);
-	if (has_shortcuts)
+	if (has_shortcuts) {
 		ash_shortcut_add_binds(binds, tree, checkout, script_dir);
+		if (ash_hwdb_is_needed(tree))
+			bind_over(binds, tree, nothing, ASH_HWDB_PROGRAM);
+	}
 	return g_strv_builder_end(binds);
 }
 

@@ -13,6 +13,8 @@
  *	deb-systemd-helper       starts perl to find that a unit is neither masked nor known yet: asked of
  *	                         the shell
  *
+ * systemd-hwdb does nothing at all meanwhile: builder/hwdb.h makes its result beside the scripts.
+ *
  * That the result is the same is tested by building with and without 'ashlar build --no-shortcuts'.
  */
 
