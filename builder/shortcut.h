@@ -10,8 +10,7 @@
  * installation. The real one is bound at /ashlar-NAME.
  *
  *	update-ca-certificates   starts six processes for each of 150 certificates, twice: the same in one
- *	deb-systemd-helper       starts perl to find that a unit is neither masked nor known yet: asked of
- *	                         the shell
+ *	deb-systemd-helper       starts perl three times for each unit: asks, and enables, in the shell
  *
  * systemd-hwdb does nothing at all meanwhile: builder/hwdb.h makes its result beside the scripts.
  *
