@@ -27,7 +27,7 @@ enum {
 };
 
 /* Part of every digest: raised when a step's result changes for the same inputs. */
-#define STAGE_FORMAT "1"
+#define STAGE_FORMAT "2"
 
 typedef struct {
 	AshCache *cache;
