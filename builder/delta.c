@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -27,41 +26,6 @@ static void take_owner(AshNode *node, const struct stat *st)
 	node->owner = -1;
 }
 
-static int compare_strings(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
-/* Extended attributes but the overlay's own. */
-static gboolean read_xattrs(int fd, const char *name, GVariant **out_xattrs, GError **error)
-{
-	char names[4096];
-	ssize_t len = flistxattr(fd, names, sizeof names);
-	const char *sorted[64];
-	size_t count = 0;
-
-	if (len < 0)
-		return errno == ENOTSUP ? TRUE : ash_throw_errno(error, "listxattr(%s)", name);
-	for (const char *x = names; x < names + len; x += strlen(x) + 1)
-		if (!g_str_has_prefix(x, "trusted.overlay.") && count < G_N_ELEMENTS(sorted))
-			sorted[count++] = x;
-	if (count == 0)
-		return TRUE;
-	qsort(sorted, count, sizeof *sorted, compare_strings);
-	g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE("a(ayay)"));
-	for (size_t i = 0; i < count; i++) {
-		char value[4096];
-		ssize_t n = fgetxattr(fd, sorted[i], value, sizeof value);
-		if (n < 0)
-			return ash_throw_errno(error, "getxattr(%s, %s)", name, sorted[i]);
-		g_variant_builder_add(&builder, "(@ay@ay)", g_variant_new_bytestring(sorted[i]),
-				g_variant_new_fixed_array(
-						G_VARIANT_TYPE_BYTE, value, (gsize) n, 1));
-	}
-	*out_xattrs = g_variant_ref_sink(g_variant_builder_end(&builder));
-	return TRUE;
-}
-
 static gboolean apply_file(const Apply *apply, int dirfd, const char *name, const struct stat *st,
 		AshNode *parent, GError **error)
 {
@@ -71,7 +35,7 @@ static gboolean apply_file(const Apply *apply, int dirfd, const char *name, cons
 	if (fd < 0)
 		return ash_throw_errno(error, "%s", name);
 	take_owner(node, st);
-	if (!read_xattrs(fd, name, &node->xattrs, error) ||
+	if (!ash_repo_read_xattrs(fd, name, &node->xattrs, error) ||
 			!ash_repo_write_file_fd(apply->repo, node, fd, error))
 		return FALSE;
 	/* Touched, but as it was: still the package's own. */

@@ -425,23 +425,21 @@ static int compare_names(gconstpointer a, gconstpointer b)
 	return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
-/* Extended attributes of a bare object, as OSTree's a(ayay); NULL for none, which is nearly always.
- * Through /proc, for links too.
- */
-static gboolean load_xattrs(int fd, const char *path, GVariant **out_xattrs, GError **error)
+gboolean ash_repo_read_xattrs(int fd, const char *what, GVariant **out_xattrs, GError **error)
 {
 	char names[4096];
 	ssize_t len = flistxattr(fd, names, sizeof names);
+	g_autoptr(GPtrArray) sorted = g_ptr_array_new();
 
 	if (len < 0 && errno != ENOTSUP)
-		return ash_throw_errno(error, "listxattr(%s)", path);
-	if (len <= 0) {
+		return ash_throw_errno(error, "listxattr(%s)", what);
+	for (const char *name = names; name < names + len; name += strlen(name) + 1)
+		if (!g_str_has_prefix(name, "trusted.overlay."))
+			g_ptr_array_add(sorted, (gpointer) (uintptr_t) name);
+	if (sorted->len == 0) {
 		*out_xattrs = NULL;
 		return TRUE;
 	}
-	g_autoptr(GPtrArray) sorted = g_ptr_array_new();
-	for (const char *name = names; name < names + len; name += strlen(name) + 1)
-		g_ptr_array_add(sorted, (gpointer) (uintptr_t) name);
 	g_ptr_array_sort(sorted, compare_names);
 	g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE("a(ayay)"));
 	for (guint i = 0; i < sorted->len; i++) {
@@ -449,7 +447,7 @@ static gboolean load_xattrs(int fd, const char *path, GVariant **out_xattrs, GEr
 		const char *name = sorted->pdata[i];
 		ssize_t n = fgetxattr(fd, name, value, sizeof value);
 		if (n < 0)
-			return ash_throw_errno(error, "getxattr(%s, %s)", path, name);
+			return ash_throw_errno(error, "getxattr(%s, %s)", what, name);
 		g_variant_builder_add(&builder, "(@ay@ay)", g_variant_new_bytestring(name),
 				g_variant_new_fixed_array(
 						G_VARIANT_TYPE_BYTE, value, (gsize) n, 1));
@@ -489,7 +487,7 @@ static gboolean load_object(AshRepo *repo, const uint8_t csum[ASH_TREE_CSUM_BYTE
 		ash_autofd int fd = openat(dfd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
 			return ash_throw_errno(error, "%s/%s", repo->path, path);
-		if (!load_xattrs(fd, path, &node->xattrs, error))
+		if (!ash_repo_read_xattrs(fd, path, &node->xattrs, error))
 			return FALSE;
 	}
 	*out_node = g_steal_pointer(&node);

@@ -102,6 +102,12 @@ gboolean ash_repo_open_file(AshRepo *repo, const AshNode *node, int *out_fd, GEr
 gboolean ash_repo_read_file(AshRepo *repo, const AshTree *tree, const char *path, size_t max_bytes,
 		GBytes **out_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The extended attributes of an open file as AshNode.xattrs has them, NULL for none; those that
+ * overlayfs keeps for itself are left out. @what: for messages.
+ */
+gboolean ash_repo_read_xattrs(int fd, const char *what, GVariant **out_xattrs, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
 /* Hard-link checkout of @commit into the new directory @path, same file system only. */
 gboolean ash_repo_checkout(AshRepo *repo, const char *commit, const char *path, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
