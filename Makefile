@@ -69,6 +69,7 @@ LDFLAGS_fuzz := $(SANITIZE)
 
 PKG_lib := gio-2.0 gio-unix-2.0 json-glib-1.0 gnutls yaml-0.1 libarchive libcurl
 PKG_builder := $(PKG_lib) ostree-1 libsolv libsolvext ext2fs com_err
+PKG_agent := $(PKG_lib) ostree-1 libsystemd
 
 prefix ?= /usr/local
 bindir := $(prefix)/bin
@@ -82,12 +83,12 @@ pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
 pkg_libs = $(shell pkg-config --libs $(1))
 NO_COMPILE_GOALS := deps check-deps bench-deps bench-builder image check help clean dist man lint
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_COMPILE_GOALS),$(MAKECMDGOALS)),all),)
-ifneq ($(shell pkg-config --exists $(PKG_builder) 2>/dev/null && echo yes),yes)
+ifneq ($(shell pkg-config --exists $(PKG_builder) $(PKG_agent) 2>/dev/null && echo yes),yes)
 NEEDS_DEPS := yes
 endif
 endif
 
-CFLAGS_ALL = -std=gnu11 $(WARNINGS) -Werror -fno-common -fno-strict-aliasing \
+CFLAGS_ALL = -std=gnu11 $(WARNINGS) -Werror -fno-common -fno-strict-aliasing -ffunction-sections \
 	-DGLIB_VERSION_MIN_REQUIRED=GLIB_VERSION_2_74 -DGLIB_VERSION_MAX_ALLOWED=GLIB_VERSION_2_74 \
 	-DG_LOG_USE_STRUCTURED -D_GNU_SOURCE -DASH_VERSION='"$(VERSION)"' \
 	-DASH_DATADIR='"$(datadir)"' -DASH_LIBDIR='"$(libdir)"' -I. $(CFLAGS_$(FLAVOR)) $(CFLAGS)
@@ -95,9 +96,11 @@ LDFLAGS_ALL = $(LDFLAGS_$(FLAVOR)) $(LDFLAGS)
 
 # Objects are rebuilt when the flags change: the stamp's content is compared at each run.
 ifndef NEEDS_DEPS
-CFLAGS_PKG := $(call pkg_cflags,$(PKG_builder))
+CFLAGS_PKG := $(call pkg_cflags,$(PKG_builder) $(PKG_agent))
 LIBS_lib := $(call pkg_libs,$(PKG_lib))
 LIBS_builder := $(call pkg_libs,$(PKG_builder))
+LIBS_agent := $(call pkg_libs,$(PKG_agent))
+LIBS_tests := $(call pkg_libs,$(PKG_builder) $(PKG_agent))
 endif
 FLAGS_NOW = $(CC) $(CFLAGS_ALL) $(CFLAGS_PKG) $(LDFLAGS_ALL)
 $(B)/flags: FORCE
@@ -110,10 +113,16 @@ SRC_lib := $(sort $(wildcard lib/*.c))
 SRC_builder := $(sort $(wildcard builder/*.c))
 # The first process of the initramfs: static, libc only.
 SRC_initrd := $(sort $(wildcard agent/initrd*.c))
+# On the host: each program has a file of its name. What it does not use is not linked, so that those
+# that sleep all day stay small.
+NAMES_agent := ashlard ashlar-link ashlarctl ashlar-worker ashlar-fetch ashlar-check ashlar-provision \
+	ashlar-tuf
+NAMES_agent := $(foreach n,$(NAMES_agent),$(if $(wildcard agent/$(n).c),$(n)))
+SRC_agent := $(filter-out $(SRC_initrd) $(NAMES_agent:%=agent/%.c),$(sort $(wildcard agent/*.c)))
 
 OBJ = $(patsubst %.c,$(B)/%.o,$(1))
 
-PROGRAMS := $(BIN)/ashlar $(BIN)/ashlar-initrd
+PROGRAMS := $(BIN)/ashlar $(BIN)/ashlar-initrd $(NAMES_agent:%=$(BIN)/%)
 
 .PHONY: all
 all: $(PROGRAMS)
@@ -127,6 +136,7 @@ $(B)/builder/shortcut.o: $(wildcard builder/shortcuts/*)
 
 $(B)/lib.a: $(call OBJ,$(SRC_lib))
 $(B)/builder.a: $(call OBJ,$(filter-out builder/main.c,$(SRC_builder)))
+$(B)/agent.a: $(call OBJ,$(SRC_agent))
 %.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -135,6 +145,11 @@ $(BIN)/ashlar: $(B)/builder/main.o $(B)/builder.a $(B)/lib.a
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_builder)
+
+$(NAMES_agent:%=$(BIN)/%): $(BIN)/%: $(B)/agent/%.o $(B)/agent.a $(B)/lib.a
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LINK    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--gc-sections,--as-needed -o $@ $^ $(LIBS_agent)
 
 # Made the same way in every flavour: its bytes are part of every image that is built.
 $(BIN)/ashlar-initrd: $(SRC_initrd) $(wildcard agent/initrd*.h) Makefile | needs-deps
@@ -148,7 +163,7 @@ $(BIN)/ashlar-initrd: $(SRC_initrd) $(wildcard agent/initrd*.h) Makefile | needs
 FORCE:
 needs-deps:
 ifdef NEEDS_DEPS
-	@echo "Libraries are missing: $$(pkg-config --print-errors --exists $(PKG_builder) 2>&1 | head -1)" >&2
+	@echo "Libraries are missing: $$(pkg-config --print-errors --exists $(PKG_builder) $(PKG_agent) 2>&1 | head -1)" >&2
 	@echo "Run 'sudo make deps' first ('sudo make image' and 'sudo make check' do it by themselves)." >&2
 	@exit 1
 endif
@@ -188,24 +203,24 @@ FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(sort $(wildcard tests/fuzz
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz-%,$(B)/tests/fuzz/replay-%,$(FUZZ))
 TEST_TOOLS := $(patsubst tests/lib/%.c,$(B)/tests/lib/%,$(sort $(wildcard tests/lib/*.c)))
 
-$(UNIT) $(TEST_TOOLS): $(B)/tests/%: $(B)/tests/%.o $(B)/builder.a $(B)/lib.a
+$(UNIT) $(TEST_TOOLS): $(B)/tests/%: $(B)/tests/%.o $(B)/builder.a $(B)/agent.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_builder)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_tests)
 
 $(REPLAY): $(B)/tests/fuzz/replay-%: $(B)/tests/fuzz/fuzz-%.o $(B)/tests/fuzz/replay.o \
-		$(B)/builder.a $(B)/lib.a
+		$(B)/builder.a $(B)/agent.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_builder)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_tests)
 
-$(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/builder.a $(B)/lib.a
+$(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/builder.a $(B)/agent.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS_builder)
+	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS_tests)
 
 # What measures, and what is measured against: make bench-builder RUNS=5 BENCH_ROWS="1 3 4"
 BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(sort $(wildcard tests/bench/*.c)))
 $(BENCH): $(B)/tests/bench/%: $(B)/tests/bench/%.o
 	@$(if $(V),,echo "  LINK    $@")
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_builder)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_tests)
 
 .PHONY: bench-builder
 RUNS ?= 5

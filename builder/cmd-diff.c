@@ -5,7 +5,7 @@
 
 #include "builder/cmd.h"
 #include "builder/diff.h"
-#include "builder/json.h"
+#include "lib/json.h"
 #include "lib/error.h"
 #include "lib/text.h"
 

@@ -6,7 +6,7 @@
 
 #include "builder/cache-dir.h"
 #include "builder/cmd.h"
-#include "builder/json.h"
+#include "lib/json.h"
 #include "builder/lint.h"
 #include "lib/error.h"
 #include "lib/file.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdbool.h>
 
-#include "builder/json.h"
+#include "lib/json.h"
 #include "builder/sbom.h"
 
 #define IMAGE "image"

@@ -2,7 +2,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "builder/json.h"
+#include "lib/json.h"
 #include "builder/sbom.h"
 
 #define IMAGE "SPDXRef-Image"

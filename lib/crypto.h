@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,3 +33,38 @@ char *ash_sha256_format(const uint8_t digest[ASH_SHA256_BYTES]);
 /* Reads from the descriptor's position to its end. */
 gboolean ash_sha256_fd(int fd, char **out_hex, uint64_t *out_size, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- keys and signatures ---- */
+
+#define ASH_CRYPTO_ERROR (ash_crypto_error_quark())
+GQuark ash_crypto_error_quark(void);
+
+typedef enum {
+	ASH_CRYPTO_ERROR_FAILED,     /* what the library says */
+	ASH_CRYPTO_ERROR_KEY,        /* not a key of a kind that is known */
+	ASH_CRYPTO_ERROR_PASSPHRASE, /* encrypted, and the passphrase is missing or wrong */
+} AshCryptoError;
+
+/* Is @signature one of @message by the public key? @scheme: "ed25519", "ecdsa-sha2-nistp256",
+ * "rsassa-pss-sha256" (as TUF names them). @key: for Ed25519 32 raw bytes; otherwise a PEM
+ * SubjectPublicKeyInfo. An unusable key or malformed signature is false like a wrong one.
+ */
+bool ash_crypto_verify(const char *scheme, GBytes *key, GBytes *message, GBytes *signature);
+
+/* A private Ed25519 key. */
+typedef struct AshSigningKey AshSigningKey;
+
+gboolean ash_signing_key_new(AshSigningKey **out_key, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* PEM, PKCS#8; with a passphrase encrypted (PBES2, AES-256). */
+gboolean ash_signing_key_parse(GBytes *pem, const char *passphrase, AshSigningKey **out_key,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* @passphrase NULL: not encrypted. */
+gboolean ash_signing_key_format(AshSigningKey *key, const char *passphrase, char **out_pem,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* 32 raw bytes. */
+gboolean ash_signing_key_public(AshSigningKey *key, GBytes **out_public, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_signing_key_sign(AshSigningKey *key, GBytes *message, GBytes **out_signature,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void ash_signing_key_free(AshSigningKey *key);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshSigningKey, ash_signing_key_free)

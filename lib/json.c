@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "builder/json.h"
+#include "lib/json.h"
 
 void ash_json_add_text(JsonBuilder *builder, const char *key, const char *value)
 {

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/yaml.h"
+
+/* The host document: what one machine is told when it is made, as YAML. And the settings of the agent,
+ * which are its `updates:` part and may also stand in agent.d (agent/paths.h).
+ *
+ *	hostname: web-3                      RFC 1123
+ *	updates:
+ *	  url: https://updates.example/host  where 'ashlar publish' put it; none: no checks
+ *	  ca: |                              PEM; believed instead of the system's for this url
+ *	  check: 1h                          how often (default 1h, 1min to 7d), plus up to a tenth
+ *	  automatic: true                    false: only when 'ashlarctl update' says so (default true)
+ *	  windows: ["Sat,Sun 02:00-05:00 Europe/Berlin"]     when it may reboot (default: always)
+ *	  rate-limit: 500KiB                 a second; 0: none (default)
+ *	  tries: 3                           boots that a new deployment gets (default 3, 1 to 9)
+ *	  keep: 2                            good deployments that stay (default 2, 2 to 8)
+ *	network:                             each becomes a networkd unit; none: DHCP everywhere
+ *	  - match: {name: "en*"}             or mac: 52:54:00:…
+ *	    dhcp: true                       default: true unless there are addresses
+ *	    addresses: [192.0.2.10/24, "2001:db8::10/64"]
+ *	    gateway: [192.0.2.1]
+ *	    dns: [192.0.2.53]
+ *	    mtu: 1400
+ *	ntp: [time.example]
+ *	ssh:                                 off unless there are keys; see docs/host.md
+ *	  keys: ["ssh-ed25519 AAAA…"]
+ *	fleet: {url:, ca:, token:}           accepted and kept for the fleet's agent
+ *
+ * Where it comes from, first found wins, at each boot:
+ *	1. the systemd credential `ashlar.host` (SMBIOS type 11 io.systemd.credential:ashlar.host=… or
+ *	   …binary:…, and fw_cfg opt/io.systemd.credentials/ashlar.host): $CREDENTIALS_DIRECTORY/ashlar.host
+ *	2. a disk with the label CIDATA, cidata or config-2 (NoCloud): the file ashlar.yaml on it; else
+ *	   user-data, if its first line is "#ashlar", and local-hostname of meta-data
+ *	3. /ashlar/host.yaml on the ESP
+ * A document that does not parse is refused whole, said loudly, and the last one in force (ASH_PATH_STATE
+ * /host.yaml) is used. With no source, the last one stays too.
+ */
+
+#define ASH_HOSTDOC_ERROR (ash_hostdoc_error_quark())
+GQuark ash_hostdoc_error_quark(void);
+
+typedef enum {
+	ASH_HOSTDOC_ERROR_UNKNOWN_KEY, /* FILE:LINE:COLUMN: …, with the nearest key */
+	ASH_HOSTDOC_ERROR_VALUE,
+	ASH_HOSTDOC_ERROR_LIMIT,
+} AshHostdocError;
+
+enum {
+	ASH_HOSTDOC_MAX_BYTES = 256 << 10,
+	ASH_HOSTDOC_MAX_LIST = 64, /* entries of each list */
+};
+
+typedef struct {
+	char *url, *ca; /* NULL: none */
+	uint64_t check_s;
+	bool is_automatic;
+	char **windows; /* each parses as an AshWindow; never NULL */
+	uint64_t rate_limit_bytes_s;
+	unsigned tries, keep;
+} AshUpdateSettings;
+
+typedef struct {
+	char *name, *mac; /* one of them */
+	bool dhcp;
+	char **addresses, **gateway, **dns; /* never NULL */
+	unsigned mtu; /* 0: default */
+} AshHostNetwork;
+
+typedef struct {
+	char *hostname;            /* NULL: none */
+	AshUpdateSettings updates; /* defaults where nothing is said */
+	GPtrArray *networks;       /* AshHostNetwork */
+	char **ntp, **ssh_keys;    /* never NULL */
+	char *fleet_url, *fleet_ca, *fleet_token; /* NULL: none */
+} AshHostdoc;
+
+AshHostdoc *ash_hostdoc_new(void); /* defaults */
+/* Over what @doc has already; on failure @doc is as it was. */
+gboolean ash_hostdoc_merge(AshHostdoc *doc, const AshYamlNode *map, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+void ash_hostdoc_free(AshHostdoc *doc);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshHostdoc, ash_hostdoc_free)
+
+/* ash_hostdoc_load: all of agent.d below @root (as `updates:` documents), then the document in force.
+ * A broken file is left out and named in @out_warnings.
+ */
+gboolean ash_hostdoc_load(const char *root, AshHostdoc **out_doc, char ***out_warnings,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* networkd's text for one network; PURE. */
+char *ash_hostdoc_network_unit(const AshHostNetwork *network);

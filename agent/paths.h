@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Where things are on a host. Every program of this room takes --root DIR, for tests: DIR is put
+ * before each path here, and nothing else changes.
+ *
+ *	/usr/lib/ashlar/root.json          the TUF root that the image trusts; without it no updates
+ *	/usr/lib/ashlar/agent.d/NAME.yaml  settings of the image (agent/settings.h), then
+ *	/etc/ashlar/agent.d/NAME.yaml      those of the host: a later name wins, /etc over /usr/lib
+ *	/usr/lib/ashlar/health.d/NAME.yaml, /etc/ashlar/health.d/NAME.yaml    health checks
+ *	/var/lib/ashlar/                   ashlard's own (root, 0700; may hold programs)
+ *	    state.json                     the update machine, see agent/update-store.h
+ *	    history.jsonl                  what happened, newest last, bounded
+ *	    tuf/                           trusted metadata (lib/tuf.h)
+ *	    host.yaml                      the host document in force (agent/hostdoc.h)
+ *	/var/lib/ashlar-link/              owned by the user ashlar-link: staging, believed by nobody
+ *	    metadata/                      TUF metadata under the names it is served by
+ *	    targets/                       target files, at ash_tuf_target_location
+ *	    repo/                          OSTree repository, mode archive: loose objects
+ *	    deltas/TOCOMMIT-FROMCOMMIT.delta
+ *	    tuf/                           what the downloader itself trusts
+ *	    *.part                         downloads that broke off
+ *	/run/ashlar/                       root, 0755
+ *	/sysroot/ostree, /efi              the OSTree sysroot (read-only), the ESP (automount)
+ */
+
+#define ASH_PATH_ROOT_JSON "/usr/lib/ashlar/root.json"
+#define ASH_PATH_LIBEXEC "/usr/lib/ashlar"
+#define ASH_PATH_STATE "/var/lib/ashlar"
+#define ASH_PATH_STAGING "/var/lib/ashlar-link"
+#define ASH_PATH_RUN "/run/ashlar"
+#define ASH_PATH_SYSROOT "/sysroot"
+#define ASH_PATH_ESP "/efi"
