@@ -97,7 +97,8 @@ void ash_recall_free(AshRecall *recall);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshRecall, ash_recall_free)
 
 /* "host/NAME[-VARIANT]/ARCH/VERSION.json" */
-char *ash_release_path(const char *name, const char *variant, const char *arch, const char *version);
+char *ash_release_path(
+		const char *name, const char *variant, const char *arch, const char *version);
 char *ash_recall_path(const char *name, const char *variant, const char *arch, const char *version);
 
 /* What a host is. */
@@ -120,6 +121,14 @@ AshTargetEntry *ash_target_entry_new(
 		const AshTargetHost *host, const char *path, const char *custom_json);
 void ash_target_entry_free(AshTargetEntry *entry);
 
+/* Does the document that was fetched say what the metadata said, and is it for @host? WRONG_NAME,
+ * WRONG_VARIANT, WRONG_ARCH.
+ */
+gboolean ash_release_check(const AshRelease *release, const AshTargetHost *host,
+		const AshTargetEntry *entry, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_recall_check(const AshRecall *recall, const AshTargetHost *host,
+		const AshTargetEntry *entry, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* What is to be said of a release that was not chosen, for 'ashlarctl why'. */
 typedef struct {
 	char *version;
@@ -132,7 +141,7 @@ void ash_target_refusal_free(AshTargetRefusal *refusal);
 /* ash_target_choose:
  * @entries: AshTargetEntry
  * @is_bad: is this commit one that failed here ("bad") or that an operator left ("held")? NULL: no
- * @wanted: only this version, or NULL for the newest
+ * @wanted: only this version, or NULL for the newest; refusals are then of this version only
  * @out_index: of the release to take, -1 for none: the running one is the right one
  * @out_is_recall: it is lower than the running version, by a recall
  * @out_refusals: AshTargetRefusal, newest first; may be NULL
