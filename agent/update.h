@@ -78,11 +78,11 @@ gboolean ash_update_state_parse(const char *text, AshUpdateState *out_state, GEr
 		G_GNUC_WARN_UNUSED_RESULT;
 
 enum {
-	ASH_UPDATE_MAX_FAILED = 64,    /* the oldest goes */
+	ASH_UPDATE_MAX_FAILED = 64, /* the oldest goes */
 	ASH_UPDATE_MAX_GOOD = 16,
 	ASH_UPDATE_MAX_PINNED = 8,
-	ASH_UPDATE_MAX_ATTEMPTS = 3,   /* of a step that may pass, before the release is put aside */
-	ASH_UPDATE_BACKOFF_S = 60,     /* doubled with each failure, up to the check interval */
+	ASH_UPDATE_MAX_ATTEMPTS = 3, /* of a step that may pass, before the release is put aside */
+	ASH_UPDATE_BACKOFF_S = 60,   /* doubled with each failure, up to the check interval */
 	ASH_UPDATE_MAX_BACKOFF_S = 3600,
 };
 
@@ -106,11 +106,11 @@ typedef struct {
 
 	/* The commit on its way; all NULL in IDLE. */
 	AshUpdateRef target;
-	AshUpdateRef from;  /* what ran when it was deployed */
-	char *document;     /* the release document, JSON; NULL for a switch */
-	char *method;       /* "delta", "objects", "present"; NULL before PLANNING */
-	char *delta;        /* JSON of the chosen delta; NULL */
-	uint64_t bytes;     /* to fetch */
+	AshUpdateRef from; /* what ran when it was deployed */
+	char *document;    /* the release document, JSON; NULL for a switch */
+	char *method;      /* "delta", "objects", "present"; NULL before PLANNING */
+	char *delta;       /* JSON of the chosen delta; NULL */
+	uint64_t bytes;    /* to fetch */
 	bool is_recall, is_switch;
 	bool is_forced;     /* somebody asked: no window, no `automatic` */
 	bool is_check_only; /* of CHECKING and VERIFYING */
@@ -134,33 +134,40 @@ AshUpdate *ash_update_new(void);
 void ash_update_free(AshUpdate *update);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshUpdate, ash_update_free)
 void ash_update_ref_free(AshUpdateRef *ref);
+void ash_update_ref_set(AshUpdateRef *ref, const char *commit, const char *version);
 void ash_update_failed_free(AshUpdateFailed *failed);
 
 const AshUpdateFailed *ash_update_find_failed(const AshUpdate *update, const char *commit);
 bool ash_update_is_good(const AshUpdate *update, const char *commit);
 bool ash_update_is_pinned(const AshUpdate *update, const char *commit);
 
+/* Each adds as the newest, instead of an older one of that commit. */
+void ash_update_add_good(AshUpdate *update, const char *commit, const char *version);
+void ash_update_remove_good(AshUpdate *update, const char *commit);
+void ash_update_add_failed(AshUpdate *update, const AshUpdateRef *ref, bool is_held,
+		const char *reason, int64_t now_s);
+
 /* What the world is like at a step. */
 typedef struct {
-	int64_t now_s;          /* wall clock */
+	int64_t now_s; /* wall clock */
 	bool has_source;
 	bool is_automatic;
 	bool window_open;
 	uint64_t check_s;
-	double jitter;          /* 0 to 1 */
+	double jitter; /* 0 to 1 */
 	unsigned keep;
 } AshUpdateWorld;
 
 typedef enum {
-	ASH_UPDATE_EVENT_START,     /* ashlard begins; booted, boot_id, entry facts */
-	ASH_UPDATE_EVENT_TIMER,     /* an instant from ash_update_next_s has come, or the window moved */
+	ASH_UPDATE_EVENT_START, /* ashlard begins; booted, boot_id, entry facts */
+	ASH_UPDATE_EVENT_TIMER, /* an instant from ash_update_next_s has come, or the window moved */
 	ASH_UPDATE_EVENT_CHECK,
-	ASH_UPDATE_EVENT_UPDATE,    /* version or NULL */
-	ASH_UPDATE_EVENT_BUNDLE,    /* path */
-	ASH_UPDATE_EVENT_ROLLBACK,  /* commit, version: a deployment that is there */
-	ASH_UPDATE_EVENT_DONE,      /* the order or job of the state ended well */
-	ASH_UPDATE_EVENT_FAILED,    /* …or not: word, text, may_retry */
-	ASH_UPDATE_EVENT_VERDICT,   /* is_good, text */
+	ASH_UPDATE_EVENT_UPDATE,   /* version or NULL */
+	ASH_UPDATE_EVENT_BUNDLE,   /* path */
+	ASH_UPDATE_EVENT_ROLLBACK, /* commit, version: a deployment that is there */
+	ASH_UPDATE_EVENT_DONE,     /* the order or job of the state ended well */
+	ASH_UPDATE_EVENT_FAILED,   /* …or not: word, text, may_retry */
+	ASH_UPDATE_EVENT_VERDICT,  /* is_good, text */
 } AshUpdateEventKind;
 
 typedef struct {
@@ -172,8 +179,8 @@ typedef struct {
 	bool is_good;                 /* VERDICT */
 	/* START */
 	const char *boot_id;
-	bool is_counted;        /* the booted entry still has a counter */
-	int target_tries_left;  /* of the target's entry; -1: not counted or no entry */
+	bool is_counted;       /* the booted entry still has a counter */
+	int target_tries_left; /* of the target's entry; -1: not counted or no entry */
 	int target_tries_done;
 	bool target_has_entry;
 	/* DONE of VERIFYING; document NULL: nothing to take */
