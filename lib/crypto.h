@@ -6,13 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Hashes, by GnuTLS (which uses the processor's own SHA instructions; GLib's GChecksum does not and
+/* Hashes and signatures, by GnuTLS (which uses the processor's own SHA instructions; GLib's GChecksum does not and
  * is four times slower). The one file that may include gnutls headers.
  */
 
 enum {
 	ASH_SHA256_BYTES = 32,
 	ASH_SHA256_HEX = 64,
+	ASH_SHA512_HEX = 128,
+	ASH_ED25519_BYTES = 32, /* a public key */
+	ASH_CRYPTO_MAX_HEX_BYTES = 4096,
 };
 
 typedef struct AshSha256 AshSha256;
@@ -30,9 +33,17 @@ void ash_sha256(const void *data, size_t size, uint8_t out_digest[ASH_SHA256_BYT
 char *ash_sha256_hex(const void *data, size_t size);
 char *ash_sha256_format(const uint8_t digest[ASH_SHA256_BYTES]);
 
+char *ash_sha512_hex(const void *data, size_t size);
+
 /* Reads from the descriptor's position to its end. */
 gboolean ash_sha256_fd(int fd, char **out_hex, uint64_t *out_size, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+
+/* Hexadecimal digits as TUF writes keys and signatures; lower-case on the way out, either case on the
+ * way in. A question: NULL when @hex is not pairs of digits, or more than ASH_CRYPTO_MAX_HEX_BYTES.
+ */
+GBytes *ash_crypto_hex_find(const char *hex);
+char *ash_crypto_hex_format(GBytes *bytes);
 
 /* ---- keys and signatures ---- */
 

@@ -3,6 +3,7 @@
 
 #include <json-glib/json-glib.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Members of the object that is open in a JsonBuilder, one statement each. */
@@ -34,8 +35,13 @@ typedef enum {
 	ASH_JSON_ERROR_LIMIT,
 } AshJsonError;
 
+enum {
+	ASH_JSON_MAX_VALUES = 1 << 19, /* in one document: each costs about 100 bytes of memory */
+};
+
 /* ash_json_parse: @text of at most @max_bytes and nested at most @max_depth deep, UTF-8, one value;
- * an object that names a member twice is refused. Messages say the line, never quote the input whole.
+ * RFC 8259 and nothing
+ * beside it; an object that names a member twice is refused, so are integers beyond 64 bits and NUL. Messages say the line, never quote the input whole.
  */
 gboolean ash_json_parse(GBytes *text, size_t max_bytes, unsigned max_depth, JsonNode **out_node,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
