@@ -19,7 +19,9 @@
  *            "bad":{"COMMIT":"bad"|"held"},          "refusals":[{"version","commit","reason","text"}],
  *            "name","variant","arch",                "tuf":{"root":N,…},"newest_signed":S,
  *            "version","commit"}                     "expires":S}
- *           Runs lib/tuf.h over the staging directory with ashlard's own trusted metadata.
+ *           Runs lib/tuf.h over the staging directory with ashlard's own trusted metadata. "expires" is
+ *           the first instant at which some of it ends; "newest_signed" the latest that a signed
+ *           document is from (0: none was read), for the clock's floor.
  * plan      {"release":<document>}                  {"method":"delta"|"objects"|"present",
  *                                                    "delta":<delta>|null,"bytes":N}
  *           Space is checked: error word "space" with the exact figures.
@@ -32,7 +34,12 @@
  * condemn   {"commit":C}                            {}                  no tries left
  * clean     {"keep":[C…],"staging":B}               {"bytes":N}         all other deployments go
  * check     {"commit":C}                            {"objects":N,"bad":[…]}   reads and hashes
- * bundle    {"path":P}                              {}                  fills staging from one file
+ * bundle    {"path":P}                              {"staging":DIR}     unpacks one file
+ *
+ * verify, plan and import may name "staging":DIR, another directory than ASH_PATH_STAGING of the same
+ * shape: what `bundle` unpacked lies in ASH_PATH_BUNDLE, because root must not write where the user
+ * ashlar-link could put links. The word in "why" of untrusted: lib/tuf.h's, or "document" (path, custom
+ * and document of a target disagree), "no-root" (the image has no root.json).
  *
  * Error words: space, missing (staged content is not there), corrupt (object named), delta (the delta
  * cannot be applied: take objects), untrusted (with a TUF word in "why"), wrong-variant, wrong-arch,

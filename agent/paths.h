@@ -27,6 +27,7 @@
 #define ASH_PATH_ROOT_JSON "/usr/lib/ashlar/root.json"
 #define ASH_PATH_LIBEXEC "/usr/lib/ashlar"
 #define ASH_PATH_STATE "/var/lib/ashlar"
+#define ASH_PATH_BUNDLE "/var/lib/ashlar/bundle"
 #define ASH_PATH_STAGING "/var/lib/ashlar-link"
 #define ASH_PATH_RUN "/run/ashlar"
 #define ASH_PATH_SYSROOT "/sysroot"
