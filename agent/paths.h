@@ -12,6 +12,7 @@
  *	    state.json                     the update machine, see agent/update-store.h
  *	    history.jsonl                  what happened, newest last, bounded
  *	    tuf/                           trusted metadata (lib/tuf.h)
+ *	    bundle/                        what a bundle held, of the shape of staging below
  *	    host.yaml                      the host document in force (agent/hostdoc.h)
  *	/var/lib/ashlar-link/              owned by the user ashlar-link: staging, believed by nobody
  *	    metadata/                      TUF metadata under the names it is served by
