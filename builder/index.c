@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "builder/deb-release.h"
 #include "builder/index-debs.h"
-#include "builder/release.h"
 #include "lib/archive.h"
 #include "lib/auto.h"
 #include "lib/crypto.h"
@@ -105,18 +105,18 @@ static gboolean fetch_release(const AshSource *source, Fetched *fetched, GError 
 	g_autofree char *dir = release_dir(source);
 	g_autoptr(GError) local = NULL;
 
-	if (fetch_one(source, dir, "InRelease", ASH_RELEASE_MAX_BYTES, &fetched->text,
+	if (fetch_one(source, dir, "InRelease", ASH_DEB_RELEASE_MAX_BYTES, &fetched->text,
 			    &fetched->what, &local))
 		return TRUE;
 	if (!g_error_matches(local, ASH_FETCH_ERROR, ASH_FETCH_ERROR_GONE)) {
 		g_propagate_error(error, g_steal_pointer(&local));
 		return FALSE;
 	}
-	if (!fetch_one(source, dir, "Release", ASH_RELEASE_MAX_BYTES, &fetched->text,
+	if (!fetch_one(source, dir, "Release", ASH_DEB_RELEASE_MAX_BYTES, &fetched->text,
 			    &fetched->what, error))
 		return FALSE;
 	return source->is_trusted ||
-	       fetch_one(source, dir, "Release.gpg", ASH_RELEASE_MAX_SIGNATURE_BYTES,
+	       fetch_one(source, dir, "Release.gpg", ASH_DEB_RELEASE_MAX_SIGNATURE_BYTES,
 			       &fetched->signature, NULL, error);
 }
 
@@ -125,7 +125,7 @@ static gboolean load_cached(const char *dir, const char *name, GBytes **out_byte
 	g_autofree char *path = g_build_filename(dir, name, NULL);
 
 	/* A question: what cannot be read is not there. */
-	return ash_file_read(AT_FDCWD, path, ASH_RELEASE_MAX_BYTES, out_bytes, NULL);
+	return ash_file_read(AT_FDCWD, path, ASH_DEB_RELEASE_MAX_BYTES, out_bytes, NULL);
 }
 
 static gboolean load_release(
@@ -172,14 +172,14 @@ static gboolean signed_text(
 		const AshSource *source, const Fetched *fetched, GBytes **out_text, GError **error)
 {
 	if (!source->is_trusted)
-		return ash_release_verify(fetched->what, fetched->text, fetched->signature,
+		return ash_deb_release_verify(fetched->what, fetched->text, fetched->signature,
 				source->keyring, source->inline_key, out_text, error);
-	if (!ash_release_strip_signature(fetched->what, fetched->text, out_text, NULL))
+	if (!ash_deb_release_strip_signature(fetched->what, fetched->text, out_text, NULL))
 		*out_text = g_bytes_ref(fetched->text);
 	return TRUE;
 }
 
-static gboolean check_suite(const AshSource *source, const AshRelease *release, const char *what,
+static gboolean check_suite(const AshSource *source, const AshDebRelease *release, const char *what,
 		GError **error)
 {
 	if (is_flat(source) || g_strcmp0(release->suite, source->suite) == 0 ||
@@ -198,20 +198,20 @@ static gboolean check_suite(const AshSource *source, const AshRelease *release, 
 static bool claims_debian(const Fetched *fetched)
 {
 	g_autoptr(GBytes) claimed = NULL;
-	g_autoptr(AshRelease) claim = NULL;
+	g_autoptr(AshDebRelease) claim = NULL;
 
-	if (!ash_release_strip_signature(fetched->what, fetched->text, &claimed, NULL))
+	if (!ash_deb_release_strip_signature(fetched->what, fetched->text, &claimed, NULL))
 		claimed = g_bytes_ref(fetched->text);
-	return ash_release_parse(fetched->what, claimed, &claim, NULL) &&
+	return ash_deb_release_parse(fetched->what, claimed, &claim, NULL) &&
 	       g_strcmp0(claim->origin, "Debian") == 0;
 }
 
 /* *out_release is NULL when the source is inherited and not Debian's. */
 static gboolean believe_release(const AshSource *source, const AshIndexOptions *options,
-		const Fetched *fetched, AshRelease **out_release, GError **error)
+		const Fetched *fetched, AshDebRelease **out_release, GError **error)
 {
 	bool is_inherited = g_str_equal(source->kind, "inherited");
-	g_autoptr(AshRelease) release = NULL;
+	g_autoptr(AshDebRelease) release = NULL;
 	g_autoptr(GBytes) text = NULL;
 
 	if (is_inherited && !source->is_known_debian && !claims_debian(fetched)) {
@@ -221,14 +221,14 @@ static gboolean believe_release(const AshSource *source, const AshIndexOptions *
 		return TRUE;
 	}
 	if (!signed_text(source, fetched, &text, error) ||
-			!ash_release_parse(fetched->what, text, &release, error) ||
+			!ash_deb_release_parse(fetched->what, text, &release, error) ||
 			!check_suite(source, release, fetched->what, error))
 		return FALSE;
 	if (is_inherited && g_strcmp0(release->origin, "Debian") != 0)
 		return ash_throw(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_MISMATCH,
 				"%s: is not Debian's any more, but of '%s'", fetched->what,
 				release->origin != NULL ? release->origin : "");
-	if (!options->offline && !ash_release_check_date(release, fetched->what,
+	if (!options->offline && !ash_deb_release_check_date(release, fetched->what,
 						 g_get_real_time() / G_USEC_PER_SEC, error))
 		return FALSE;
 	*out_release = g_steal_pointer(&release);
@@ -248,7 +248,7 @@ static AshIndex *index_new(const AshSource *source, const char *dir)
 }
 
 /* "Packages" in the best compression that the Release file lists; false when it lists none. */
-static bool add_packages(const AshSource *source, const AshRelease *release, const char *dir,
+static bool add_packages(const AshSource *source, const AshDebRelease *release, const char *dir,
 		const char *component, const char *arch, GPtrArray *indices)
 {
 	static const char *const suffixes[] = {".zst", ".xz", ".gz", ""};
@@ -259,7 +259,7 @@ static bool add_packages(const AshSource *source, const AshRelease *release, con
 
 	for (size_t i = 0; i < G_N_ELEMENTS(suffixes); i++) {
 		g_autofree char *name = g_strdup_printf("%sPackages%s", below, suffixes[i]);
-		const AshReleaseFile *file = ash_release_find(release, name);
+		const AshDebReleaseFile *file = ash_deb_release_find(release, name);
 		if (file == NULL)
 			continue;
 		AshIndex *index = index_new(source, dir);
@@ -282,13 +282,13 @@ static bool add_packages(const AshSource *source, const AshRelease *release, con
 	return false;
 }
 
-static char *joined_components(const AshRelease *release)
+static char *joined_components(const AshDebRelease *release)
 {
 	return release->components != NULL ? g_strjoinv(", ", release->components)
 					   : g_strdup("none");
 }
 
-static gboolean add_component(const AshSource *source, const AshRelease *release,
+static gboolean add_component(const AshSource *source, const AshDebRelease *release,
 		const AshIndexOptions *options, const char *dir, const char *component,
 		GPtrArray *indices, GError **error)
 {
@@ -311,7 +311,7 @@ static gboolean add_component(const AshSource *source, const AshRelease *release
 			components);
 }
 
-static gboolean add_indices(const AshSource *source, const AshRelease *release,
+static gboolean add_indices(const AshSource *source, const AshDebRelease *release,
 		const AshIndexOptions *options, const char *dir, GPtrArray *indices, GError **error)
 {
 	if (is_flat(source)) {
@@ -372,7 +372,7 @@ gboolean ash_index_open(const AshSource *source, const AshIndexOptions *options,
 		GError **error)
 {
 	g_autofree char *dir = cache_dir_of(source, options->cache_dir);
-	g_autoptr(AshRelease) release = NULL;
+	g_autoptr(AshDebRelease) release = NULL;
 	g_autoptr(GError) local = NULL;
 	g_auto(Fetched) fetched = {0};
 

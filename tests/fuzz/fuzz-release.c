@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "builder/apt.h"
-#include "builder/release.h"
+#include "builder/deb-release.h"
 #include "builder/source.h"
 
 enum {
@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(AshRelease) release = NULL;
+	g_autoptr(AshDebRelease) release = NULL;
 	g_autoptr(GBytes) body = NULL;
 
 	if (size > MAX_BYTES)
@@ -30,13 +30,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	copy[size] = '\0';
 	g_autoptr(GBytes) bytes = g_bytes_new_static(copy, size);
 
-	if (ash_release_parse("Release", bytes, &release, &error))
-		g_assert(ash_release_find(release, "\n") == NULL);
+	if (ash_deb_release_parse("Release", bytes, &release, &error))
+		g_assert(ash_deb_release_find(release, "\n") == NULL);
 	g_clear_error(&error);
-	if (ash_release_strip_signature("InRelease", bytes, &body, &error))
+	if (ash_deb_release_strip_signature("InRelease", bytes, &body, &error))
 		g_assert(g_bytes_get_size(body) < size);
 	g_clear_error(&error);
-	if (!ash_release_judge_status("InRelease", text, "keyring", &error))
+	if (!ash_deb_release_judge_status("InRelease", text, "keyring", &error))
 		g_clear_error(&error);
 
 	g_autoptr(GPtrArray) entries = ash_apt_entries_new();

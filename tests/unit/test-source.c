@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "builder/apt.h"
-#include "builder/release.h"
+#include "builder/deb-release.h"
 #include "lib/file.h"
 
 static GBytes *bytes_of(const char *text)
@@ -141,7 +141,7 @@ static void test_malformed(void)
 static void test_release(void)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(AshRelease) release = NULL;
+	g_autoptr(AshDebRelease) release = NULL;
 	g_autoptr(GBytes) text =
 			bytes_of("Origin: Debian\n"
 				 "Label: Debian-Security\n"
@@ -154,17 +154,17 @@ static void test_release(void)
 				 "Components: main contrib\n"
 				 "SHA256:\n " DIGEST "     12 main/binary-amd64/Packages\n");
 
-	g_assert_true(ash_release_parse("R", text, &release, &error));
+	g_assert_true(ash_deb_release_parse("R", text, &release, &error));
 	g_assert_cmpstr(release->origin, ==, "Debian");
 	g_assert_cmpstr(release->codename, ==, "trixie-security");
 	g_assert_true(release->acquire_by_hash);
 	g_assert_true(release->has_all_in_each);
-	const AshReleaseFile *file = ash_release_find(release, "main/binary-amd64/Packages");
+	const AshDebReleaseFile *file = ash_deb_release_find(release, "main/binary-amd64/Packages");
 	g_assert_nonnull(file);
 	g_assert_cmpuint(file->size, ==, 12);
 	g_assert_cmpint(release->valid_until_s, ==, 1672653600);
-	g_assert_true(ash_release_check_date(release, "R", 1672653600, &error));
-	g_assert_false(ash_release_check_date(release, "R", 1672653601, &error));
+	g_assert_true(ash_deb_release_check_date(release, "R", 1672653600, &error));
+	g_assert_false(ash_deb_release_check_date(release, "R", 1672653601, &error));
 	g_assert_error(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_EXPIRED);
 }
 
@@ -177,9 +177,9 @@ static void test_release_malformed(void)
 
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_autoptr(GError) error = NULL;
-		g_autoptr(AshRelease) release = NULL;
+		g_autoptr(AshDebRelease) release = NULL;
 		g_autoptr(GBytes) text = bytes_of(cases[i]);
-		g_assert_false(ash_release_parse("R", text, &release, &error));
+		g_assert_false(ash_deb_release_parse("R", text, &release, &error));
 		g_assert_error(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_SYNTAX);
 	}
 }
@@ -210,7 +210,7 @@ static void test_status(void)
 
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_autoptr(GError) error = NULL;
-		gboolean is_ok = ash_release_judge_status("R", cases[i].status, "/k", &error);
+		gboolean is_ok = ash_deb_release_judge_status("R", cases[i].status, "/k", &error);
 		g_assert_cmpint(is_ok, ==, cases[i].complaint == NULL);
 		if (is_ok)
 			continue;
@@ -228,10 +228,10 @@ static void test_second_message(void)
 					    "-----BEGIN PGP SIGNATURE-----\n");
 	g_autoptr(GBytes) before = bytes_of("Origin: Debian\n-----BEGIN PGP SIGNED MESSAGE-----\n");
 
-	g_assert_false(ash_release_verify("R", second, NULL, "/none", NULL, &body, &error));
+	g_assert_false(ash_deb_release_verify("R", second, NULL, "/none", NULL, &body, &error));
 	g_assert_error(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_SIGNATURE);
 	g_clear_error(&error);
-	g_assert_false(ash_release_verify("R", before, NULL, "/none", NULL, &body, &error));
+	g_assert_false(ash_deb_release_verify("R", before, NULL, "/none", NULL, &body, &error));
 	g_assert_error(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_SIGNATURE);
 }
 

@@ -21,6 +21,9 @@
 	"\"architecture\":\"arm64\",\"version\":\"1.5.0\",\"to\":\"1.4.0\",\"reason\":\"r\","      \
 	"\"created\":\"2026-11-22T10:00:00Z\"}"
 
+/* Text that a member which is not const may point to. */
+#define TEXT(text) ((char[]){text})
+
 static GBytes *bytes_of(const char *text)
 {
 	return g_bytes_new(text, strlen(text));
@@ -260,17 +263,17 @@ static void test_check(void)
 {
 	g_autoptr(GBytes) json = bytes_of(RELEASE);
 	g_autoptr(AshRelease) release = NULL;
-	char *path = (char *) "host/host/amd64/1.4.0.json";
+	char *path = TEXT("host/host/amd64/1.4.0.json");
 	const AshTargetEntry good = {.path = path,
-			.version = (char *) "1.4.0",
-			.replaces_min = (char *) "1.0.0",
-			.commit = (char *) HEX_A};
+			.version = TEXT("1.4.0"),
+			.replaces_min = TEXT("1.0.0"),
+			.commit = TEXT(HEX_A)};
 	AshTargetEntry other_commit = good, other_version = good, other_min = good;
 	AshTargetHost other_name = host, other_variant = host, other_arch = host;
 
-	other_commit.commit = (char *) HEX_B;
-	other_version.version = (char *) "1.4.1";
-	other_min.replaces_min = (char *) "";
+	other_commit.commit = TEXT(HEX_B);
+	other_version.version = TEXT("1.4.1");
+	other_min.replaces_min = TEXT("");
 	other_name.name = "guest";
 	other_variant.variant = "lab";
 	other_arch.arch = "arm64";
@@ -304,13 +307,12 @@ static void test_check_recall(void)
 	g_autoptr(AshRecall) recall = NULL;
 	g_autoptr(GError) error = NULL;
 	const AshTargetHost lab = {.name = "host", .variant = "lab", .arch = "arm64"};
-	AshTargetEntry entry = {
-			.is_recall = true, .version = (char *) "1.5.0", .to = (char *) "1.4.0"};
+	AshTargetEntry entry = {.is_recall = true, .version = TEXT("1.5.0"), .to = TEXT("1.4.0")};
 
 	g_assert_true(ash_recall_parse(json, &recall, NULL));
 	g_assert_true(ash_recall_check(recall, &lab, &entry, NULL));
 	g_assert_false(ash_recall_check(recall, &host, &entry, NULL));
-	entry.to = (char *) "1.3.0";
+	entry.to = TEXT("1.3.0");
 	g_assert_false(ash_recall_check(recall, &lab, &entry, &error));
 	g_assert_error(error, ASH_TARGET_ERROR, ASH_TARGET_ERROR_WRONG_NAME);
 }

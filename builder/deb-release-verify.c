@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "builder/release.h"
+#include "builder/deb-release.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -84,7 +84,7 @@ static void judge_line(Verdict *verdict, char **words)
 	}
 }
 
-gboolean ash_release_judge_status(
+gboolean ash_deb_release_judge_status(
 		const char *what, const char *status, const char *keyring, GError **error)
 {
 	static const char prefix[] = "[GNUPG:] ";
@@ -159,7 +159,8 @@ static gboolean prepare_keyring(AshTempDir *dir, const char *keyring, const char
 		bytes = dearmour(inline_key);
 	} else {
 		ASH_PREFIX("keyring");
-		if (!ash_file_read(AT_FDCWD, keyring, ASH_RELEASE_MAX_KEYRING_BYTES, &bytes, error))
+		if (!ash_file_read(AT_FDCWD, keyring, ASH_DEB_RELEASE_MAX_KEYRING_BYTES, &bytes,
+				    error))
 			return FALSE;
 		const char *text = g_bytes_get_data(bytes, NULL);
 		if (g_str_has_prefix(text, "-----BEGIN PGP")) {
@@ -220,8 +221,8 @@ static gboolean run_gpgv(AshTempDir *dir, const char *keyring_path, bool is_deta
 	return ash_spawn_run_status(&spawn, out_status, &code, error);
 }
 
-gboolean ash_release_verify(const char *what, GBytes *text, GBytes *signature, const char *keyring,
-		const char *inline_key, GBytes **out_text, GError **error)
+gboolean ash_deb_release_verify(const char *what, GBytes *text, GBytes *signature,
+		const char *keyring, const char *inline_key, GBytes **out_text, GError **error)
 {
 	g_autoptr(AshTempDir) dir = NULL;
 	g_autofree char *keyring_path = NULL;
@@ -235,17 +236,17 @@ gboolean ash_release_verify(const char *what, GBytes *text, GBytes *signature, c
 			(signature != NULL && !write_bytes(dir, "signature", signature, error)) ||
 			!run_gpgv(dir, keyring_path, signature != NULL, &status, error))
 		return FALSE;
-	if (!ash_release_judge_status(what, g_bytes_get_data(status, NULL),
+	if (!ash_deb_release_judge_status(what, g_bytes_get_data(status, NULL),
 			    inline_key != NULL ? "of its source" : keyring, error))
 		return FALSE;
 	if (signature != NULL) {
 		*out_text = g_bytes_ref(text);
 		return TRUE;
 	}
-	return ash_file_read(dir->fd, "signed", ASH_RELEASE_MAX_BYTES, out_text, error);
+	return ash_file_read(dir->fd, "signed", ASH_DEB_RELEASE_MAX_BYTES, out_text, error);
 }
 
-gboolean ash_release_strip_signature(
+gboolean ash_deb_release_strip_signature(
 		const char *what, GBytes *text, GBytes **out_text, GError **error)
 {
 	if (!check_shape(what, text, error))

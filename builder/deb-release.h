@@ -14,16 +14,16 @@
  */
 
 enum {
-	ASH_RELEASE_MAX_BYTES = 16 << 20,
-	ASH_RELEASE_MAX_SIGNATURE_BYTES = 1 << 20,
-	ASH_RELEASE_MAX_KEYRING_BYTES = 4 << 20,
-	ASH_RELEASE_MAX_FILES = 200000,
+	ASH_DEB_RELEASE_MAX_BYTES = 16 << 20,
+	ASH_DEB_RELEASE_MAX_SIGNATURE_BYTES = 1 << 20,
+	ASH_DEB_RELEASE_MAX_KEYRING_BYTES = 4 << 20,
+	ASH_DEB_RELEASE_MAX_FILES = 200000,
 };
 
 typedef struct {
 	char *sha256;
 	uint64_t size;
-} AshReleaseFile;
+} AshDebReleaseFile;
 
 typedef struct {
 	char *origin; /* "Debian"; texts are NULL when the field is missing */
@@ -34,36 +34,36 @@ typedef struct {
 	bool has_all_in_each; /* binary-ARCH/Packages has the packages of architecture all */
 	bool acquire_by_hash;
 	int64_t valid_until_s; /* 0: forever */
-	GHashTable *files;     /* "main/binary-amd64/Packages.xz" → AshReleaseFile */
-} AshRelease;
+	GHashTable *files;     /* "main/binary-amd64/Packages.xz" → AshDebReleaseFile */
+} AshDebRelease;
 
 /* @what: for messages. */
-gboolean ash_release_parse(const char *what, GBytes *text, AshRelease **out_release, GError **error)
-		G_GNUC_WARN_UNUSED_RESULT;
-void ash_release_free(AshRelease *release);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshRelease, ash_release_free)
+gboolean ash_deb_release_parse(const char *what, GBytes *text, AshDebRelease **out_release,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void ash_deb_release_free(AshDebRelease *release);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshDebRelease, ash_deb_release_free)
 
-const AshReleaseFile *ash_release_find(const AshRelease *release, const char *path);
+const AshDebReleaseFile *ash_deb_release_find(const AshDebRelease *release, const char *path);
 
 /* Fails with ASH_SOURCE_ERROR_EXPIRED when `Valid-Until` is before @now_s (wall clock). */
-gboolean ash_release_check_date(const AshRelease *release, const char *what, int64_t now_s,
+gboolean ash_deb_release_check_date(const AshDebRelease *release, const char *what, int64_t now_s,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* ash_release_verify:
+/* ash_deb_release_verify:
  * @text: an InRelease file, or with @signature a Release file
  * @signature: Release.gpg, or NULL
  * @keyring: a file of OpenPGP keys, binary or in ASCII armour; @inline_key instead of it: the keys
  *	themselves; the other is NULL
  * @out_text: what was signed
  */
-gboolean ash_release_verify(const char *what, GBytes *text, GBytes *signature, const char *keyring,
-		const char *inline_key, GBytes **out_text, GError **error)
+gboolean ash_deb_release_verify(const char *what, GBytes *text, GBytes *signature,
+		const char *keyring, const char *inline_key, GBytes **out_text, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
 /* The signed text of an InRelease file, taken on trust: for `trusted: true` only. */
-gboolean ash_release_strip_signature(const char *what, GBytes *text, GBytes **out_text,
+gboolean ash_deb_release_strip_signature(const char *what, GBytes *text, GBytes **out_text,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* What gpgv's status lines say: PURE, for tests. @keyring is for the message. */
-gboolean ash_release_judge_status(const char *what, const char *status, const char *keyring,
+gboolean ash_deb_release_judge_status(const char *what, const char *status, const char *keyring,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "builder/release.h"
+#include "builder/deb-release.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,13 +11,13 @@
 
 static void file_free(gpointer data)
 {
-	AshReleaseFile *file = data;
+	AshDebReleaseFile *file = data;
 
 	g_free(file->sha256);
 	g_free(file);
 }
 
-void ash_release_free(AshRelease *release)
+void ash_deb_release_free(AshDebRelease *release)
 {
 	if (release == NULL)
 		return;
@@ -72,7 +72,7 @@ static bool is_sha256(const char *text)
 
 typedef struct {
 	const char *what;
-	AshRelease *release;
+	AshDebRelease *release;
 	bool has_paragraph;
 } ParseState;
 
@@ -103,11 +103,11 @@ static gboolean parse_files(ParseState *state, char *value, unsigned line, GErro
 						words[1], 10, 0, G_MAXINT64, &size, NULL))
 			return ash_throw(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_SYNTAX,
 					"%s:%u: expected 'SHA-256 size path'", state->what, line);
-		if (g_hash_table_size(files) >= ASH_RELEASE_MAX_FILES)
+		if (g_hash_table_size(files) >= ASH_DEB_RELEASE_MAX_FILES)
 			return ash_throw(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_SYNTAX,
 					"%s: more than %d files", state->what,
-					ASH_RELEASE_MAX_FILES);
-		AshReleaseFile *file = g_new0(AshReleaseFile, 1);
+					ASH_DEB_RELEASE_MAX_FILES);
+		AshDebReleaseFile *file = g_new0(AshDebReleaseFile, 1);
 		file->sha256 = g_strdup(words[0]);
 		file->size = size;
 		g_hash_table_replace(files, g_strdup(words[2]), file);
@@ -125,7 +125,7 @@ static char *copy_line(const AshParagraph *paragraph, const char *name)
 static gboolean on_release(const AshParagraph *paragraph, gpointer closure, GError **error)
 {
 	ParseState *state = closure;
-	AshRelease *release = state->release;
+	AshDebRelease *release = state->release;
 
 	if (state->has_paragraph)
 		return ash_throw(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_SYNTAX,
@@ -157,14 +157,15 @@ static gboolean on_release(const AshParagraph *paragraph, gpointer closure, GErr
 	return TRUE;
 }
 
-gboolean ash_release_parse(const char *what, GBytes *text, AshRelease **out_release, GError **error)
+gboolean ash_deb_release_parse(
+		const char *what, GBytes *text, AshDebRelease **out_release, GError **error)
 {
-	g_autoptr(AshRelease) release = g_new0(AshRelease, 1);
+	g_autoptr(AshDebRelease) release = g_new0(AshDebRelease, 1);
 	g_autoptr(GError) local = NULL;
 	ParseState state = {.what = what, .release = release};
 
 	release->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, file_free);
-	if (!ash_deb822_parse(what, text, ASH_RELEASE_MAX_BYTES, on_release, &state, &local)) {
+	if (!ash_deb822_parse(what, text, ASH_DEB_RELEASE_MAX_BYTES, on_release, &state, &local)) {
 		if (local->domain == ASH_SOURCE_ERROR) {
 			g_propagate_error(error, g_steal_pointer(&local));
 			return FALSE;
@@ -179,13 +180,13 @@ gboolean ash_release_parse(const char *what, GBytes *text, AshRelease **out_rele
 	return TRUE;
 }
 
-const AshReleaseFile *ash_release_find(const AshRelease *release, const char *path)
+const AshDebReleaseFile *ash_deb_release_find(const AshDebRelease *release, const char *path)
 {
 	return g_hash_table_lookup(release->files, path);
 }
 
-gboolean ash_release_check_date(
-		const AshRelease *release, const char *what, int64_t now_s, GError **error)
+gboolean ash_deb_release_check_date(
+		const AshDebRelease *release, const char *what, int64_t now_s, GError **error)
 {
 	if (release->valid_until_s == 0 || now_s <= release->valid_until_s)
 		return TRUE;
