@@ -21,6 +21,9 @@
  * one after all others); version, then file name, descending. So the highest generation boots, and to
  * go back to an older deployment is to write one new file for it. The image's own entry has
  * generation 0 and any name. A deployment is named by what is in `options`, never by the file's name.
+ *
+ * Text is read as forgivingly as systemd-boot reads it: what it would boot must not be overlooked. Only
+ * what cannot be text is refused. Lines that are not known here are lost when an entry is written anew.
  */
 
 #define ASH_BOOT_ENTRY_ERROR (ash_boot_entry_error_quark())
@@ -28,7 +31,7 @@ GQuark ash_boot_entry_error_quark(void);
 
 typedef enum {
 	ASH_BOOT_ENTRY_ERROR_SYNTAX, /* FILE:LINE: … */
-	ASH_BOOT_ENTRY_ERROR_NAME,
+	ASH_BOOT_ENTRY_ERROR_NAME, /* not a name of an entry: the boot loader passes it over too */
 } AshBootEntryError;
 
 enum {
@@ -42,10 +45,11 @@ typedef struct {
 	int tries_left; /* -1: not counted */
 	int tries_done;
 	char *title, *version, *sort_key, *architecture; /* NULL when missing */
-	char *linux_path, *initrd_path;                  /* "/ashlar/…"; NULL when missing */
-	char *options;                                   /* "" when missing */
-	uint32_t generation; /* from sort-key; 0 when it has another form */
-	char *commit;        /* from options; NULL: not a deployment of ours */
+	char *machine_id;               /* orders entries of several systems; ours have none */
+	char *linux_path, *initrd_path; /* "/ashlar/…"; NULL when missing */
+	char *options;                  /* "" when missing */
+	uint32_t generation;            /* from sort-key; 0 when it has another form */
+	char *commit;                   /* from options; NULL: no deployment of ours */
 	unsigned serial;
 } AshBootEntry;
 
@@ -53,6 +57,9 @@ gboolean ash_boot_entry_parse(const char *file, GBytes *text, AshBootEntry **out
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The file's text; from all fields but file, tries, generation of parsing (sort_key wins if set). */
 char *ash_boot_entry_format(const AshBootEntry *entry);
+/* "ostree=/ostree/by-commit/COMMIT.SERIAL", a question. */
+bool ash_boot_entry_parse_link(const char *word, char **out_commit, unsigned *out_serial);
+
 /* "ashlar-GENERATION-COMMIT8[+LEFT[-DONE]].conf" */
 char *ash_boot_entry_name(uint32_t generation, const char *commit, int tries_left, int tries_done);
 /* @file with another counter; tries_left -1 takes it away. */

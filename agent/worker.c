@@ -12,12 +12,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "agent/boot-entry.h"
 #include "agent/esp.h"
 #include "agent/fault.h"
 #include "agent/paths.h"
 #include "lib/auto.h"
 #include "lib/cli.h"
-#include "lib/crypto.h"
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/interrupt.h"
@@ -29,7 +29,6 @@ G_DEFINE_QUARK(ash_worker_error, ash_worker_error)
 
 #define ESP_LABEL "ashlar-esp"
 #define ESP_MOUNT ASH_PATH_RUN "/esp"
-#define LINK_PREFIX "ostree=/ostree/by-commit/"
 
 enum {
 	MAX_CMDLINE_BYTES = 64 << 10,
@@ -181,23 +180,6 @@ static gboolean take_lock(AshWorker *worker, GError **error)
 	return TRUE;
 }
 
-/* "ostree=/ostree/by-commit/COMMIT.SERIAL" */
-static bool parse_link(const char *word, char **out_commit, unsigned *out_serial)
-{
-	if (!g_str_has_prefix(word, LINK_PREFIX))
-		return false;
-	const char *commit = word + strlen(LINK_PREFIX);
-	size_t digits = strspn(commit, "0123456789abcdef");
-	guint64 serial = 0;
-	if (digits != ASH_SHA256_HEX || commit[digits] != '.' ||
-			!g_ascii_string_to_unsigned(
-					commit + digits + 1, 10, 0, 9999, &serial, NULL))
-		return false;
-	*out_commit = g_strndup(commit, digits);
-	*out_serial = (unsigned) serial;
-	return true;
-}
-
 static gboolean find_booted(AshWorker *worker, GError **error)
 {
 	g_autofree char *path = ash_worker_path(worker, "/proc/cmdline");
@@ -209,7 +191,7 @@ static gboolean find_booted(AshWorker *worker, GError **error)
 	for (char **part = parts; *part != NULL; part++) {
 		g_autofree char *commit = NULL;
 		unsigned serial;
-		if (!parse_link(*part, &commit, &serial))
+		if (!ash_boot_entry_parse_link(*part, &commit, &serial))
 			continue;
 		g_free(worker->booted);
 		worker->booted = g_steal_pointer(&commit);

@@ -80,9 +80,10 @@ char *ash_image_boot_entry(const AshCommit *commit, const AshImageArch *arch, co
 {
 	g_autofree char *dir = ash_image_boot_dir(commit->commit);
 
+	/* The sort key of generation 0 (agent/boot-entry.h): every later deployment comes before it. */
 	return g_strdup_printf("title Ashlar %s %s\n"
 			       "version %s\n"
-			       "sort-key ashlar\n"
+			       "sort-key ashlar-99999999\n"
 			       "architecture %s\n"
 			       "linux %s/vmlinuz\n"
 			       "initrd %s/initramfs.img\n"

@@ -152,7 +152,7 @@ static void test_boot(void)
 	g_assert_cmpstr(entry, ==,
 			"title Ashlar web 1.2+3\n"
 			"version 1.2+3\n"
-			"sort-key ashlar\n"
+			"sort-key ashlar-99999999\n"
 			"architecture aa64\n"
 			"linux /ashlar/0123456789abcdef/vmlinuz\n"
 			"initrd /ashlar/0123456789abcdef/initramfs.img\n"
