@@ -29,6 +29,7 @@ seam curl 'curl/.*' 'lib/fetch\.c'
 seam libostree 'ostree.*\.h' 'builder/repo\.c|agent/[a-z]+\.c'
 seam GnuTLS 'gnutls/.*' 'lib/crypto\.c'
 seam libyaml 'yaml\.h' 'lib/yaml\.c'
+seam libsystemd 'systemd/.*' 'agent/bus(-[a-z]+)?\.[ch]'
 seam ext2fs '(ext2fs|et)/.*' 'builder/ext4\.c'
 for room in builder agent fleet; do
 	users=$(grep -rlE '^#include <ostree' $room 2>/dev/null | wc -l)
