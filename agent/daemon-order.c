@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "agent/daemon.h"
+#include "agent/order.h"
+#include "lib/error.h"
+#include "lib/json.h"
+
+/* Members of an answer that may say less, or more, than this program knows. */
+static const char *text_or(JsonObject *object, const char *key, const char *fallback)
+{
+	const char *value = fallback;
+
+	return ash_json_text_opt(object, key, &value, NULL) ? value : fallback;
+}
+
+static bool bool_of(JsonObject *object, const char *key)
+{
+	bool value = false;
+
+	return ash_json_bool_opt(object, key, &value, NULL) && value;
+}
+
+static JsonBuilder *open_object(void)
+{
+	JsonBuilder *builder = json_builder_new();
+
+	json_builder_begin_object(builder);
+	return builder;
+}
+
+/* ---- orders -------------------------------------------------------------------------------------- */
+
+static void set_order(AshDaemon *daemon, char *take_order, int64_t deadline_s)
+{
+	g_free(daemon->order);
+	daemon->order = take_order;
+	daemon->order_done = daemon->order_total = 0;
+	daemon->order_deadline_us =
+			deadline_s == 0 ? INT64_MAX
+					: ash_bus_now_us() + deadline_s * G_USEC_PER_SEC;
+	ash_bus_changed(daemon->bus, "Order");
+}
+
+void ash_daemon_drop_order(AshDaemon *daemon)
+{
+	if (strstr(daemon->order, "\"verb\":\"none\"") != NULL)
+		return;
+	set_order(daemon,
+			g_strdup_printf("{\"id\":%" G_GUINT64_FORMAT ",\"verb\":\"none\"}",
+					++daemon->order_id),
+			0);
+}
+
+void ash_daemon_give_order(AshDaemon *daemon, const char *verb)
+{
+	const AshUpdateSettings *settings = &daemon->settings->updates;
+	g_autoptr(JsonBuilder) builder = open_object();
+	bool is_fetch = strcmp(verb, "fetch") == 0;
+
+	ash_json_add_uint(builder, "id", ++daemon->order_id);
+	ash_daemon_add_text(builder, "verb", verb);
+	ash_daemon_add_text(builder, "url", settings->url);
+	ash_daemon_add_text(builder, "ca", settings->ca);
+	ash_json_add_uint(builder, "rate_limit", settings->rate_limit_bytes_s);
+	ash_daemon_add_text(builder, "proxy", "");
+	ash_json_add_uint(builder, "root_version", daemon->source.root_version);
+	ash_daemon_add_host(builder, daemon);
+	if (is_fetch) {
+		ash_daemon_add_json(builder, "release", daemon->update->document);
+		ash_daemon_add_text(builder, "method", daemon->update->method);
+		ash_daemon_add_json(builder, "delta", daemon->update->delta);
+	}
+	json_builder_end_object(builder);
+	set_order(daemon, g_strchomp(ash_json_format(builder, false)),
+			is_fetch ? ASH_DAEMON_FETCH_STALL_S : ASH_DAEMON_CHECK_ORDER_S);
+}
+
+static void order_failed(AshDaemon *daemon, const char *word, const char *text, bool may_retry)
+{
+	AshUpdateEvent event = {
+			.kind = ASH_UPDATE_EVENT_FAILED,
+			.word = word,
+			.text = text,
+			.may_retry = may_retry,
+	};
+
+	ash_daemon_drop_order(daemon);
+	ash_daemon_take_source(daemon, word, text);
+	ash_daemon_must_step(daemon, &event);
+}
+
+void ash_daemon_order_late(AshDaemon *daemon)
+{
+	order_failed(daemon, "timeout", "ashlar-link does not answer: is it running?", true);
+}
+
+void ash_daemon_order_progress(AshDaemon *daemon, uint64_t id, uint64_t done, uint64_t total)
+{
+	if (id != daemon->order_id || daemon->order_deadline_us == INT64_MAX)
+		return;
+	daemon->order_done = done;
+	daemon->order_total = total;
+	daemon->order_deadline_us =
+			ash_bus_now_us() + (int64_t) ASH_DAEMON_FETCH_STALL_S * G_USEC_PER_SEC;
+	ash_daemon_set_timer(daemon);
+}
+
+void ash_daemon_order_done(AshDaemon *daemon, uint64_t id, const char *result)
+{
+	g_autoptr(GBytes) bytes = g_bytes_new(result, strlen(result));
+	g_autoptr(JsonNode) node = NULL;
+	AshUpdateEvent event = {.kind = ASH_UPDATE_EVENT_DONE};
+	bool is_ok = false, may_retry = false;
+	const char *word = "failed", *text = "ashlar-link's answer is not understood", *why = NULL;
+
+	/* An answer to an order that is no longer: after a restart, or twice. */
+	if (id != daemon->order_id || daemon->order_deadline_us == INT64_MAX)
+		return;
+	if (ash_json_parse(bytes, ASH_ORDER_MAX_BYTES, 16, &node, NULL) &&
+			JSON_NODE_HOLDS_OBJECT(node)) {
+		JsonObject *object = json_node_get_object(node);
+		is_ok = bool_of(object, "ok");
+		may_retry = bool_of(object, "retry");
+		word = text_or(object, "word", word);
+		text = text_or(object, "text", text);
+		why = text_or(object, "why", NULL);
+	}
+	if (!is_ok) {
+		order_failed(daemon, why != NULL ? why : word, text, may_retry);
+		return;
+	}
+	ash_daemon_drop_order(daemon);
+	ash_daemon_must_step(daemon, &event);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/bus.h"
+#include "agent/health.h"
+#include "agent/history.h"
+#include "agent/hostdoc.h"
+#include "agent/job.h"
+#include "agent/update.h"
+
+/* ashlard: carries out what the update machine (agent/update.h) decides, and answers on the bus.
+ *
+ *	daemon.c         begins, steps the machine, keeps its state, sets the one timer
+ *	daemon-act.c     the action of each state
+ *	daemon-order.c   orders for ashlar-link
+ *	daemon-job.c     jobs for ashlar-worker, and what comes of them
+ *	daemon-health.c  runs the checks, gives the verdict
+ *	daemon-report.c  GetStatus, GetHealth, Why
+ *	daemon-call.c    the methods of org.ashlar.Host1
+ *
+ * Order within a step: the machine decides → state.json is on disk → the history has it → the action
+ * begins. If the state cannot be written, nothing is begun: the step is taken back and tried again
+ * after a minute, but for a trial, whose boot counter is on another file system.
+ */
+
+enum {
+	ASH_DAEMON_CHECK_ORDER_S = 600,  /* until a check that nobody answers is taken back */
+	ASH_DAEMON_FETCH_STALL_S = 1800, /* without any progress */
+	ASH_DAEMON_REBOOT_AGAIN_S = 300,
+	ASH_DAEMON_SAVE_AGAIN_S = 60,
+	ASH_DAEMON_FIRST_CHECK_S = 20, /* after the start, plus up to as much again */
+};
+
+/* What is known of the source, in memory only. */
+typedef struct {
+	int64_t last_check_s, last_success_s;
+	char *error, *word; /* of the last check, if it failed */
+	int64_t expires_s, newest_signed_s;
+	uint64_t root_version, timestamp_version;
+} AshDaemonSource;
+
+typedef struct {
+	AshBus *bus;
+	const char *root;    /* "" on a host; --root DIR for tests */
+	const char *libexec; /* where ashlar-worker is */
+	bool is_test;        /* --root: a reboot ends the process instead */
+	char *boot_id;
+
+	AshUpdate *update;
+	char *saved; /* the text of state.json */
+	AshHistory *history;
+	AshHostdoc *settings;
+	GPtrArray *windows;   /* AshWindow of settings->updates.windows */
+	char **warnings;      /* of the settings */
+	AshJobSystem *system; /* as of the last `inspect`; NULL before the first */
+
+	AshHealth *health; /* NULL until the machine has started */
+	bool is_trial;
+	int64_t trial_deadline_us;
+	AshVerdict verdict;
+	char *verdict_reason;
+
+	AshBusChild *job; /* the worker that runs, NULL */
+	char *job_verb;
+	bool job_is_cancelled;
+	char *job_result, *job_error; /* JSON of its last line */
+	uint64_t job_done, job_total;
+
+	uint64_t order_id; /* of the standing order; rises */
+	char *order;       /* JSON; never NULL */
+	int64_t order_deadline_us;
+	uint64_t order_done, order_total;
+
+	AshDaemonSource source;
+	char *available; /* release document that the last check found; NULL */
+	bool available_is_recall;
+	char *refused; /* JSON array of the last verify; NULL */
+	double jitter;
+
+	bool has_started, is_ticking;
+	int64_t save_again_us, reboot_again_us; /* INT64_MAX: not */
+} AshDaemon;
+
+gboolean ash_daemon_new(const char *root, const char *libexec, AshDaemon **out_daemon,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void ash_daemon_free(AshDaemon *daemon);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshDaemon, ash_daemon_free)
+
+/* Serves until told to stop. */
+gboolean ash_daemon_run(AshDaemon *daemon, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- daemon.c ---- */
+
+void ash_daemon_world(AshDaemon *daemon, AshUpdateWorld *out_world);
+/* One step; the action of the new state has begun when it returns. */
+gboolean ash_daemon_step(AshDaemon *daemon, const AshUpdateEvent *event, GError **error);
+/* The same where the event cannot be illegal; a failure is logged. */
+void ash_daemon_must_step(AshDaemon *daemon, const AshUpdateEvent *event);
+void ash_daemon_note(AshDaemon *daemon, const char *event, const char *text);
+/* Writes the state if it has changed; FALSE: tried again later. */
+bool ash_daemon_save(AshDaemon *daemon);
+void ash_daemon_set_timer(AshDaemon *daemon);
+/* Wall clock, never below what was signed and seen. */
+int64_t ash_daemon_now_s(void);
+int64_t ash_daemon_trusted_now_s(const AshDaemon *daemon);
+
+/* ---- daemon-job.c ---- */
+
+/* The job of a state; nothing if one runs. */
+void ash_daemon_begin_job(AshDaemon *daemon, const char *verb);
+/* Looks at the disk again; the first one starts the machine. */
+void ash_daemon_inspect(AshDaemon *daemon);
+/* How a check ended; @word NULL: well. */
+void ash_daemon_take_source(AshDaemon *daemon, const char *word, const char *text);
+
+/* ---- daemon-order.c ---- */
+
+void ash_daemon_give_order(AshDaemon *daemon, const char *verb);
+void ash_daemon_drop_order(AshDaemon *daemon);
+void ash_daemon_order_done(AshDaemon *daemon, uint64_t id, const char *result);
+void ash_daemon_order_progress(AshDaemon *daemon, uint64_t id, uint64_t done, uint64_t total);
+void ash_daemon_order_late(AshDaemon *daemon);
+
+/* ---- daemon-act.c ---- */
+
+void ash_daemon_act(AshDaemon *daemon);
+const AshJobDeployment *ash_daemon_booted(const AshDaemon *daemon); /* or NULL */
+const AshJobDeployment *ash_daemon_deployment(const AshDaemon *daemon, const char *commit);
+/* The members of an order and of the verify job that say which host this is: "name" to "now". */
+void ash_daemon_add_host(JsonBuilder *builder, AshDaemon *daemon);
+/* "" too, unlike ash_json_add_text; JSON that is known to be right, NULL is null. */
+void ash_daemon_add_text(JsonBuilder *builder, const char *key, const char *text);
+void ash_daemon_add_json(JsonBuilder *builder, const char *key, const char *json);
+/* The deployment that @what names: a commit, a unique prefix of 8 digits or more, a version; "": the
+ * one to go back to. NULL with ASH_UPDATE_ERROR_NOT_FOUND.
+ */
+const AshJobDeployment *ash_daemon_find(AshDaemon *daemon, const char *what, GError **error);
+
+/* ---- daemon-health.c ---- */
+
+void ash_daemon_health_begin(AshDaemon *daemon, bool is_trial);
+/* Runs what is due, judges; returns when to come again (CLOCK_BOOTTIME). */
+int64_t ash_daemon_health_tick(AshDaemon *daemon);
+
+/* ---- daemon-report.c, JSON texts ---- */
+
+char *ash_daemon_status(AshDaemon *daemon);
+char *ash_daemon_health_report(AshDaemon *daemon);
+char *ash_daemon_why(AshDaemon *daemon);
+
+/* ---- daemon-call.c ---- */
+
+gboolean ash_daemon_call(const AshBusCall *call, gpointer data, char **out_json, GError **error);
+char *ash_daemon_property(const char *name, gpointer data);
