@@ -15,6 +15,10 @@
  */
 static const char *const directories[] = {"/usr/lib/ashlar/agent.d", "/etc/ashlar/agent.d"};
 
+/* The first that is good is in force, as in agent/provision.c. */
+static const char *const documents[] = {
+		ASH_PATH_STATE "/host.yaml", ASH_PATH_STATE "/host.yaml.previous"};
+
 static gboolean list(const char *root, const char *directory, GTree *paths, GError **error)
 {
 	g_autofree char *path = g_strconcat(root, directory, NULL);
@@ -86,17 +90,20 @@ gboolean ash_hostdoc_load(
 	g_autoptr(AshHostdoc) doc = ash_hostdoc_new();
 	g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GTree) paths = g_tree_new_full(compare_names, NULL, g_free, g_free);
-	g_autofree char *in_force = g_strconcat(root, ASH_PATH_STATE "/host.yaml", NULL);
 	Load load = {.doc = doc, .warnings = warnings};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(directories); i++)
 		if (!list(root, directories[i], paths, error))
 			return FALSE;
 	g_tree_foreach(paths, merge_one, &load);
-	g_autoptr(GError) local = NULL;
-	if (!merge_file(in_force, false, doc, &local) &&
-			!g_error_matches(local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
-		g_ptr_array_add(warnings, g_strdup(local->message));
+	for (size_t i = 0; i < G_N_ELEMENTS(documents); i++) {
+		g_autofree char *path = g_strconcat(root, documents[i], NULL);
+		g_autoptr(GError) local = NULL;
+		if (merge_file(path, false, doc, &local))
+			break;
+		if (!g_error_matches(local, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+			g_ptr_array_add(warnings, g_strdup(local->message));
+	}
 	g_ptr_array_add(warnings, NULL);
 	if (out_warnings != NULL)
 		*out_warnings = (char **) g_ptr_array_steal(warnings, NULL);

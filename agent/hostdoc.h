@@ -101,7 +101,7 @@ gboolean ash_hostdoc_parse(const char *file, GBytes *text, AshHostdoc **out_doc,
 		G_GNUC_WARN_UNUSED_RESULT;
 
 /* ash_hostdoc_load: all of agent.d below @root (documents that may hold `updates:` alone), then the
- * document in force. Whatever is missing is fine.
+ * document in force (host.yaml, else host.yaml.previous). Whatever is missing is fine.
  * @root: "" for this machine
  * @out_warnings: NULL-terminated; a broken file is left out, whole, and named here. May be NULL
  */
