@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "builder/manifest-load.h"
 #include "lib/auto.h"
@@ -273,9 +276,15 @@ static gboolean add_local_content(AshSha256 *hash, const AshManifest *manifest, 
 		if (repository->path != NULL && !add_directory(hash, repository->path, error))
 			return FALSE;
 	}
-	for (guint i = 0; i < manifest->debs->len; i++)
-		if (!add_content(hash, manifest->debs->pdata[i], error))
+	for (guint i = 0; i < manifest->debs->len; i++) {
+		const char *path = manifest->debs->pdata[i];
+		if (access(path, F_OK) < 0 && errno == ENOENT)
+			return ash_throw(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+					"%s is missing; the manifest's 'debs' are made before it is built ('make deb' makes Ashlar's own)",
+					path);
+		if (!add_content(hash, path, error))
 			return FALSE;
+	}
 	return TRUE;
 }
 

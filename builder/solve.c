@@ -287,20 +287,17 @@ static gboolean add_origin(const AshSolveState *state, AshLock *lock, const AshI
 	return TRUE;
 }
 
-/* Local .debs are named relative to the manifest, beside which the lock stands. */
-static gboolean local_path(
-		const AshSolveState *state, const char *path, const char **out_path, GError **error)
+/* Local .debs are named relative to the manifest, beside which the lock stands; those of a layer that is
+ * somewhere else by their file name, as where that is differs from machine to machine.
+ */
+static const char *local_path(const AshSolveState *state, const char *path)
 {
 	const char *dir = state->manifest->dir;
-	size_t length = strlen(dir);
+	size_t length = g_str_equal(dir, "/") ? 0 : strlen(dir);
 
-	if (!g_str_has_prefix(path, dir) || (path[length] != '/' && !g_str_equal(dir, "/")))
-		return ash_throw(error, ASH_SOLVE_ERROR, ASH_SOLVE_ERROR_FAILED,
-				"'%s' is not below the manifest's directory '%s', so a lock cannot "
-				"name it on another machine",
-				path, dir);
-	*out_path = path + length + (g_str_equal(dir, "/") ? 0 : 1);
-	return TRUE;
+	if (strncmp(path, dir, length) == 0 && path[length] == '/')
+		return path + length + 1;
+	return strrchr(path, '/') + 1;
 }
 
 static gboolean add_package(const AshSolveState *state, AshLock *lock, Id id, GError **error)
@@ -316,8 +313,8 @@ static gboolean add_package(const AshSolveState *state, AshLock *lock, Id id, GE
 	if (path == NULL || sha256 == NULL)
 		return ash_throw(error, ASH_SOLVE_ERROR, ASH_SOLVE_ERROR_FAILED,
 				"the cached index of %s is incomplete", index->what);
-	if (index->source == state->debs && !local_path(state, path, &path, error))
-		return FALSE;
+	if (index->source == state->debs)
+		path = local_path(state, path);
 	if (!add_origin(state, lock, index, &origin, error))
 		return FALSE;
 	g_autofree char *name = g_strdup(pool_id2str(pool, s->name));

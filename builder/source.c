@@ -231,12 +231,25 @@ static gboolean add_file_uri(GPtrArray *uris, const char *dir, const char *path,
 	return TRUE;
 }
 
+/* The manifest says where its .debs are: in a layer's directory, or beside the sources. Its hash tells
+ * one from another of the same name. */
 static gboolean add_local(GPtrArray *uris, const AshManifest *manifest, const AshLock *lock,
 		const AshLockPackage *package, GError **error)
 {
 	g_autofree char *dir = lock->file != NULL ? g_path_get_dirname(lock->file)
 						  : g_strdup(manifest->dir);
+	g_autofree char *name = g_path_get_basename(package->path);
 
+	for (guint i = 0; manifest->debs != NULL && i < manifest->debs->len; i++) {
+		const char *path = manifest->debs->pdata[i];
+		g_autofree char *uri = NULL;
+		if (!g_str_equal(strrchr(path, '/') + 1, name))
+			continue;
+		uri = g_filename_to_uri(path, NULL, error);
+		if (uri == NULL)
+			return FALSE;
+		g_ptr_array_add(uris, g_steal_pointer(&uri));
+	}
 	return add_file_uri(uris, dir, package->path, error);
 }
 
