@@ -5,6 +5,7 @@
 #: sudo make check     builds and runs every test
 #:
 #: make all            programs into build/bin       make install     under prefix, DESTDIR
+#: make deb            the host's programs, as packages, into build/deb
 #: make deps           what building needs           make man         manual pages
 #:      check-deps     ... and the tests             make dist        a source archive in out/
 #:      bench-deps     ... and the comparisons       make clean       removes build/
@@ -53,7 +54,8 @@ LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 CFLAGS_debug := -O0 -g $(HARDENING)
-CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 $(HARDENING)
+# The directory is not to be seen: programs of the host are the same wherever they were compiled.
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 $(HARDENING) -ffile-prefix-map=$(CURDIR)=.
 # gcc's checks of shifts make it lose sight of a value's range in libraries' macros.
 CFLAGS_asan := -O1 -g $(SANITIZE) -Wno-conversion
 CFLAGS_cov := -O0 -g --coverage
@@ -151,6 +153,22 @@ $(NAMES_agent:%=$(BIN)/%): $(BIN)/%: $(B)/agent/%.o $(B)/agent.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--gc-sections,--as-needed -o $@ $^ $(LIBS_agent)
 
+# The host's programs as packages, which manifests/layers/agent.yaml puts into it: of the release flavour,
+# whatever is being tested.
+DEB_LINKS := $(foreach n,ashlar-agent ashlar-link,build/deb/$(n)_$(shell dpkg --print-architecture).deb)
+.PHONY: deb
+ifeq ($(BIN),build/bin)
+deb: $(DEB_LINKS)
+$(DEB_LINKS) &: $(NAMES_agent:%=$(BIN)/%) $(wildcard data/* data/*/*) agent/org.ashlar.Host1.xml \
+		tools/agent-deb.sh
+	@$(if $(V),,echo "  DEB     build/deb")
+	$(Q)tools/agent-deb.sh $(BIN) build/deb $(VERSION)
+	@touch -h $(DEB_LINKS)
+else
+deb:
+	@$(MAKE) FLAVOR=release CC=gcc deb
+endif
+
 # Made the same way in every flavour: its bytes are part of every image that is built.
 $(BIN)/ashlar-initrd: $(SRC_initrd) $(wildcard agent/initrd*.h) Makefile | needs-deps
 	@mkdir -p $(@D)
@@ -231,8 +249,15 @@ bench-builder:
 .PHONY: bench-tools
 bench-tools: $(BENCH) ;@:
 
+# Runs inside machines, whatever they lack: tests/vm/probe.yaml.
+build/probe: tests/vm/probe.c Makefile | needs-deps
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LINK    $@")
+	$(Q)$(CC) -std=gnu11 $(WARNINGS) -Werror -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+		-D_GNU_SOURCE -static -s -Wl,--build-id=none -ffile-prefix-map=$(CURDIR)=. -o $@ $<
+
 .PHONY: tests
-tests: $(UNIT) $(REPLAY) $(TEST_TOOLS)
+tests: $(UNIT) $(REPLAY) $(TEST_TOOLS) build/probe
 
 # Shell tests by level, and the C tests of the release and the sanitizer flavour.
 tests_in = $(sort $(wildcard $(patsubst %,tests/%/*.sh,$(1))))
