@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# shellcheck disable=SC2154
+# shellcheck disable=SC2034,SC2154
 # Machines that keep their disk, for tests of updates: sourced behind tests/lib/tap.sh. A machine is a
 # directory $tmp/vm/NAME with a disk that begins as an image, the firmware's variables (where the boot
 # loader keeps its own), and the console of all its boots. QEMU is called as builder/vm.c does, with one
@@ -20,7 +20,6 @@ vm_lifetime_s=1500
 vm_memory=${vm_memory:-1024}
 vm_out=
 vm_count=0
-# shellcheck disable=SC2034
 declare -A vm_pid vm_in vm_answers vm_boot vm_monitor
 
 at_exit+=(vm_stop_all)
