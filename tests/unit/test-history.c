@@ -107,13 +107,13 @@ static void test_bounded(Fixture *f, gconstpointer data)
 {
 	AshHistory *history = open_history(f->dir->path);
 	g_autofree char *long_text = g_strnfill(100000, 'x');
-	GStatBuf stat;
+	GStatBuf about;
 
 	for (int i = 0; i < 700; i++)
 		add(history, "booted", long_text);
-	g_assert_cmpint(g_stat(f->file, &stat), ==, 0);
-	g_assert_cmpint(stat.st_size, <=, ASH_HISTORY_MAX_BYTES);
-	g_assert_cmpint(stat.st_size, >, ASH_HISTORY_MAX_BYTES / 4);
+	g_assert_cmpint(g_stat(f->file, &about), ==, 0);
+	g_assert_cmpint(about.st_size, <=, ASH_HISTORY_MAX_BYTES);
+	g_assert_cmpint(about.st_size, >, ASH_HISTORY_MAX_BYTES / 4);
 	g_autofree char *last = ids(history, 2);
 	g_assert_cmpstr(last, ==, "699 700");
 	ash_history_free(history);
