@@ -212,10 +212,22 @@ static const struct {
 		{"OrderProgress", call_order_progress, true},
 };
 
-gboolean ash_daemon_call(const AshBusCall *call, gpointer data, char **out_json, GError **error)
+/* The machine's errors in the words of the bus. */
+static gboolean throw_for_bus(const GError *cause, GError **error)
 {
-	AshDaemon *daemon = data;
+	int code = ASH_BUS_ERROR_FAILED;
 
+	if (g_error_matches(cause, ASH_UPDATE_ERROR, ASH_UPDATE_ERROR_WRONG_STATE) ||
+			g_error_matches(cause, ASH_UPDATE_ERROR, ASH_UPDATE_ERROR_NO_SOURCE))
+		code = ASH_BUS_ERROR_WRONG_STATE;
+	else if (g_error_matches(cause, ASH_UPDATE_ERROR, ASH_UPDATE_ERROR_NOT_FOUND))
+		code = ASH_BUS_ERROR_NOT_FOUND;
+	return ash_throw(error, ASH_BUS_ERROR, code, "%s", cause->message);
+}
+
+static gboolean run_method(
+		AshDaemon *daemon, const AshBusCall *call, char **out_json, GError **error)
+{
 	for (guint i = 0; i < G_N_ELEMENTS(methods); i++) {
 		if (strcmp(methods[i].name, call->method) != 0)
 			continue;
@@ -225,6 +237,13 @@ gboolean ash_daemon_call(const AshBusCall *call, gpointer data, char **out_json,
 	}
 	return ash_throw(error, ASH_UPDATE_ERROR, ASH_UPDATE_ERROR_NOT_FOUND, "no method '%.40s'",
 			call->method);
+}
+
+gboolean ash_daemon_call(const AshBusCall *call, gpointer data, char **out_json, GError **error)
+{
+	g_autoptr(GError) cause = NULL;
+
+	return run_method(data, call, out_json, &cause) || throw_for_bus(cause, error);
 }
 
 char *ash_daemon_property(const char *name, gpointer data)
