@@ -278,24 +278,16 @@ static const Setting always[] = {
 		{"TimeoutStartUSec", 't', GRACE_US / 2},
 };
 
-/* A check reads what everybody may read, talks to the network, and can change nothing: a user that
- * exists only as long as it runs, no privilege, nothing writable but a /tmp of its own.
- */
+/* Whoever it runs as, it can change nothing. */
 static const Setting sandbox[] = {
-		{"DynamicUser", 'b', 1},
 		{"NoNewPrivileges", 'b', 1},
-		{"CapabilityBoundingSet", 't', 0},
 		{"AmbientCapabilities", 't', 0},
 		{"ProtectSystem", 's', .text = "strict"},
-		{"ProtectHome", 's', .text = "yes"},
-		{"PrivateTmp", 'b', 1},
-		{"PrivateDevices", 'b', 1},
 		{"ProtectKernelTunables", 'b', 1},
 		{"ProtectKernelModules", 'b', 1},
 		{"ProtectKernelLogs", 'b', 1},
 		{"ProtectControlGroups", 'b', 1},
 		{"ProtectClock", 'b', 1},
-		{"ProtectProc", 's', .text = "invisible"},
 		{"RestrictSUIDSGID", 'b', 1},
 		{"RestrictRealtime", 'b', 1},
 		{"RestrictNamespaces", 't', 0}, /* none is allowed */
@@ -305,6 +297,26 @@ static const Setting sandbox[] = {
 		{"TasksMax", 't', 64},
 		{"LimitNOFILE", 't', 1024},
 		{"LimitCORE", 't', 0},
+};
+
+/* A check reads what everybody may read and talks to the network: a user that exists only as long as it
+ * runs, no privilege, a /tmp of its own.
+ */
+static const Setting stranger[] = {
+		{"DynamicUser", 'b', 1},
+		{"CapabilityBoundingSet", 't', 0},
+		{"ProtectHome", 's', .text = "yes"},
+		{"PrivateTmp", 'b', 1},
+		{"PrivateDevices", 'b', 1},
+		{"ProtectProc", 's', .text = "invisible"},
+};
+
+/* Our own program, which looks whether a path is there and what space is left: as root, for a stranger
+ * cannot see all of them, with CAP_DAC_READ_SEARCH (bit 2) of all that root may.
+ */
+static const Setting looker[] = {
+		{"CapabilityBoundingSet", 't', 1 << 2},
+		{"PrivateNetwork", 'b', 1},
 };
 
 static int append_setting(sd_bus_message *message, const Setting *setting)
@@ -320,27 +332,54 @@ static int append_setting(sd_bus_message *message, const Setting *setting)
 	}
 }
 
-/* ExecStart is a(sasb): path, argv, whether a failure is fine. */
+/* ExecStartEx is a(sasas): path, argv, flags. Without the flag systemd would put variables of its own in
+ * the place of a '$' in the arguments.
+ */
 static int append_command(sd_bus_message *message, const char *const *argv)
 {
 	int r = sd_bus_message_open_container(message, 'r', "sv");
 
 	if (r >= 0)
-		r = sd_bus_message_append(message, "s", "ExecStart");
+		r = sd_bus_message_append(message, "s", "ExecStartEx");
 	if (r >= 0)
-		r = sd_bus_message_open_container(message, 'v', "a(sasb)");
+		r = sd_bus_message_open_container(message, 'v', "a(sasas)");
 	if (r >= 0)
-		r = sd_bus_message_open_container(message, 'a', "(sasb)");
+		r = sd_bus_message_open_container(message, 'a', "(sasas)");
 	if (r >= 0)
-		r = sd_bus_message_open_container(message, 'r', "sasb");
+		r = sd_bus_message_open_container(message, 'r', "sasas");
 	if (r >= 0)
 		r = sd_bus_message_append(message, "s", argv[0]);
 	if (r >= 0)
 		r = sd_bus_message_append_strv(message, (char **) (uintptr_t) argv);
 	if (r >= 0)
-		r = sd_bus_message_append(message, "b", 0);
+		r = sd_bus_message_append(message, "as", 1, "no-env-expand");
 	for (int depth = 0; depth < 4 && r >= 0; depth++)
 		r = sd_bus_message_close_container(message);
+	return r;
+}
+
+static int append_sandbox(sd_bus_message *message, bool is_look)
+{
+	const Setting *own = is_look ? looker : stranger;
+	size_t n_own = is_look ? G_N_ELEMENTS(looker) : G_N_ELEMENTS(stranger);
+	int r = 0;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(sandbox) && r >= 0; i++)
+		r = append_setting(message, &sandbox[i]);
+	for (size_t i = 0; i < n_own && r >= 0; i++)
+		r = append_setting(message, &own[i]);
+	if (r >= 0 && is_look)
+		r = sd_bus_message_append(message, "(sv)", "RestrictAddressFamilies", "(bas)", 1, 1,
+				"AF_UNIX");
+	else if (r >= 0)
+		r = sd_bus_message_append(message, "(sv)", "RestrictAddressFamilies", "(bas)", 1, 4,
+				"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK");
+	if (r >= 0)
+		r = sd_bus_message_append(message, "(sv)", "SystemCallFilter", "(bas)", 1, 1,
+				"@system-service");
+	if (r >= 0)
+		r = sd_bus_message_append(
+				message, "(sv)", "SystemCallArchitectures", "as", 1, "native");
 	return r;
 }
 
@@ -350,17 +389,8 @@ static int append_properties(sd_bus_message *message, const AshBusUnit *unit, in
 
 	for (size_t i = 0; i < G_N_ELEMENTS(always) && r >= 0; i++)
 		r = append_setting(message, &always[i]);
-	for (size_t i = 0; unit->is_sandboxed && i < G_N_ELEMENTS(sandbox) && r >= 0; i++)
-		r = append_setting(message, &sandbox[i]);
 	if (r >= 0 && unit->is_sandboxed)
-		r = sd_bus_message_append(message, "(sv)", "RestrictAddressFamilies", "(bas)", 1, 4,
-				"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK");
-	if (r >= 0 && unit->is_sandboxed)
-		r = sd_bus_message_append(message, "(sv)", "SystemCallFilter", "(bas)", 1, 1,
-				"@system-service");
-	if (r >= 0 && unit->is_sandboxed)
-		r = sd_bus_message_append(
-				message, "(sv)", "SystemCallArchitectures", "as", 1, "native");
+		r = append_sandbox(message, unit->is_look);
 	if (r >= 0)
 		r = sd_bus_message_append(message, "(sv)", "RuntimeMaxUSec", "t", unit->timeout_us);
 	if (r >= 0)

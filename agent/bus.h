@@ -149,6 +149,7 @@ typedef struct {
 	const char *const *argv; /* absolute argv[0] */
 	uint64_t timeout_us;     /* RuntimeMaxSec */
 	bool is_sandboxed;       /* agent/bus-unit.c has the list of properties */
+	bool is_look; /* with it: no user of its own and no network, but every path can be looked at */
 } AshBusUnit;
 
 /* @result: "success", "exit-code", "signal", "timeout", "oom-kill", …; @status: the exit status of its main
