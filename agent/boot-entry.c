@@ -256,7 +256,7 @@ static void format_line(GString *text, const char *key, const char *value)
 		return;
 	g_string_append_printf(text, "%s ", key);
 	for (const char *p = value; *p != '\0'; p++)
-		g_string_append_c(text, g_ascii_iscntrl(*p) ? ' ' : *p);
+		g_string_append_c(text, g_ascii_iscntrl(*p) ? '_' : *p);
 	g_string_append_c(text, '\n');
 }
 

@@ -38,6 +38,10 @@ gboolean ash_esp_list(int dirfd, GPtrArray **out_entries, char ***out_warnings, 
  */
 gboolean ash_esp_put(int dirfd, const char *path, int from_fd, const char *sha256, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+/* A question: has the disk a file at @path with that content? */
+gboolean ash_esp_matches(int dirfd, const char *path, const char *sha256, bool *out_matches,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* @file: the name in /loader/entries. Written and read back in the same way. */
 gboolean ash_esp_put_entry(int dirfd, const AshBootEntry *entry, const char *file, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 /* Renames an entry's file, syncs, and reads the directory back. */

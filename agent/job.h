@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <json-glib/json-glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -72,7 +73,12 @@ typedef struct {
 	uint64_t root_free_bytes, root_free_inodes, root_bytes, esp_free_bytes, esp_bytes;
 } AshJobSystem;
 
-gboolean ash_job_system_parse(const char *json, AshJobSystem **out_system,
-		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void ash_job_deployment_free(AshJobDeployment *deployment);
+AshJobSystem *ash_job_system_new(void);
+/* Members into the open object. */
+void ash_job_system_format(const AshJobSystem *system, JsonBuilder *builder);
+/* Of a result's text, {"booted":…}; texts that are not there are "". */
+gboolean ash_job_system_parse(const char *json, AshJobSystem **out_system, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
 void ash_job_system_free(AshJobSystem *system);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshJobSystem, ash_job_system_free)

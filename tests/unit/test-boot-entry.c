@@ -67,7 +67,7 @@ static void test_round_trip(void)
 	entry->title = g_strdup("a\noptions init=/evil");
 	entry->generation = 41;
 	g_autofree char *other = ash_boot_entry_format(entry);
-	g_assert_true(g_str_has_prefix(other, "title a options init=/evil\nversion 1.2\n"
+	g_assert_true(g_str_has_prefix(other, "title a_options init=/evil\nversion 1.2\n"
 					      "sort-key ashlar-99999958\n"));
 }
 
