@@ -6,11 +6,15 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/auto.h"
 #include "lib/crypto.h"
 #include "lib/error.h"
+#include "lib/fetch-pace.h"
 #include "lib/fetch-part.h"
+#include "lib/file.h"
 #include "lib/interrupt.h"
 #include "lib/text.h"
 
@@ -41,6 +45,7 @@ enum {
 	FIRST_PAUSE_MS = 500, /* four times as long after each try */
 	BATCH_MAX = 16,
 	BATCH_US = 100000,
+	REPORT_US = 250000,
 };
 
 typedef enum {
@@ -50,7 +55,26 @@ typedef enum {
 	DONE,
 } TransferState;
 
+struct AshFetchSession {
+	CURLM *multi;
+	char *proxy;   /* NULL: of the environment */
+	int ca_fd;     /* -1: the system's */
+	char *ca_path; /* of ca_fd */
+	bool is_http_only;
+	long stall_bytes_per_s;
+	long stall_s;
+	unsigned max_tries;
+	int64_t first_pause_us;
+	int64_t started_us, deadline_us; /* INT64_MAX: none */
+	AshFetchPace pace;
+	uint64_t received, budget;
+	void (*on_bytes)(uint64_t received, gpointer data);
+	gpointer data;
+	int64_t reported_us;
+};
+
 typedef struct {
+	AshFetchSession *session;
 	const AshFetchItem *item; /* borrowed */
 	size_t index;
 	TransferState state;
@@ -59,6 +83,7 @@ typedef struct {
 	AshPart part;
 	bool has_restarted; /* a resumed file was wrong once already */
 	bool has_data;      /* this attempt's first byte came */
+	bool is_paused;     /* until the pace allows more */
 	size_t uri;         /* which of item->uris */
 	unsigned tries;     /* at this URI */
 	int64_t not_before_us;
@@ -66,7 +91,7 @@ typedef struct {
 } Transfer;
 
 typedef struct {
-	CURLM *multi;
+	AshFetchSession *session;
 	Transfer *transfers;
 	size_t count;
 	size_t done_count;
@@ -78,9 +103,6 @@ typedef struct {
 	gpointer data;
 	AshProgress *progress;
 	uint64_t total_bytes; /* 0 when a size is unknown */
-	long stall_s;
-	unsigned max_tries;
-	int64_t first_pause_us;
 } Run;
 
 static void set_up_curl(void)
@@ -163,29 +185,47 @@ static gboolean check_first_byte(Transfer *t, GError **error)
 	return t->part.offset == 0 || ash_part_start_over(&t->part, error);
 }
 
+static gboolean throw_too_long(const Transfer *t, GError **error)
+{
+	g_autofree char *limit = ash_text_size(t->part.max_bytes);
+
+	if (t->item->size != 0)
+		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH,
+				"the server has more than the expected %" G_GUINT64_FORMAT " bytes",
+				t->item->size);
+	return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_TOO_BIG,
+			"larger than the %s that are allowed", limit);
+}
+
 static gboolean receive(Transfer *t, const void *data, size_t size, GError **error)
 {
 	if (!t->has_data && !check_first_byte(t, error))
 		return FALSE;
 	t->has_data = true;
-	if (size > t->part.max_bytes - t->part.offset) {
-		g_autofree char *limit = ash_text_size(t->part.max_bytes);
-		if (t->item->size != 0)
-			return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH,
-					"the server has more than the expected %" G_GUINT64_FORMAT
-					" bytes",
-					t->item->size);
-		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_TOO_BIG,
-				"larger than the %s that are allowed", limit);
-	}
+	if (size > t->part.max_bytes - t->part.offset)
+		return throw_too_long(t, error);
 	return ash_part_append(&t->part, data, size, error);
 }
 
 static size_t on_data(char *data, size_t size, size_t count, void *closure)
 {
 	Transfer *t = closure;
+	AshFetchSession *session = t->session;
 
-	return receive(t, data, size * count, &t->error) ? size * count : 0;
+	size *= count;
+	if (ash_fetch_pace_wait_us(&session->pace, g_get_monotonic_time()) > 0) {
+		t->is_paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	ash_fetch_pace_take(&session->pace, size);
+	session->received += size;
+	if (size > session->budget) {
+		ash_throw(&t->error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_DEADLINE,
+				"more bytes than all that was asked for can have");
+		return 0;
+	}
+	session->budget -= session->budget == UINT64_MAX ? 0 : size;
+	return receive(t, data, size, &t->error) ? size : 0;
 }
 
 #define SET(easy, option, value)                                                                   \
@@ -194,7 +234,29 @@ static size_t on_data(char *data, size_t size, size_t count, void *closure)
 		g_assert(set_code == CURLE_OK);                                                    \
 	} while (0)
 
-static void set_options(const Run *run, Transfer *t)
+static void set_rules(const AshFetchSession *session, const Transfer *t)
+{
+	CURL *easy = t->easy;
+	bool is_https = g_ascii_strncasecmp(transfer_uri(t), "https:", 6) == 0;
+
+	SET(easy, CURLOPT_PROTOCOLS_STR, session->is_http_only ? "http,https" : "http,https,file");
+	SET(easy, CURLOPT_FOLLOWLOCATION, 1L);
+	SET(easy, CURLOPT_REDIR_PROTOCOLS_STR, is_https ? "https" : "http,https");
+	SET(easy, CURLOPT_MAXREDIRS, (long) MAX_REDIRECTS);
+	SET(easy, CURLOPT_CONNECTTIMEOUT, MIN((long) CONNECT_TIMEOUT_S, session->stall_s));
+	SET(easy, CURLOPT_LOW_SPEED_LIMIT, session->stall_bytes_per_s);
+	SET(easy, CURLOPT_LOW_SPEED_TIME, session->stall_s);
+	/* Refused by its header, before a byte of the body is read. */
+	SET(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) MIN(t->part.max_bytes, G_MAXINT64));
+	if (session->proxy != NULL)
+		SET(easy, CURLOPT_PROXY, session->proxy);
+	if (session->ca_path != NULL) {
+		SET(easy, CURLOPT_CAINFO, session->ca_path);
+		SET(easy, CURLOPT_CAPATH, NULL);
+	}
+}
+
+static void set_options(Transfer *t)
 {
 	CURL *easy = t->easy;
 
@@ -206,13 +268,7 @@ static void set_options(const Run *run, Transfer *t)
 	SET(easy, CURLOPT_USERAGENT, "ashlar/" ASH_VERSION);
 	SET(easy, CURLOPT_NOSIGNAL, 1L);
 	SET(easy, CURLOPT_FAILONERROR, 1L);
-	SET(easy, CURLOPT_PROTOCOLS_STR, "http,https,file");
-	SET(easy, CURLOPT_FOLLOWLOCATION, 1L);
-	SET(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-	SET(easy, CURLOPT_MAXREDIRS, (long) MAX_REDIRECTS);
-	SET(easy, CURLOPT_CONNECTTIMEOUT, MIN((long) CONNECT_TIMEOUT_S, run->stall_s));
-	SET(easy, CURLOPT_LOW_SPEED_LIMIT, (long) STALL_BYTES_PER_S);
-	SET(easy, CURLOPT_LOW_SPEED_TIME, run->stall_s);
+	set_rules(t->session, t);
 	if (t->part.offset > 0) {
 		/* Not CURLOPT_RESUME_FROM, which fails where the server sends all of it. */
 		g_autofree char *range = g_strdup_printf("%" G_GUINT64_FORMAT "-", t->part.offset);
@@ -238,6 +294,7 @@ static bool may_pass(const GError *error, long status)
 	case ASH_FETCH_ERROR_TOO_BIG:
 	case ASH_FETCH_ERROR_MISMATCH:
 	case ASH_FETCH_ERROR_FAILED:
+	case ASH_FETCH_ERROR_DEADLINE:
 		break;
 	}
 	return false;
@@ -282,7 +339,14 @@ static AshFetchError translate(CURLcode code, long status)
 static gboolean throw_curl(const Transfer *t, CURLcode code, long status, GError **error)
 {
 	AshFetchError kind = translate(code, status);
+	curl_off_t connect_us = 0;
 
+	curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
+	if (kind == ASH_FETCH_ERROR_TIMEOUT && connect_us == 0)
+		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_OFFLINE,
+				"no connection came about in time");
+	if (kind == ASH_FETCH_ERROR_TOO_BIG && t->item->size != 0)
+		return throw_too_long(t, error);
 	if (kind == ASH_FETCH_ERROR_TIMEOUT)
 		return ash_throw(error, ASH_FETCH_ERROR, (int) kind,
 				"the server stalled (%s), after %" G_GUINT64_FORMAT " bytes",
@@ -352,9 +416,9 @@ static gboolean attempt_failed(
 		t->has_restarted = true;
 		return ash_part_start_over(&t->part, error);
 	}
-	if (may_pass(failure, status) && ++t->tries < run->max_tries) {
+	if (may_pass(failure, status) && ++t->tries < run->session->max_tries) {
 		t->not_before_us = g_get_monotonic_time() +
-				   (run->first_pause_us << (2 * (t->tries - 1)));
+				   (run->session->first_pause_us << (2 * (t->tries - 1)));
 	} else if (failure->domain == ASH_FETCH_ERROR && t->item->uris[t->uri + 1] != NULL) {
 		t->uri++;
 		t->tries = 0;
@@ -383,7 +447,7 @@ static gboolean attempt_ended(Run *run, Transfer *t, CURLcode code, GError **err
 	else if (code != CURLE_OK ? throw_curl(t, code, status, &failure)
 				  : check_whole(t, &failure))
 		mark_received(run, t);
-	curl_multi_remove_handle(run->multi, t->easy);
+	curl_multi_remove_handle(run->session->multi, t->easy);
 	g_clear_pointer(&t->easy, curl_easy_cleanup);
 	run->running_count--;
 	if (failure == NULL)
@@ -409,9 +473,10 @@ static gboolean start(Run *run, Transfer *t, GError **error)
 	t->easy = curl_easy_init();
 	g_assert(t->easy != NULL);
 	t->has_data = false;
+	t->is_paused = false;
 	t->curl_text[0] = '\0';
-	set_options(run, t);
-	CURLMcode code = curl_multi_add_handle(run->multi, t->easy);
+	set_options(t);
+	CURLMcode code = curl_multi_add_handle(run->session->multi, t->easy);
 	g_assert(code == CURLM_OK);
 	t->state = RUNNING;
 	run->running_count++;
@@ -446,7 +511,7 @@ static gboolean collect(Run *run, GError **error)
 	int left = 0;
 	CURLMsg *message = NULL;
 
-	while ((message = curl_multi_info_read(run->multi, &left)) != NULL) {
+	while ((message = curl_multi_info_read(run->session->multi, &left)) != NULL) {
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		CURLcode code = message->data.result;
@@ -497,10 +562,30 @@ static bool batch_is_due(const Run *run)
 	       g_get_monotonic_time() - run->received_since_us >= BATCH_US;
 }
 
+/* Lets those go on that had to wait for the pace; some may have to wait again at once. */
+static void resume_paused(Run *run)
+{
+	if (ash_fetch_pace_wait_us(&run->session->pace, g_get_monotonic_time()) > 0)
+		return;
+	for (size_t i = 0; i < run->count; i++) {
+		Transfer *t = &run->transfers[i];
+		if (!t->is_paused || t->easy == NULL)
+			continue;
+		t->is_paused = false;
+		curl_easy_pause(t->easy, CURLPAUSE_CONT);
+	}
+}
+
 static void report(const Run *run)
 {
+	AshFetchSession *session = run->session;
+	int64_t now_us = g_get_monotonic_time();
 	uint64_t bytes = 0;
 
+	if (session->on_bytes != NULL && now_us - session->reported_us >= REPORT_US) {
+		session->reported_us = now_us;
+		session->on_bytes(session->received, session->data);
+	}
 	if (run->progress == NULL)
 		return;
 	for (size_t i = 0; i < run->count; i++) {
@@ -518,23 +603,38 @@ static void report(const Run *run)
 static void wait_for_something(const Run *run)
 {
 	struct curl_waitfd interrupt = {.fd = ash_interrupt_fd(), .events = CURL_WAIT_POLLIN};
-	int64_t until_us = g_get_monotonic_time() + G_USEC_PER_SEC;
+	int64_t now_us = g_get_monotonic_time();
+	int64_t until_us = now_us + G_USEC_PER_SEC;
+	int64_t pace_us = ash_fetch_pace_wait_us(&run->session->pace, now_us);
 
+	if (pace_us > 0)
+		until_us = MIN(until_us, now_us + pace_us);
 	if (run->received_count > 0)
 		until_us = MIN(until_us, run->received_since_us + BATCH_US);
 	until_us = MIN(until_us, next_start_us(run));
 	int64_t wait_ms = (until_us - g_get_monotonic_time() + 999) / 1000;
-	curl_multi_poll(run->multi, &interrupt, interrupt.fd >= 0 ? 1 : 0, (int) MAX(wait_ms, 0),
-			NULL);
+	curl_multi_poll(run->session->multi, &interrupt, interrupt.fd >= 0 ? 1 : 0,
+			(int) MAX(wait_ms, 0), NULL);
+}
+
+static gboolean check_deadline(const AshFetchSession *session, GError **error)
+{
+	if (g_get_monotonic_time() < session->deadline_us)
+		return TRUE;
+	return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_DEADLINE,
+			"not all was there after %" G_GINT64_FORMAT " s",
+			(session->deadline_us - session->started_us) / G_USEC_PER_SEC);
 }
 
 static gboolean loop(Run *run, GError **error)
 {
 	while (run->done_count < run->count) {
 		int running = 0;
-		if (!ash_interrupt_check(error) || !start_due(run, error))
+		if (!ash_interrupt_check(error) || !check_deadline(run->session, error) ||
+				!start_due(run, error))
 			return FALSE;
-		CURLMcode code = curl_multi_perform(run->multi, &running);
+		resume_paused(run);
+		CURLMcode code = curl_multi_perform(run->session->multi, &running);
 		g_assert(code == CURLM_OK);
 		if (!collect(run, error))
 			return FALSE;
@@ -549,29 +649,108 @@ static gboolean loop(Run *run, GError **error)
 
 static gboolean run_transfers(Run *run, GError **error)
 {
-	set_up_curl();
-	run->multi = curl_multi_init();
-	g_assert(run->multi != NULL);
-	run->stall_s = env_number("ASHLAR_FETCH_STALL_S", STALL_S);
-	run->max_tries = (unsigned) env_number("ASHLAR_FETCH_TRIES", MAX_TRIES);
-	run->first_pause_us = 1000 * (int64_t) env_number("ASHLAR_FETCH_PAUSE_MS", FIRST_PAUSE_MS);
-
 	gboolean is_ok = loop(run, error);
 	for (size_t i = 0; i < run->count; i++) {
 		Transfer *t = &run->transfers[i];
 		if (t->easy != NULL)
-			curl_multi_remove_handle(run->multi, t->easy);
+			curl_multi_remove_handle(run->session->multi, t->easy);
 		transfer_clear(t);
 	}
-	curl_multi_cleanup(run->multi);
 	return is_ok;
 }
 
-gboolean ash_fetch_run(const AshFetchItem *items, size_t count, unsigned parallel,
-		AshFetchDone done, gpointer data, AshProgress *progress, GError **error)
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+/* curl reads certificates from memory with other TLS libraries only. */
+static gboolean take_ca(AshFetchSession *session, const char *pem, GError **error)
+{
+	ash_autofd int fd = memfd_create("ashlar-ca", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return ash_throw_errno(error, "memfd_create");
+	if (!ash_file_write_all(fd, pem, strlen(pem), error))
+		return FALSE;
+	session->ca_fd = g_steal_fd(&fd);
+	session->ca_path = g_strdup_printf("/proc/self/fd/%d", session->ca_fd);
+	return TRUE;
+}
+
+/* One transfer of several must not count as slow because all of them are held back. */
+static long least_rate(const AshFetchOptions *options)
+{
+	uint64_t least = options->low_speed_bytes != 0 ? options->low_speed_bytes
+						       : STALL_BYTES_PER_S;
+
+	if (options->rate_limit != 0)
+		least = MIN(least, options->rate_limit / (2 * (uint64_t) DEFAULT_PARALLEL));
+	return (long) CLAMP(least, 1, G_MAXINT32);
+}
+
+gboolean ash_fetch_session_new(
+		const AshFetchOptions *options, AshFetchSession **out_session, GError **error)
+{
+	g_autoptr(AshFetchSession) session = g_new0(AshFetchSession, 1);
+	long stall_s = options->low_speed_s != 0 ? (long) options->low_speed_s : STALL_S;
+	long tries = options->tries != 0 ? (long) options->tries : MAX_TRIES;
+
+	set_up_curl();
+	session->ca_fd = -1;
+	if (options->ca_pem != NULL && *options->ca_pem != '\0' &&
+			!take_ca(session, options->ca_pem, error))
+		return FALSE;
+	session->multi = curl_multi_init();
+	g_assert(session->multi != NULL);
+	if (options->proxy != NULL && *options->proxy != '\0')
+		session->proxy = g_strdup(options->proxy);
+	session->is_http_only = options->is_http_only;
+	session->stall_bytes_per_s = least_rate(options);
+	session->stall_s = env_number("ASHLAR_FETCH_STALL_S", stall_s);
+	session->max_tries = (unsigned) env_number("ASHLAR_FETCH_TRIES", tries);
+	session->first_pause_us =
+			1000 * (int64_t) env_number("ASHLAR_FETCH_PAUSE_MS", FIRST_PAUSE_MS);
+	session->started_us = g_get_monotonic_time();
+	session->deadline_us = G_MAXINT64;
+	if (options->deadline_s != 0)
+		session->deadline_us =
+				session->started_us +
+				(int64_t) MIN(options->deadline_s, G_MAXINT32) * G_USEC_PER_SEC;
+	session->budget = UINT64_MAX;
+	ash_fetch_pace_init(&session->pace, options->rate_limit, session->started_us);
+	session->on_bytes = options->on_bytes;
+	session->data = options->data;
+	*out_session = g_steal_pointer(&session);
+	return TRUE;
+}
+
+void ash_fetch_session_free(AshFetchSession *session)
+{
+	if (session == NULL)
+		return;
+	if (session->multi != NULL)
+		curl_multi_cleanup(session->multi);
+	ash_close_fd(&session->ca_fd);
+	g_free(session->ca_path);
+	g_free(session->proxy);
+	g_free(session);
+}
+
+uint64_t ash_fetch_session_received(const AshFetchSession *session)
+{
+	return session->received;
+}
+
+void ash_fetch_session_set_budget(AshFetchSession *session, uint64_t bytes)
+{
+	session->budget = bytes;
+}
+
+static gboolean run_items(AshFetchSession *session, const AshFetchItem *items, size_t count,
+		unsigned parallel, AshFetchDone done, gpointer data, AshProgress *progress,
+		GError **error)
 {
 	g_autofree Transfer *transfers = g_new0(Transfer, count);
-	Run run = {.transfers = transfers,
+	Run run = {.session = session,
+			.transfers = transfers,
 			.count = count,
 			.parallel = parallel != 0 ? parallel : DEFAULT_PARALLEL,
 			.done = done,
@@ -582,7 +761,8 @@ gboolean ash_fetch_run(const AshFetchItem *items, size_t count, unsigned paralle
 	for (size_t i = 0; i < count; i++) {
 		g_assert(items[i].uris != NULL && items[i].uris[0] != NULL);
 		g_assert(items[i].size != 0 || items[i].max_bytes != 0);
-		transfers[i] = (Transfer){.item = &items[i],
+		transfers[i] = (Transfer){.session = session,
+				.item = &items[i],
 				.index = i,
 				.part = {.dest = items[i].dest,
 						.sha256 = items[i].sha256,
@@ -596,14 +776,32 @@ gboolean ash_fetch_run(const AshFetchItem *items, size_t count, unsigned paralle
 	return run_transfers(&run, error);
 }
 
-gboolean ash_fetch_bytes(const char *uri, size_t max_bytes, GBytes **out_bytes, GError **error)
+gboolean ash_fetch_session_run(AshFetchSession *session, const AshFetchItem *items, size_t count,
+		unsigned parallel, AshFetchDone done, gpointer data, GError **error)
+{
+	return run_items(session, items, count, parallel, done, data, NULL, error);
+}
+
+gboolean ash_fetch_run(const AshFetchItem *items, size_t count, unsigned parallel,
+		AshFetchDone done, gpointer data, AshProgress *progress, GError **error)
+{
+	g_autoptr(AshFetchSession) session = NULL;
+
+	if (!ash_fetch_session_new(&(AshFetchOptions){0}, &session, error))
+		return FALSE;
+	return run_items(session, items, count, parallel, done, data, progress, error);
+}
+
+gboolean ash_fetch_session_bytes(AshFetchSession *session, const char *uri, size_t max_bytes,
+		GBytes **out_bytes, GError **error)
 {
 	g_autoptr(GByteArray) memory = g_byte_array_new();
 	const char *const uris[] = {uri, NULL};
 	const AshFetchItem item = {.uris = uris, .max_bytes = MIN(max_bytes, G_MAXINT32)};
-	Transfer transfer = {.item = &item,
+	Transfer transfer = {.session = session,
+			.item = &item,
 			.part = {.memory = memory, .max_bytes = item.max_bytes, .fd = -1}};
-	Run run = {.transfers = &transfer, .count = 1, .parallel = 1};
+	Run run = {.session = session, .transfers = &transfer, .count = 1, .parallel = 1};
 
 	if (!run_transfers(&run, error))
 		return FALSE;
@@ -612,4 +810,13 @@ gboolean ash_fetch_bytes(const char *uri, size_t max_bytes, GBytes **out_bytes, 
 	memory->len--;
 	*out_bytes = g_byte_array_free_to_bytes(g_steal_pointer(&memory));
 	return TRUE;
+}
+
+gboolean ash_fetch_bytes(const char *uri, size_t max_bytes, GBytes **out_bytes, GError **error)
+{
+	g_autoptr(AshFetchSession) session = NULL;
+
+	if (!ash_fetch_session_new(&(AshFetchOptions){0}, &session, error))
+		return FALSE;
+	return ash_fetch_session_bytes(session, uri, max_bytes, out_bytes, error);
 }
