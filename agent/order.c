@@ -207,8 +207,8 @@ gboolean ash_order_parse(const char *json, AshOrder **out_order, GError **error)
 	if (!parse_object(json, ASH_ORDER_MAX_BYTES, &node, &object, error) ||
 			!take_verb(object, &order->id, &order->verb, error))
 		return FALSE;
-	if (order->verb != ASH_ORDER_NONE && (!take_source(order, object, error) ||
-							 !take_host(order, object, error)))
+	if (order->verb != ASH_ORDER_NONE &&
+			(!take_source(order, object, error) || !take_host(order, object, error)))
 		return FALSE;
 	if (order->verb == ASH_ORDER_FETCH && !take_release(order, object, error))
 		return FALSE;
