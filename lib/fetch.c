@@ -220,7 +220,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *closure)
 	ash_fetch_pace_take(&session->pace, size);
 	session->received += size;
 	if (size > session->budget) {
-		ash_throw(&t->error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_DEADLINE,
+		ash_throw(&t->error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_TOO_BIG,
 				"more bytes than all that was asked for can have");
 		return 0;
 	}

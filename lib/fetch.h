@@ -14,7 +14,8 @@
  * given), by temp + fsync + rename; a download that broke off leaves "DEST.part" and is resumed
  * with a range request, also by the next process; a server that sends less than 1 KiB/s for 30 s
  * counts as stalled; 3 tries with growing pauses for what may pass (connect, timeout, 5xx), none for
- * what will not (404, hash). A redirect may not leave https for http.
+ * what will not (404, hash). A redirect may not leave https for http. ASHLAR_FETCH_STALL_S, _TRIES,
+ * _PAUSE_MS and _DEADLINE_S in the environment rule over these numbers.
  */
 
 #define ASH_FETCH_ERROR (ash_fetch_error_quark())
@@ -29,7 +30,7 @@ typedef enum {
 	ASH_FETCH_ERROR_TOO_BIG,
 	ASH_FETCH_ERROR_MISMATCH, /* size or SHA-256 differs; the partial file is removed */
 	ASH_FETCH_ERROR_FAILED,
-	ASH_FETCH_ERROR_DEADLINE, /* the session's time or number of bytes is used up */
+	ASH_FETCH_ERROR_DEADLINE, /* the session's time is used up */
 } AshFetchError;
 
 typedef struct {
@@ -86,7 +87,7 @@ gboolean ash_fetch_session_bytes(AshFetchSession *session, const char *uri, size
 
 /* Of bodies, what was thrown away too. */
 uint64_t ash_fetch_session_received(const AshFetchSession *session);
-/* From now on at most @bytes more, or ASH_FETCH_ERROR_DEADLINE; UINT64_MAX: no end. */
+/* From now on at most @bytes more, or ASH_FETCH_ERROR_TOO_BIG; UINT64_MAX: no end. */
 void ash_fetch_session_set_budget(AshFetchSession *session, uint64_t bytes);
 
 /* Small things into memory. */
