@@ -224,20 +224,41 @@ static const struct {
 		{"rsassa-pss-sha256", GNUTLS_SIGN_RSA_PSS_SHA256, import_rsa},
 };
 
-bool ash_crypto_verify(const char *scheme, GBytes *key, GBytes *message, GBytes *signature)
+static PublicKey *import_key(const char *scheme, GBytes *key, gnutls_sign_algorithm_t *out_sign)
 {
 	g_autoptr(PublicKey) public = NULL;
-	gnutls_datum_t message_datum = datum_of(message);
-	gnutls_datum_t signature_datum = datum_of(signature);
 
 	for (size_t i = 0; i < G_N_ELEMENTS(schemes); i++) {
 		if (strcmp(scheme, schemes[i].scheme) != 0)
 			continue;
-		return gnutls_pubkey_init(&public) == 0 && schemes[i].import(public, key) &&
-		       gnutls_pubkey_verify_data2(public, schemes[i].sign, 0, &message_datum,
-				       &signature_datum) >= 0;
+		if (gnutls_pubkey_init(&public) != 0 || !schemes[i].import(public, key))
+			return NULL;
+		*out_sign = schemes[i].sign;
+		return g_steal_pointer(&public);
 	}
-	return false;
+	return NULL;
+}
+
+bool ash_crypto_verify(const char *scheme, GBytes *key, GBytes *message, GBytes *signature)
+{
+	gnutls_sign_algorithm_t sign = GNUTLS_SIGN_UNKNOWN;
+	g_autoptr(PublicKey) public = import_key(scheme, key, &sign);
+	gnutls_datum_t message_datum = datum_of(message);
+	gnutls_datum_t signature_datum = datum_of(signature);
+
+	return public != NULL &&
+	       gnutls_pubkey_verify_data2(public, sign, 0, &message_datum, &signature_datum) >= 0;
+}
+
+char *ash_crypto_key_fingerprint(const char *scheme, GBytes *key)
+{
+	gnutls_sign_algorithm_t sign = GNUTLS_SIGN_UNKNOWN;
+	g_autoptr(PublicKey) public = import_key(scheme, key, &sign);
+	g_auto(gnutls_datum_t) der = {0};
+
+	if (public == NULL || gnutls_pubkey_export2(public, GNUTLS_X509_FMT_DER, &der) != 0)
+		return NULL;
+	return ash_sha256_hex(der.data, der.size);
 }
 
 struct AshSigningKey {

@@ -62,6 +62,11 @@ typedef enum {
  */
 bool ash_crypto_verify(const char *scheme, GBytes *key, GBytes *message, GBytes *signature);
 
+/* What tells one key from another however it was written down (PEM may be folded in many ways): the
+ * SHA-256 of its SubjectPublicKeyInfo. A question: NULL if the key is not usable with @scheme.
+ */
+char *ash_crypto_key_fingerprint(const char *scheme, GBytes *key);
+
 /* A private Ed25519 key. */
 typedef struct AshSigningKey AshSigningKey;
 

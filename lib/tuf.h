@@ -15,7 +15,8 @@
  *
  * @dir holds root.json, timestamp.json, snapshot.json, targets.json and ROLE.json of delegated roles:
  * each written by temp + fsync + rename only after it was verified in full, in the order of the
- * workflow, so that a power cut leaves a state from which the next refresh goes on.
+ * workflow, so that a power cut leaves a state from which the next refresh goes on. ("forget" is there
+ * for an instant, while a new root makes it drop timestamp and snapshot.)
  *
  * Signatures: Ed25519 ("ed25519"), ECDSA P-256 with SHA-256 ("ecdsa", "ecdsa-sha2-nistp256"), RSA-PSS
  * with SHA-256 ("rsa", "rsassa-pss-sha256"). Metadata is JSON, signed over the canonical form of its
@@ -31,12 +32,12 @@ typedef enum {
 	ASH_TUF_ERROR_VERSION,   /* not the version asked for (root chain, snapshot's meta) */
 	ASH_TUF_ERROR_ROLLBACK,  /* a lower version than one trusted before */
 	ASH_TUF_ERROR_EXPIRED,
-	ASH_TUF_ERROR_HASH,      /* length or hash differ from what was signed */
+	ASH_TUF_ERROR_HASH, /* length or hash differ from what was signed */
 	ASH_TUF_ERROR_TOO_BIG,
-	ASH_TUF_ERROR_MISSING,   /* a role that snapshot or timestamp name is not there */
-	ASH_TUF_ERROR_NOT_FOUND, /* no such target */
+	ASH_TUF_ERROR_MISSING,         /* a role that snapshot or timestamp name is not there */
+	ASH_TUF_ERROR_NOT_FOUND,       /* no such target */
 	ASH_TUF_ERROR_FETCH_NOT_FOUND, /* for callbacks: the repository has no such file */
-	ASH_TUF_ERROR_NO_ROOT,   /* nothing to begin with */
+	ASH_TUF_ERROR_NO_ROOT,         /* nothing to begin with */
 } AshTufError;
 
 enum {
@@ -49,8 +50,8 @@ enum {
 	ASH_TUF_MAX_DEPTH = 32,       /* of JSON */
 };
 
-/* Sets the file @name ("3.root.json", "timestamp.json"), of at most @max_bytes. A file that is not
- * there is ASH_TUF_ERROR_FETCH_NOT_FOUND; a longer one ASH_TUF_ERROR_TOO_BIG; other errors end the
+/* Sets the file @name ("3.root.json", "timestamp.json"), of at most @max_bytes. A delegated role's name
+ * is percent-encoded in it, so that @name is one component of a path or URL. A file that is not there is ASH_TUF_ERROR_FETCH_NOT_FOUND; a longer one ASH_TUF_ERROR_TOO_BIG; other errors end the
  * refresh as they are.
  */
 typedef gboolean (*AshTufFetch)(const char *name, size_t max_bytes, gpointer data,
@@ -58,7 +59,11 @@ typedef gboolean (*AshTufFetch)(const char *name, size_t max_bytes, gpointer dat
 
 typedef struct AshTuf AshTuf;
 
-/* Makes @dir trust @root (once; the same again is fine): writes root.json. */
+/* ash_tuf_init:
+ *
+ * Makes @dir, made when missing, trust @root: writes root.json. May be called each time, with the root
+ * that an image brings: where one of the same or a higher version is trusted already, that stays.
+ */
 gboolean ash_tuf_init(const char *dir, GBytes *root, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ash_tuf_open:
@@ -80,23 +85,25 @@ gboolean ash_tuf_refresh(AshTuf *tuf, AshTufFetch fetch, gpointer data, GError *
 
 typedef struct {
 	char *path;
-	char *role;     /* "targets", or the delegated role that named it */
+	char *role; /* "targets", or the delegated role that named it */
 	uint64_t bytes;
-	char *sha256;   /* NULL if only sha512 was signed */
-	char *sha512;   /* NULL if only sha256 was signed */
-	char *custom;   /* JSON text, or NULL */
+	char *sha256;       /* NULL if only sha512 was signed */
+	char *sha512;       /* NULL if only sha256 was signed */
+	char *custom;       /* JSON text, or NULL */
 	bool is_consistent; /* to be fetched as DIR/HASH.NAME, see ash_tuf_target_location */
 } AshTufTarget;
 void ash_tuf_target_free(AshTufTarget *target);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshTufTarget, ash_tuf_target_free)
 
-/* ash_tuf_find_target: after a refresh. Searches targets, then its delegations in pre-order, stopping
+/* ash_tuf_find_target: after a refresh that succeeded. Searches targets, then its delegations in pre-order, stopping
  * at terminating ones; fetches delegated metadata as needed. ASH_TUF_ERROR_NOT_FOUND.
  */
 gboolean ash_tuf_find_target(AshTuf *tuf, const char *path, AshTufFetch fetch, gpointer data,
 		AshTufTarget **out_target, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* All targets of the top-level role whose path begins with @prefix, sorted by path (AshTufTarget). */
+/* All targets of the top-level role whose path begins with @prefix, sorted by path (AshTufTarget).
+ * Left out is what could not be kept safely or not verified: a path with "..", no known hash.
+ */
 gboolean ash_tuf_list_targets(AshTuf *tuf, const char *prefix, GPtrArray **out_targets,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
