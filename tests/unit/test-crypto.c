@@ -174,6 +174,27 @@ static void test_verify(void)
 	}
 }
 
+static void test_fingerprint(void)
+{
+	g_autoptr(GBytes) pem = g_bytes_new(p256_key, strlen(p256_key));
+	g_autofree char *fingerprint = ash_crypto_key_fingerprint("ecdsa-sha2-nistp256", pem);
+	/* The same key on lines of other lengths. */
+	g_auto(GStrv) lines = g_strsplit(p256_key, "\n", -1);
+	g_autofree char *folded =
+			g_strdup_printf("%s\n%s%s\n%s\n\n", lines[0], lines[1], lines[2], lines[3]);
+	g_autoptr(GBytes) folded_pem = g_bytes_new(folded, strlen(folded));
+	g_autofree char *again = ash_crypto_key_fingerprint("ecdsa-sha2-nistp256", folded_pem);
+	g_autoptr(GBytes) raw = ash_crypto_hex_find(ed25519_key);
+	g_autofree char *other = ash_crypto_key_fingerprint("ed25519", raw);
+
+	g_assert_cmpuint(strlen(fingerprint), ==, ASH_SHA256_HEX);
+	g_assert_cmpstr(fingerprint, ==, again);
+	g_assert_nonnull(other);
+	g_assert_cmpstr(fingerprint, !=, other);
+	g_assert_null(ash_crypto_key_fingerprint("ed25519", pem));
+	g_assert_null(ash_crypto_key_fingerprint("unknown", pem));
+}
+
 static AshSigningKey *parse_key(const char *pem, const char *passphrase, GError **error)
 {
 	g_autoptr(GBytes) bytes = g_bytes_new(pem, strlen(pem));
@@ -258,6 +279,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/crypto/descriptor", test_descriptor);
 	g_test_add_func("/crypto/hex", test_hex);
 	g_test_add_func("/crypto/verify", test_verify);
+	g_test_add_func("/crypto/fingerprint", test_fingerprint);
 	g_test_add_func("/crypto/signing-key", test_signing_key);
 	g_test_add_func("/crypto/not-a-signing-key", test_not_a_signing_key);
 	return g_test_run();
