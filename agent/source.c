@@ -82,38 +82,20 @@ static gboolean root_version(GBytes *root, uint64_t *out_version, GError **error
 	       ash_json_uint(signed_part, "version", G_MAXINT32, out_version, error);
 }
 
-/* What this program trusts began with the image's root. With another image it begins again: simple,
- * and nothing is lost but a few downloads, because it is the worker's memory that counts.
+/* Follows the image's root as the worker does (agent/verify.h). What is damaged here is begun again:
+ * nothing is lost but a few downloads, because it is the worker's memory that counts.
  */
-static gboolean ensure_trust(const AshSource *source, const char *dir, GBytes *root, GError **error)
-{
-	g_autoptr(GBytes) anchor = NULL;
-
-	if (ash_staging_read(source->staging_fd, "tuf/anchor.json", ASH_TUF_MAX_ROOT_BYTES, &anchor,
-			    NULL) &&
-			g_bytes_equal(anchor, root))
-		return TRUE;
-	if (!ash_file_remove_tree(source->staging_fd, "tuf", error) ||
-			!ash_file_ensure_dir(source->staging_fd, "tuf", 0755, error) ||
-			!ash_tuf_init(dir, root, error))
-		return FALSE;
-	/* Last: without it, everything above is done again. */
-	return save(source, "tuf", "anchor.json", root, error);
-}
-
 static gboolean open_trust(const AshSource *source, GBytes *root, AshTuf **out_tuf, GError **error)
 {
 	g_autofree char *dir = g_build_filename(source->staging, "tuf", NULL);
 	g_autoptr(GError) local = NULL;
 
-	if (!ensure_trust(source, dir, root, error))
-		return FALSE;
-	if (ash_tuf_open(dir, source->order->now_s, out_tuf, &local))
+	if (ash_tuf_init(dir, root, &local) &&
+			ash_tuf_open(dir, source->order->now_s, out_tuf, &local))
 		return TRUE;
-	/* Damaged: begin again, once. */
 	g_debug("beginning again: %s", local->message);
 	return ash_file_remove_tree(source->staging_fd, "tuf", error) &&
-	       ensure_trust(source, dir, root, error) &&
+	       ash_tuf_init(dir, root, error) &&
 	       ash_tuf_open(dir, source->order->now_s, out_tuf, error);
 }
 

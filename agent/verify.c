@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/verify.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "agent/order.h"
 #include "agent/paths.h"
 #include "agent/source.h"
 #include "agent/staging.h"
@@ -110,69 +105,19 @@ static gboolean read_metadata(const char *name, size_t max_bytes, gpointer data,
 			local != NULL ? local->message : "no metadata file has such a name");
 }
 
-static gboolean init_trust(const char *dir, GBytes *root, GError **error)
-{
-	return ash_file_ensure_dir(AT_FDCWD, dir, 0700, error) && ash_tuf_init(dir, root, error);
-}
-
-static gboolean trusted_root_version(
-		const char *dir, int64_t now_s, uint64_t *out_version, GError **error)
-{
-	g_autoptr(AshTuf) tuf = NULL;
-	AshTufInfo info;
-
-	if (!ash_tuf_open(dir, now_s, &tuf, error))
-		return FALSE;
-	ash_tuf_get_info(tuf, &info);
-	*out_version = info.root_version;
-	return TRUE;
-}
-
-/* See verify.h. @image: a directory that trusts the image's root alone. */
-static gboolean take_over_root(const char *dir, const char *image, int64_t now_s, GError **error)
-{
-	g_autofree char *from = g_build_filename(image, "root.json", NULL);
-	g_autofree char *to = g_build_filename(dir, "root.json", NULL);
-	g_autoptr(GError) local = NULL;
-	uint64_t trusted = 0;
-	uint64_t offered = 0;
-
-	if (!trusted_root_version(image, now_s, &offered, error))
-		return FALSE;
-	/* A damaged one is none: the image is what is left to begin with. */
-	if (!trusted_root_version(dir, now_s, &trusted, &local))
-		g_debug("beginning with the image's root: %s", local->message);
-	if (offered <= trusted)
-		return TRUE;
-	/* One rename: the disk has the one or the other, both whole. */
-	if (rename(from, to) < 0)
-		return ash_throw_errno(error, "rename(%s)", to);
-	return ash_file_sync_parent(AT_FDCWD, to, error);
-}
-
+/* See verify.h; ash_tuf_init takes a root only over a lower one, or over one that is damaged. */
 static gboolean open_trust(const AshWorker *worker, int64_t now_s, AshTuf **out_tuf, GError **error)
 {
 	g_autofree char *root_path = ash_worker_path(worker, ASH_PATH_ROOT_JSON);
 	g_autofree char *dir = g_build_filename(worker->state, "tuf", NULL);
-	g_autofree char *image = g_build_filename(worker->state, "tuf.image", NULL);
-	g_autofree char *trusted = g_build_filename(dir, "root.json", NULL);
 	g_autoptr(GBytes) root = NULL;
 	g_autoptr(GError) local = NULL;
-	bool is_there = false;
 
 	if (!ash_file_read(AT_FDCWD, root_path, ASH_TUF_MAX_ROOT_BYTES, &root, &local))
 		return ash_throw(error, ASH_TUF_ERROR, ASH_TUF_ERROR_NO_ROOT,
 				"this image trusts nobody: %s", local->message);
-	if (!ash_file_ensure_dir(AT_FDCWD, worker->state, 0700, error) ||
-			!ash_file_exists(AT_FDCWD, trusted, &is_there, error))
-		return FALSE;
-	if (!is_there)
-		return init_trust(dir, root, error) && ash_tuf_open(dir, now_s, out_tuf, error);
-	/* Gone again before anything else is read: a killed process leaves no more than a directory. */
-	if (!ash_file_remove_tree(AT_FDCWD, image, error) || !init_trust(image, root, error))
-		return FALSE;
-	gboolean is_ok = take_over_root(dir, image, now_s, error);
-	return ash_file_remove_tree(AT_FDCWD, image, is_ok ? error : NULL) && is_ok &&
+	return ash_file_ensure_dir(AT_FDCWD, worker->state, 0700, error) &&
+	       ash_file_ensure_dir(AT_FDCWD, dir, 0700, error) && ash_tuf_init(dir, root, error) &&
 	       ash_tuf_open(dir, now_s, out_tuf, error);
 }
 
@@ -197,7 +142,7 @@ static gboolean refresh(Verify *verify, GError **error)
 				local->message, now);
 	}
 	/* Nothing was fetched, or it was taken away. */
-	if (g_error_matches(local, ASH_TUF_ERROR, ASH_TUF_ERROR_FETCH_NOT_FOUND))
+	if (g_error_matches(local, ASH_TUF_ERROR, ASH_TUF_ERROR_MISSING))
 		return ash_throw(error, ASH_WORKER_ERROR, ASH_WORKER_ERROR_MISSING, "%s",
 				local->message);
 	g_propagate_error(error, g_steal_pointer(&local));

@@ -21,7 +21,7 @@
  *	                                  off for years and whose publisher no longer keeps old roots.
  *
  * The other trusted metadata stays as far as the new root's keys verify it, so that versions cannot go
- * back.
+ * back. A root.json of ours that is damaged is replaced as well.
  *
  * Errors: ASH_TUF_ERROR, ASH_TARGET_ERROR, ASH_WORKER_ERROR, G_IO_ERROR.
  */
