@@ -16,6 +16,7 @@
 #include "agent/esp.h"
 #include "agent/fault.h"
 #include "agent/paths.h"
+#include "agent/staging.h"
 #include "lib/auto.h"
 #include "lib/cli.h"
 #include "lib/error.h"
@@ -71,7 +72,10 @@ const char *ash_worker_error_word(const GError *error, const char **out_why)
 		word = ASH_WORKER_ERROR_UNTRUSTED;
 	else if (error->domain == ASH_ESP_ERROR || error->domain == ASH_BOOT_ENTRY_ERROR)
 		word = ASH_WORKER_ERROR_ESP;
-	else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE))
+	else if (g_error_matches(error, ASH_STAGING_ERROR, ASH_STAGING_ERROR_MISSING))
+		word = ASH_WORKER_ERROR_MISSING;
+	else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE) ||
+			g_error_matches(error, ASH_STAGING_ERROR, ASH_STAGING_ERROR_SPACE))
 		word = ASH_WORKER_ERROR_SPACE;
 	else if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
 		word = ASH_WORKER_ERROR_CANCELLED;
