@@ -118,7 +118,7 @@ static char *shown(const char *text)
 	for (const char *p = text; *p != '\0' && n_chars < MAX_SHOWN_CHARS; n_chars++) {
 		gunichar c = g_utf8_get_char(p);
 		g_string_append_unichar(line, g_unichar_isprint(c) ? c : '?');
-		p = g_utf8_next_char(p);
+		p += g_utf8_skip[(guchar) *p];
 		if (*p != '\0' && n_chars + 1 == MAX_SHOWN_CHARS)
 			g_string_append(line, "…");
 	}

@@ -46,7 +46,7 @@ first=$(cat "$host/proc/sys/kernel/hostname")
 like "it has a name of its own" "$first" '^ashlar-[0-9a-f]{8}$'
 unlike "which does not show its machine-id" "$first" 01234567
 status "its source is none" .source none
-empty "no network is set up beside the image's" "$(ls "$host/run/systemd/network" 2>&1 | grep ashlar)"
+empty "no network is set up beside the image's" "$(find "$host/run" -name '*.network')"
 reboot_host
 ok "the next boot" "$provision" --root "$host"
 hostname_is "gives the same name" "$first"
@@ -296,7 +296,7 @@ if command -v ssh-keygen >/dev/null; then
 	ok "makes one" ssh-keygen -l -f "$host/var/lib/ashlar-ssh/host_ed25519"
 	stdout_like "of the right kind" ED25519
 	is "for root alone" "$(stat -c %a "$host/var/lib/ashlar-ssh/host_ed25519")" 600
-	is "and nothing else" "$(ls "$host/var/lib/ashlar-ssh" | xargs)" "host_ed25519 host_ed25519.pub"
+	is "and nothing else" "$(find "$host/var/lib/ashlar-ssh" -mindepth 1 | wc -l)" 2
 	before=$(cat "$host/var/lib/ashlar-ssh/host_ed25519.pub")
 	reboot_host
 	credential <<<"ssh: {keys: ['$key']}"
@@ -310,9 +310,9 @@ fi
 
 echo 'hostname: web' >"$tmp/good.yaml"
 ok "--check likes a good document" "$provision" --check "$tmp/good.yaml"
-printf 'ntp: [time.example]\nnetwork: [{match: {name: eth0}, adresses: []}]\n' >"$tmp/bad.yaml"
+printf 'ntp: [time.example]\nnetwork: [{match: {name: eth0}, address: []}]\n' >"$tmp/bad.yaml"
 exits 3 "and not a bad one" "$provision" --check "$tmp/bad.yaml"
-stderr_like "with its place" "bad\.yaml:2:33: unknown key 'adresses' in network \(did you mean 'addresses'\?\)"
+stderr_like "with its place" "bad\.yaml:2:33: unknown key 'address' in network \(did you mean 'addresses'\?\)"
 exits 3 "a document that is not there" "$provision" --check "$tmp/none.yaml"
 sed -n '/^```$/,/^```$/p' docs/man/hostdoc.5.scd | sed '/^```$/d' >"$tmp/example.yaml"
 ok "the example of hostdoc(5) is there" test -s "$tmp/example.yaml"
