@@ -8,6 +8,7 @@ extern const AshCliCommand ash_cmd_build;
 extern const AshCliCommand ash_cmd_cache;
 extern const AshCliCommand ash_cmd_diff;
 extern const AshCliCommand ash_cmd_image;
+extern const AshCliCommand ash_cmd_key;
 extern const AshCliCommand ash_cmd_lint;
 extern const AshCliCommand ash_cmd_lock;
 extern const AshCliCommand ash_cmd_run;

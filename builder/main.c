@@ -11,12 +11,15 @@
 #include "builder/image.h"
 #include "builder/initramfs.h"
 #include "builder/kernel.h"
+#include "builder/keys.h"
 #include "builder/layout.h"
 #include "builder/lint.h"
 #include "builder/lock.h"
 #include "builder/manifest.h"
 #include "builder/package.h"
+#include "builder/passphrase.h"
 #include "builder/repo.h"
+#include "builder/signing.h"
 #include "builder/solve.h"
 #include "builder/source.h"
 #include "builder/sysroot.h"
@@ -54,12 +57,17 @@ static int exit_for(const GError *error)
 			{ASH_IMAGE_SPEC_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_INITRAMFS_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_KERNEL_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_KEYS_ERROR, ASH_KEYS_ERROR_EXPIRED, ASH_EXIT_UNTRUSTED},
+			{ASH_KEYS_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_LAYOUT_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_LINT_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_LOCK_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_MANIFEST_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_PACKAGE_ERROR, ANY, ASH_EXIT_UNTRUSTED},
+			{ASH_PASSPHRASE_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_REPO_ERROR, ASH_REPO_ERROR_NOT_FOUND, ASH_EXIT_INPUT},
+			{ASH_SIGNING_ERROR, ASH_SIGNING_ERROR_SIGNATURE, ASH_EXIT_UNTRUSTED},
+			{ASH_SIGNING_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_SOLVE_ERROR, ANY, ASH_EXIT_UNSOLVABLE},
 			{ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_SIGNATURE, ASH_EXIT_UNTRUSTED},
 			{ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_EXPIRED, ASH_EXIT_UNTRUSTED},
@@ -89,6 +97,7 @@ int main(int argc, char **argv)
 			ash_cmd_cache,
 			ash_cmd_diff,
 			ash_cmd_image,
+			ash_cmd_key,
 			ash_cmd_lint,
 			ash_cmd_lock,
 			ash_cmd_run,

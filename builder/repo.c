@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #include "lib/auto.h"
 #include "lib/error.h"
@@ -42,13 +41,13 @@ static gboolean fail(GError **error, GError *take_cause, int code, const char *w
 	return ash_throw(error, ASH_REPO_ERROR, code, "%s: %s", what, cause->message);
 }
 
-static gboolean create(const char *path, GError **error)
+static gboolean create(const char *path, OstreeRepoMode mode, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
 	g_autoptr(GFile) file = g_file_new_for_path(path);
 	g_autoptr(OstreeRepo) ostree = ostree_repo_new(file);
 
-	if (!ostree_repo_create(ostree, OSTREE_REPO_MODE_BARE, NULL, &cause))
+	if (!ostree_repo_create(ostree, mode, NULL, &cause))
 		return fail(error, g_steal_pointer(&cause), ASH_REPO_ERROR_FAILED, path);
 	/* Syncing each of ten thousand objects would take minutes; _commit syncs once, before the
 	 * staged objects get their names.
@@ -63,10 +62,10 @@ static gboolean create(const char *path, GError **error)
 }
 
 /* Made under another name and renamed, so that two processes may do it at once, and a kill leaves a
- * whole repository or none. The mode 0700: objects carry their true owners and modes, setuid ones
- * included.
+ * whole repository or none. A bare one is of mode 0700: objects carry their true owners and modes,
+ * setuid ones included. An archive is there to be read.
  */
-static gboolean create_at_once(const char *path, GError **error)
+static gboolean create_at_once(const char *path, OstreeRepoMode mode, GError **error)
 {
 	g_autofree char *canonical = g_canonicalize_filename(path, NULL);
 	g_autofree char *parent = g_path_get_dirname(canonical);
@@ -74,21 +73,25 @@ static gboolean create_at_once(const char *path, GError **error)
 	g_autoptr(AshTempDir) temp = NULL;
 
 	if (!ash_file_ensure_dir(AT_FDCWD, parent, 0755, error) ||
-			!ash_temp_dir_new(parent, name, &temp, error) || !create(temp->path, error))
+			!ash_temp_dir_new(parent, name, &temp, error) ||
+			!create(temp->path, mode, error))
 		return FALSE;
+	if (mode == OSTREE_REPO_MODE_ARCHIVE && chmod(temp->path, 0755) < 0)
+		return ash_throw_errno(error, "chmod(%s)", temp->path);
 	/* An empty directory is replaced. */
 	if (rename(temp->path, canonical) == 0)
 		return TRUE;
 	if (errno == EBUSY || errno == ENOTDIR)
 		/* The root of a file system, or a link to a directory. */
-		return create(canonical, error);
+		return create(canonical, mode, error);
 	g_autofree char *config = g_build_filename(canonical, "config", NULL);
 	if ((errno == EEXIST || errno == ENOTEMPTY) && access(config, F_OK) == 0)
 		return TRUE;
 	return ash_throw_errno(error, "making a repository at '%s'", path);
 }
 
-gboolean ash_repo_open(const char *path, bool may_create, AshRepo **out_repo, GError **error)
+static gboolean open_repo(const char *path, OstreeRepoMode mode, bool may_create,
+		AshRepo **out_repo, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
 	g_autofree char *config = g_build_filename(path, "config", NULL);
@@ -98,20 +101,34 @@ gboolean ash_repo_open(const char *path, bool may_create, AshRepo **out_repo, GE
 		return FALSE;
 	if (!exists && !may_create)
 		return ash_throw(error, ASH_REPO_ERROR, ASH_REPO_ERROR_NOT_FOUND,
-				"there is no OSTree repository at '%s' (run 'ashlar build' first)",
-				path);
-	if (!exists && !create_at_once(path, error))
+				"there is no OSTree repository at '%s' (run 'ashlar %s' first)",
+				path, mode == OSTREE_REPO_MODE_ARCHIVE ? "release" : "build");
+	if (!exists && !create_at_once(path, mode, error))
 		return FALSE;
 	g_autoptr(GFile) file = g_file_new_for_path(path);
 	g_autoptr(OstreeRepo) opened = ostree_repo_new(file);
 	if (!ostree_repo_open(opened, NULL, &cause))
 		return fail(error, g_steal_pointer(&cause), ASH_REPO_ERROR_FAILED, path);
+	if (mode == OSTREE_REPO_MODE_ARCHIVE && ostree_repo_get_mode(opened) != mode)
+		return ash_throw(error, ASH_REPO_ERROR, ASH_REPO_ERROR_FAILED,
+				"the repository at '%s' is not of the mode archive", path);
 
 	AshRepo *repo = g_new0(AshRepo, 1);
 	repo->ostree = g_steal_pointer(&opened);
 	repo->path = g_strdup(path);
 	*out_repo = repo;
 	return TRUE;
+}
+
+gboolean ash_repo_open(const char *path, bool may_create, AshRepo **out_repo, GError **error)
+{
+	return open_repo(path, OSTREE_REPO_MODE_BARE, may_create, out_repo, error);
+}
+
+gboolean ash_repo_open_archive(
+		const char *path, bool may_create, AshRepo **out_repo, GError **error)
+{
+	return open_repo(path, OSTREE_REPO_MODE_ARCHIVE, may_create, out_repo, error);
 }
 
 void ash_repo_free(AshRepo *repo)
@@ -425,37 +442,6 @@ static int compare_names(gconstpointer a, gconstpointer b)
 	return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
-gboolean ash_repo_read_xattrs(int fd, const char *what, GVariant **out_xattrs, GError **error)
-{
-	char names[4096];
-	ssize_t len = flistxattr(fd, names, sizeof names);
-	g_autoptr(GPtrArray) sorted = g_ptr_array_new();
-
-	if (len < 0 && errno != ENOTSUP)
-		return ash_throw_errno(error, "listxattr(%s)", what);
-	for (const char *name = names; name < names + len; name += strlen(name) + 1)
-		if (!g_str_has_prefix(name, "trusted.overlay."))
-			g_ptr_array_add(sorted, (gpointer) (uintptr_t) name);
-	if (sorted->len == 0) {
-		*out_xattrs = NULL;
-		return TRUE;
-	}
-	g_ptr_array_sort(sorted, compare_names);
-	g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE("a(ayay)"));
-	for (guint i = 0; i < sorted->len; i++) {
-		char value[4096];
-		const char *name = sorted->pdata[i];
-		ssize_t n = fgetxattr(fd, name, value, sizeof value);
-		if (n < 0)
-			return ash_throw_errno(error, "getxattr(%s, %s)", what, name);
-		g_variant_builder_add(&builder, "(@ay@ay)", g_variant_new_bytestring(name),
-				g_variant_new_fixed_array(
-						G_VARIANT_TYPE_BYTE, value, (gsize) n, 1));
-	}
-	*out_xattrs = g_variant_ref_sink(g_variant_builder_end(&builder));
-	return TRUE;
-}
-
 /* A bare object is the file: its inode has all that the tree needs to know. */
 static gboolean load_object(AshRepo *repo, const uint8_t csum[ASH_TREE_CSUM_BYTES],
 		AshNode **out_node, GError **error)
@@ -746,5 +732,32 @@ gboolean ash_repo_fsck(AshRepo *repo, const char *commit, GError **error)
 			return fail(error, g_steal_pointer(&cause), ASH_REPO_ERROR_CORRUPT,
 					repo->path);
 	}
+	return TRUE;
+}
+
+gboolean ash_repo_make_delta(
+		AshRepo *repo, const char *from, const char *to, const char *path, GError **error)
+{
+	ASH_PREFIX("making the delta from %.12s to %.12s", from, to);
+	g_autoptr(GError) cause = NULL;
+	g_auto(GVariantDict) options = G_VARIANT_DICT_INIT(NULL);
+
+	/* One file, with all that the commit needs: a host can check it by one hash. */
+	g_variant_dict_insert(&options, "inline-parts", "b", TRUE);
+	g_variant_dict_insert(&options, "min-fallback-size", "u", 0);
+	g_variant_dict_insert(&options, "filename", "^ay", path);
+	g_autoptr(GVariant) parameters = g_variant_ref_sink(g_variant_dict_end(&options));
+	if (!ostree_repo_static_delta_generate(repo->ostree, OSTREE_STATIC_DELTA_GENERATE_OPT_MAJOR,
+			    from, to, NULL, parameters, NULL, &cause))
+		return fail(error, g_steal_pointer(&cause), ASH_REPO_ERROR_FAILED, repo->path);
+	return TRUE;
+}
+
+gboolean ash_repo_write_summary(AshRepo *repo, GError **error)
+{
+	g_autoptr(GError) cause = NULL;
+
+	if (!ostree_repo_regenerate_summary(repo->ostree, NULL, NULL, &cause))
+		return fail(error, g_steal_pointer(&cause), ASH_REPO_ERROR_FAILED, repo->path);
 	return TRUE;
 }

@@ -7,9 +7,9 @@
 
 #include "builder/tree.h"
 
-/* OSTree repositories: the one file of this room that may include libostree.
+/* OSTree repositories: repo.c is the one file of this room that may include libostree.
  *
- * Repositories are of mode "bare": the builder runs as root, objects carry their true owner, mode and
+ * The builder's repositories are of mode "bare": the builder runs as root, objects carry their true owner, mode and
  * extended attributes, and a checkout is hard links. Commits are named by their SHA-256 in 64
  * hexadecimal digits.
  */
@@ -27,6 +27,12 @@ typedef struct AshRepo AshRepo;
 
 /* Opens, after making it when @create; a directory that is no repository is an error. */
 gboolean ash_repo_open(const char *path, bool create, AshRepo **out_repo, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* The same of mode "archive", which web servers serve: files are compressed, and belong to who writes
+ * them. What comes to it comes with ash_repo_pull_local; of the functions below those that say so, and
+ * those about refs and commits, are for it.
+ */
+gboolean ash_repo_open_archive(const char *path, bool create, AshRepo **out_repo, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 void ash_repo_free(AshRepo *repo);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshRepo, ash_repo_free)
@@ -113,13 +119,13 @@ gboolean ash_repo_checkout(AshRepo *repo, const char *commit, const char *path, 
 		G_GNUC_WARN_UNUSED_RESULT;
 
 /* All objects that @commit needs, as file names below objects/ ("ab/cdef….file", "….dirtree",
- * "….dirmeta", "….commit"), sorted.
+ * "….dirmeta", "….commit"), sorted. In an archive the file of a "….file" is called "….filez".
  */
 gboolean ash_repo_list_objects(AshRepo *repo, const char *commit, GPtrArray **out_names,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Brings @commit with all its objects from @from to @repo, by hard link where both are on one file
- * system, and sets @ref there (may be NULL).
+/* Brings @commit with all its objects from @from to @repo, by hard link where both are of one mode on
+ * one file system; what is there is left. On disk, synced, before its ref is. Sets @ref there (may be NULL).
  */
 gboolean ash_repo_pull_local(AshRepo *repo, AshRepo *from, const char *commit, const char *ref,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -130,3 +136,12 @@ gboolean ash_repo_prune(AshRepo *repo, uint64_t *out_bytes, GError **error)
 
 /* Reads and hashes every object of @commit; ASH_REPO_ERROR_CORRUPT names the first bad one. */
 gboolean ash_repo_fsck(AshRepo *repo, const char *commit, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ash_repo_make_delta: a static delta of OSTree as the one file @path, which holds all its parts; the
+ * caller syncs it. From and to an archive.
+ */
+gboolean ash_repo_make_delta(AshRepo *repo, const char *from, const char *to, const char *path,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The file "summary" of an archive, for plain 'ostree pull': refs and deltas as they are now. */
+gboolean ash_repo_write_summary(AshRepo *repo, GError **error) G_GNUC_WARN_UNUSED_RESULT;
