@@ -18,6 +18,7 @@
 #include "builder/manifest.h"
 #include "builder/package.h"
 #include "builder/passphrase.h"
+#include "builder/publication.h"
 #include "builder/repo.h"
 #include "builder/signing.h"
 #include "builder/solve.h"
@@ -65,6 +66,11 @@ static int exit_for(const GError *error)
 			{ASH_MANIFEST_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_PACKAGE_ERROR, ANY, ASH_EXIT_UNTRUSTED},
 			{ASH_PASSPHRASE_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_AMBIGUOUS, ASH_EXIT_USAGE},
+			{ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_DAMAGED, ASH_EXIT_UNTRUSTED},
+			{ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_OTHER_ROOT,
+					ASH_EXIT_UNTRUSTED},
+			{ASH_PUBLICATION_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_REPO_ERROR, ASH_REPO_ERROR_NOT_FOUND, ASH_EXIT_INPUT},
 			{ASH_SIGNING_ERROR, ASH_SIGNING_ERROR_SIGNATURE, ASH_EXIT_UNTRUSTED},
 			{ASH_SIGNING_ERROR, ANY, ASH_EXIT_INPUT},
@@ -94,12 +100,16 @@ int main(int argc, char **argv)
 	/* Alphabetical; 'ashlar --help' prints them in this order. */
 	const AshCliCommand commands[] = {
 			ash_cmd_build,
+			ash_cmd_bundle,
 			ash_cmd_cache,
 			ash_cmd_diff,
 			ash_cmd_image,
 			ash_cmd_key,
 			ash_cmd_lint,
 			ash_cmd_lock,
+			ash_cmd_publish,
+			ash_cmd_recall,
+			ash_cmd_release,
 			ash_cmd_run,
 			ash_cmd_sbom,
 			ash_cmd_schema,

@@ -5,6 +5,8 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/error.h"
 #include "lib/file.h"
@@ -334,4 +336,108 @@ gboolean ash_archive_decompress_fd(int from_fd, int to_fd, uint64_t max_bytes, G
 	if (archive_read_open_fd(handle, from_fd, READ_BLOCK_BYTES) != ARCHIVE_OK)
 		return fail(NULL, handle, error);
 	return pump(handle, max_bytes, write_piece, &to_fd, error);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------- */
+
+struct AshArchiveWriter {
+	struct archive *handle;
+};
+
+static gboolean fail_writing(AshArchiveWriter *writer, GError **error)
+{
+	int cause = archive_errno(writer->handle);
+
+	if (cause > 0) {
+		errno = cause;
+		return ash_throw_errno(error, "writing the archive");
+	}
+	return ash_throw(error, ASH_ARCHIVE_ERROR, ASH_ARCHIVE_ERROR_FORMAT,
+			"writing the archive: %s", archive_error_string(writer->handle));
+}
+
+gboolean ash_archive_writer_new(int fd, AshArchiveWriter **out_writer, GError **error)
+{
+	g_autoptr(AshArchiveWriter) writer = g_new0(AshArchiveWriter, 1);
+
+	writer->handle = archive_write_new();
+	if (writer->handle == NULL)
+		g_error("libarchive has no memory");
+	if (archive_write_set_format_pax_restricted(writer->handle) != ARCHIVE_OK ||
+			archive_write_open_fd(writer->handle, fd) != ARCHIVE_OK)
+		return fail_writing(writer, error);
+	*out_writer = g_steal_pointer(&writer);
+	return TRUE;
+}
+
+void ash_archive_writer_free(AshArchiveWriter *writer)
+{
+	if (writer == NULL)
+		return;
+	/* Not finished: what is in the file is of no use to anybody. */
+	archive_write_fail(writer->handle);
+	archive_write_free(writer->handle);
+	g_free(writer);
+}
+
+static gboolean begin_entry(
+		AshArchiveWriter *writer, const char *path, uint64_t size, GError **error)
+{
+	struct archive_entry *entry = archive_entry_new();
+
+	archive_entry_set_pathname(entry, path);
+	archive_entry_set_size(entry, (int64_t) size);
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_perm(entry, 0644);
+	archive_entry_set_mtime(entry, 0, 0);
+	int result = archive_write_header(writer->handle, entry);
+	archive_entry_free(entry);
+	return result == ARCHIVE_OK || fail_writing(writer, error);
+}
+
+static gboolean write_data(AshArchiveWriter *writer, const void *data, size_t size, GError **error)
+{
+	return size == 0 || archive_write_data(writer->handle, data, size) == (la_ssize_t) size ||
+	       fail_writing(writer, error);
+}
+
+gboolean ash_archive_add_bytes(
+		AshArchiveWriter *writer, const char *path, GBytes *content, GError **error)
+{
+	gsize size = 0;
+	gconstpointer data = g_bytes_get_data(content, &size);
+
+	return begin_entry(writer, path, size, error) && write_data(writer, data, size, error);
+}
+
+gboolean ash_archive_add_fd(AshArchiveWriter *writer, const char *path, int from_fd, GError **error)
+{
+	g_autofree char *buffer = g_malloc(READ_BLOCK_BYTES);
+	struct stat st;
+	uint64_t left;
+
+	if (fstat(from_fd, &st) < 0)
+		return ash_throw_errno(error, "%s", path);
+	left = (uint64_t) st.st_size;
+	if (!begin_entry(writer, path, left, error))
+		return FALSE;
+	while (left > 0) {
+		ssize_t n = read(from_fd, buffer, MIN(left, READ_BLOCK_BYTES));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return ash_throw_errno(error, "%s", path);
+		if (n == 0)
+			return ash_throw(error, ASH_ARCHIVE_ERROR, ASH_ARCHIVE_ERROR_FORMAT,
+					"%s became shorter while it was read", path);
+		if (!write_data(writer, buffer, (size_t) n, error))
+			return FALSE;
+		left -= (uint64_t) n;
+	}
+	return TRUE;
+}
+
+gboolean ash_archive_finish(AshArchiveWriter *writer, GError **error)
+{
+	return archive_write_close(writer->handle) == ARCHIVE_OK || fail_writing(writer, error);
 }

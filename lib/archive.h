@@ -87,3 +87,25 @@ gboolean ash_archive_decompress(const void *data, size_t size, size_t max_bytes,
 /* The same from a file to a file, without holding either in memory. */
 gboolean ash_archive_decompress_fd(int from_fd, int to_fd, uint64_t max_bytes, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- writing ---- */
+
+/* A tar without compression (POSIX pax where names are long), the same bytes for the same content:
+ * files only, mode 0644, root, time 0.
+ */
+typedef struct AshArchiveWriter AshArchiveWriter;
+
+/* @fd: borrowed; the caller syncs it. */
+gboolean ash_archive_writer_new(int fd, AshArchiveWriter **out_writer, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+void ash_archive_writer_free(AshArchiveWriter *writer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshArchiveWriter, ash_archive_writer_free)
+
+gboolean ash_archive_add_bytes(AshArchiveWriter *writer, const char *path, GBytes *content,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The file behind @from_fd, which does not change meanwhile; sets its position to the end. */
+gboolean ash_archive_add_fd(AshArchiveWriter *writer, const char *path, int from_fd, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
+/* Writes the end; nothing may be added behind it. */
+gboolean ash_archive_finish(AshArchiveWriter *writer, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "builder/bundle.h"
+#include "builder/cmd.h"
+#include "lib/error.h"
+#include "lib/json.h"
+#include "lib/text.h"
+
+static char *opt_output;
+static char *opt_from;
+static gboolean opt_full;
+static char *opt_name;
+static char *opt_arch;
+static char *opt_variant;
+
+static const GOptionEntry options[] = {
+		{"output", 'o', 0, G_OPTION_ARG_FILENAME, &opt_output, "Write the bundle to FILE",
+				"FILE"},
+		{"from", 0, 0, G_OPTION_ARG_STRING, &opt_from,
+				"For hosts that run V: a delta, or the objects they lack", "V"},
+		{"full", 0, 0, G_OPTION_ARG_NONE, &opt_full,
+				"With --from: all objects too, for any other host", NULL},
+		{"name", 0, 0, G_OPTION_ARG_STRING, &opt_name,
+				"Of the host NAME, when there are several", "NAME"},
+		{"arch", 0, 0, G_OPTION_ARG_STRING, &opt_arch, "For the architecture ARCH", "ARCH"},
+		{"variant", 0, 0, G_OPTION_ARG_STRING, &opt_variant, "Of the variant NAME", "NAME"},
+		{0},
+};
+
+static void print(const AshCliContext *context, const AshBundleResult *result)
+{
+	g_autofree char *size = ash_text_size(result->bytes);
+	g_autoptr(JsonBuilder) json = json_builder_new();
+
+	if (!context->json) {
+		printf("%s (%s: %u deltas, %" G_GUINT64_FORMAT " objects)\n", opt_output, size,
+				result->deltas, result->objects);
+		return;
+	}
+	json_builder_begin_object(json);
+	ash_json_add_text(json, "path", opt_output);
+	ash_json_add_uint(json, "bytes", result->bytes);
+	ash_json_add_uint(json, "deltas", result->deltas);
+	ash_json_add_uint(json, "objects", result->objects);
+	json_builder_end_object(json);
+	g_autofree char *text = ash_json_format(json, false);
+	fputs(text, stdout);
+}
+
+static gboolean run(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	const AshBundleOptions bundle_options = {.from = opt_from, .is_full = opt_full};
+	AshPublicationHost host = {opt_name, opt_variant, opt_arch};
+	g_autoptr(AshPublication) publication = NULL;
+	AshBundleResult result = {0};
+
+	if (opt_output == NULL)
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"where to? -o FILE is missing");
+	if (!ash_publication_open(args[0], NULL, &publication, error) ||
+			!ash_publication_find_host(publication, &host, error) ||
+			!ash_bundle_write(publication, &host, args[1], &bundle_options, opt_output,
+					&result, error))
+		return FALSE;
+	print(context, &result);
+	return TRUE;
+}
+
+const AshCliCommand ash_cmd_bundle = {
+		.name = "bundle",
+		.synopsis = "DIR VERSION",
+		.summary = "Put a published release into one file.",
+		.details = "For hosts without a network: 'ashlarctl bundle FILE' takes it there. It needs no "
+			   "keys, and hosts believe no more of it than of a server.",
+		.options = options,
+		.min_args = 2,
+		.max_args = 2,
+		.run = run,
+};
