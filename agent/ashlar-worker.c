@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/bundle.h"
 #include "agent/check.h"
 #include "agent/clean.h"
 #include "agent/deploy.h"
@@ -10,6 +11,7 @@
 #include "agent/import.h"
 #include "agent/job.h"
 #include "agent/plan.h"
+#include "agent/verify.h"
 #include "agent/worker.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -24,6 +26,7 @@ enum {
 /* The work that ashlard gives away, see agent/job.h: one verb, one JSON object on stdin, one answer. */
 static const AshWorkerVerb verbs[] = {
 		{"bless", ASH_WORKER_WRITE_DISK, ash_deploy_bless},
+		{"bundle", ASH_WORKER_NO_DISK, ash_bundle_run},
 		{"check", ASH_WORKER_READ_DISK, ash_check_run},
 		{"clean", ASH_WORKER_WRITE_DISK, ash_clean_run},
 		{"condemn", ASH_WORKER_WRITE_DISK, ash_deploy_condemn},
@@ -32,6 +35,7 @@ static const AshWorkerVerb verbs[] = {
 		{"inspect", ASH_WORKER_READ_DISK, ash_deployment_inspect},
 		{"plan", ASH_WORKER_READ_DISK, ash_plan_run},
 		{"switch", ASH_WORKER_WRITE_DISK, ash_deploy_switch},
+		{"verify", ASH_WORKER_NO_DISK, ash_verify_run},
 };
 
 static const AshWorkerVerb *find_verb(const char *name)
