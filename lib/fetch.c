@@ -103,6 +103,7 @@ typedef struct {
 	gpointer data;
 	AshProgress *progress;
 	uint64_t total_bytes; /* 0 when a size is unknown */
+	bool keeps_received;  /* commits what is whole when another item failed */
 } Run;
 
 static void set_up_curl(void)
@@ -650,6 +651,10 @@ static gboolean loop(Run *run, GError **error)
 static gboolean run_transfers(Run *run, GError **error)
 {
 	gboolean is_ok = loop(run, error);
+	/* What is whole is not lost with what failed. */
+	g_autoptr(GError) local = NULL;
+	if (!is_ok && run->keeps_received && !commit_received(run, &local))
+		g_debug("%s", local->message);
 	for (size_t i = 0; i < run->count; i++) {
 		Transfer *t = &run->transfers[i];
 		if (t->easy != NULL)
@@ -746,7 +751,7 @@ void ash_fetch_session_set_budget(AshFetchSession *session, uint64_t bytes)
 
 static gboolean run_items(AshFetchSession *session, const AshFetchItem *items, size_t count,
 		unsigned parallel, AshFetchDone done, gpointer data, AshProgress *progress,
-		GError **error)
+		bool keeps_received, GError **error)
 {
 	g_autofree Transfer *transfers = g_new0(Transfer, count);
 	Run run = {.session = session,
@@ -755,7 +760,8 @@ static gboolean run_items(AshFetchSession *session, const AshFetchItem *items, s
 			.parallel = parallel != 0 ? parallel : DEFAULT_PARALLEL,
 			.done = done,
 			.data = data,
-			.progress = progress};
+			.progress = progress,
+			.keeps_received = keeps_received};
 	bool has_all_sizes = true;
 
 	for (size_t i = 0; i < count; i++) {
@@ -779,7 +785,7 @@ static gboolean run_items(AshFetchSession *session, const AshFetchItem *items, s
 gboolean ash_fetch_session_run(AshFetchSession *session, const AshFetchItem *items, size_t count,
 		unsigned parallel, AshFetchDone done, gpointer data, GError **error)
 {
-	return run_items(session, items, count, parallel, done, data, NULL, error);
+	return run_items(session, items, count, parallel, done, data, NULL, true, error);
 }
 
 gboolean ash_fetch_run(const AshFetchItem *items, size_t count, unsigned parallel,
@@ -789,7 +795,7 @@ gboolean ash_fetch_run(const AshFetchItem *items, size_t count, unsigned paralle
 
 	if (!ash_fetch_session_new(&(AshFetchOptions){0}, &session, error))
 		return FALSE;
-	return run_items(session, items, count, parallel, done, data, progress, error);
+	return run_items(session, items, count, parallel, done, data, progress, false, error);
 }
 
 gboolean ash_fetch_session_bytes(AshFetchSession *session, const char *uri, size_t max_bytes,

@@ -78,7 +78,9 @@ gboolean ash_fetch_session_new(const AshFetchOptions *options, AshFetchSession *
 void ash_fetch_session_free(AshFetchSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshFetchSession, ash_fetch_session_free)
 
-/* As ash_fetch_run and ash_fetch_bytes. */
+/* As ash_fetch_run and ash_fetch_bytes; but when an item fails, those that are whole by then get their names,
+ * and @done is called for them, before this returns.
+ */
 gboolean ash_fetch_session_run(AshFetchSession *session, const AshFetchItem *items, size_t count,
 		unsigned parallel, AshFetchDone done, gpointer data, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;

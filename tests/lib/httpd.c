@@ -20,8 +20,14 @@
  *	GLOB wrong 0        the first byte of the body is another one
  *	GLOB norange 0      range requests are answered with all of it
  *	GLOB endless 0      a body without a length that never ends
+ *	GLOB chunked 0      the same in chunks, with the file's bytes at its beginning
+ *	GLOB sparse N       the file, and then zeros up to the N bytes that the header says
+ *	GLOB drip N         N bytes a second, one by one
+ *	GLOB hole 0         the request is read, and there is no answer
+ *	GLOB redirect URL   302 to URL
  *
- * --log gets a line "PATH STATUS FIRST-BYTE" for each request.
+ * --log gets a line "PATH STATUS FIRST-BYTE" for each request, and "PATH sent N" when the other side has
+ * closed an endless, chunked or sparse one.
  */
 
 static char *faults_path = NULL;
@@ -33,6 +39,7 @@ static GHashTable *counts = NULL; /* "LINE PATH" → times used; under lock */
 typedef struct {
 	char *kind; /* NULL: none */
 	gint64 number;
+	char *text; /* what the number stands in */
 } Fault;
 
 static void log_request(const char *path, int status, gint64 first)
@@ -82,6 +89,7 @@ static Fault find_fault(const char *path)
 			continue;
 		fault.kind = g_strdup(words[1]);
 		fault.number = g_ascii_strtoll(words[2], NULL, 10);
+		fault.text = g_strdup(words[2]);
 		return fault;
 	}
 	return fault;
@@ -102,15 +110,85 @@ static void send_status(GOutputStream *out, const char *path, int status)
 	send_all(out, head, strlen(head));
 }
 
+static void log_sent(const char *path, guint64 bytes)
+{
+	if (log_path == NULL)
+		return;
+	g_mutex_lock(&lock);
+	FILE *log = fopen(log_path, "ae");
+	if (log != NULL) {
+		fprintf(log, "%s sent %" G_GUINT64_FORMAT "\n", path, bytes);
+		fclose(log);
+	}
+	g_mutex_unlock(&lock);
+}
+
+/* @data, then zeros: up to @max bytes, or until the other side has enough. */
+static void send_zeros(GOutputStream *out, const char *path, const char *head, const char *data,
+		gsize size, guint64 max, bool is_chunked)
+{
+	g_autofree char *block = g_malloc0(65536);
+	guint64 sent = 0;
+	bool is_open = send_all(out, head, strlen(head));
+
+	log_request(path, 200, 0);
+	while (is_open && sent < max) {
+		gsize piece = (gsize) MIN(max - sent, sent < size ? size - sent : 65536);
+		g_autofree char *length = g_strdup_printf("%" G_GSIZE_MODIFIER "x\r\n", piece);
+		is_open = (!is_chunked || send_all(out, length, strlen(length))) &&
+			  send_all(out, sent < size ? data + sent : block, piece) &&
+			  (!is_chunked || send_all(out, "\r\n", 2));
+		sent += piece;
+	}
+	log_sent(path, sent);
+}
+
 static void send_endless(GOutputStream *out, const char *path)
 {
-	static const char head[] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
-	g_autofree char *block = g_malloc0(65536);
+	send_zeros(out, path, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", NULL, 0, G_MAXUINT64,
+			false);
+}
+
+static void send_chunked(GOutputStream *out, const char *path, const char *data, gsize size)
+{
+	send_zeros(out, path,
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+			data, size, G_MAXUINT64, true);
+}
+
+static void send_sparse(
+		GOutputStream *out, const char *path, const char *data, gsize size, gint64 length)
+{
+	g_autofree char *head = g_strdup_printf("HTTP/1.1 200 OK\r\nContent-Length: "
+						"%" G_GINT64_FORMAT "\r\nConnection: close\r\n\r\n",
+			length);
+
+	send_zeros(out, path, head, data, size, (guint64) length, false);
+}
+
+static void send_drip(GOutputStream *out, const char *path, const char *data, gsize size,
+		gint64 per_second)
+{
+	g_autofree char *head = g_strdup_printf("HTTP/1.1 200 OK\r\nContent-Length: "
+						"%" G_GSIZE_FORMAT "\r\nConnection: close\r\n\r\n",
+			size);
 
 	log_request(path, 200, 0);
 	bool is_open = send_all(out, head, strlen(head));
-	while (is_open)
-		is_open = send_all(out, block, 65536);
+	for (gsize i = 0; is_open && i < size; i++) {
+		is_open = send_all(out, data + i, 1);
+		g_usleep((gulong) (G_USEC_PER_SEC / MAX(per_second, 1)));
+	}
+}
+
+static void send_redirect(GOutputStream *out, const char *path, const char *to)
+{
+	g_autofree char *head = g_strdup_printf("HTTP/1.1 302 Found\r\nLocation: %s\r\n"
+						"Content-Length: 0\r\nConnection: close\r\n\r\n",
+			to);
+
+	log_request(path, 302, 0);
+	send_all(out, head, strlen(head));
 }
 
 static void send_file(GOutputStream *out, const char *path, char *data, gsize size, gint64 first,
@@ -159,13 +237,24 @@ static void answer(GOutputStream *out, const char *path, gint64 first)
 	}
 	Fault fault = find_fault(unescaped);
 	g_autofree char *kind = fault.kind;
+	g_autofree char *text = fault.text;
 	g_autofree char *file = g_build_filename(root_dir, unescaped, NULL);
 	if (g_strcmp0(kind, "status") == 0)
 		send_status(out, path, (int) fault.number);
 	else if (g_strcmp0(kind, "endless") == 0)
 		send_endless(out, path);
+	else if (g_strcmp0(kind, "hole") == 0)
+		g_usleep(600 * G_USEC_PER_SEC);
+	else if (g_strcmp0(kind, "redirect") == 0)
+		send_redirect(out, path, text);
 	else if (!g_file_get_contents(file, &data, &size, NULL))
 		send_status(out, path, 404);
+	else if (g_strcmp0(kind, "chunked") == 0)
+		send_chunked(out, path, data, size);
+	else if (g_strcmp0(kind, "sparse") == 0)
+		send_sparse(out, path, data, size, fault.number);
+	else if (g_strcmp0(kind, "drip") == 0)
+		send_drip(out, path, data, size, fault.number);
 	else
 		send_file(out, path, data, size, first, &fault);
 }
