@@ -15,6 +15,7 @@ typedef struct {
 	size_t length;
 	/* The round in which a position was last added, so that none is in a set twice. */
 	uint32_t seen[ASH_GLOB_MAX_BYTES + 1];
+	uint32_t entered[ASH_GLOB_MAX_BYTES + 1];
 	uint32_t round;
 } Glob;
 
@@ -55,21 +56,27 @@ static size_t stars_at(const Glob *glob, size_t at)
 	return strspn(glob->pattern + at, "*");
 }
 
-/* Adds @at, and what can be reached from it without reading anything. */
-static void add(Glob *glob, States *states, size_t at)
+/* Adds @at, and what can be reached from it without reading anything. @is_entered: @at was reached by what
+ * stands before it, not by "**" reading one more byte.
+ */
+static void add(Glob *glob, States *states, size_t at, bool is_entered)
 {
 	for (;;) {
+		size_t n = stars_at(glob, at);
+		/* "**" as a whole component may stand for none, as long as it has read nothing: its slash
+		 * goes with it. */
+		if (is_entered && glob->entered[at] != glob->round) {
+			glob->entered[at] = glob->round;
+			if (n > 1 && glob->pattern[at + n] == '/' &&
+					(at == 0 || glob->pattern[at - 1] == '/'))
+				add(glob, states, at + n + 1, true);
+		}
 		if (glob->seen[at] == glob->round)
 			return;
 		glob->seen[at] = glob->round;
 		states->at[states->n++] = (uint16_t) at;
-		size_t n = stars_at(glob, at);
 		if (n == 0)
 			return;
-		/* "**" as a whole component may stand for none: its slash goes with it. */
-		if (n > 1 && glob->pattern[at + n] == '/' &&
-				(at == 0 || glob->pattern[at - 1] == '/'))
-			add(glob, states, at + n + 1);
 		at += n;
 	}
 }
@@ -82,7 +89,7 @@ static void step(Glob *glob, size_t at, char byte, States *next)
 
 	if (*item == '*') {
 		if (byte != '/' || stars_at(glob, at) > 1)
-			add(glob, next, at);
+			add(glob, next, at, false);
 		return;
 	}
 	if (*item == '?') {
@@ -96,7 +103,7 @@ static void step(Glob *glob, size_t at, char byte, States *next)
 		matches = item[length - 1] == byte;
 	}
 	if (matches)
-		add(glob, next, at + length);
+		add(glob, next, at + length, true);
 }
 
 static bool run(const char *pattern, size_t length, const char *path)
@@ -106,7 +113,7 @@ static bool run(const char *pattern, size_t length, const char *path)
 	States *now = &sets[0], *next = &sets[1];
 
 	now->n = next->n = 0;
-	add(&glob, now, 0);
+	add(&glob, now, 0, true);
 	for (; *path != '\0' && now->n > 0; path++) {
 		States *last = now;
 		glob.round++;
