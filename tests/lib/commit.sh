@@ -24,7 +24,7 @@ make_commit()
 	shift 4
 	[ -d "$repo" ] || ostree --repo="$repo" init --mode=bare
 	list=$(printf '%s, ' "$@")
-	ostree --repo="$repo" commit --branch="$ref" --timestamp=@1700000000 \
+	ostree --repo="$repo" commit --branch="$ref" --no-bindings --timestamp=@1700000000 \
 		--add-metadata-string=version="$version" \
 		--add-metadata-string=ashlar.name=example \
 		--add-metadata-string=ashlar.kind=host \
