@@ -91,12 +91,13 @@ pack()
 	END
 	mkdir -p "$root/usr/share/doc/$name"
 	cat >"$root/usr/share/doc/$name/copyright" <<-END
-		Ashlar: immutable Debian hosts, composed and updated as a whole.
+		Format: copyright-format/1.0
+		Upstream-Name: ashlar
 
+		Files: *
 		Copyright: the authors of Ashlar
 		License: Apache-2.0
-
-		On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.
+		 On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.
 	END
 	find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	dpkg-deb --root-owner-group --threads-max=1 -Zxz --build "$root" "$made" >/dev/null

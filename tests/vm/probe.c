@@ -117,6 +117,13 @@ static int tool_rm(char **argv)
 	return 0;
 }
 
+static int tool_mv(char **argv)
+{
+	if (argv[0] == NULL || argv[1] == NULL || rename(argv[0], argv[1]) < 0)
+		return complain("@mv");
+	return 0;
+}
+
 static int tool_mkdir(char **argv)
 {
 	for (; *argv != NULL; argv++)
@@ -206,6 +213,7 @@ static const struct {
 		{"@kill", tool_kill},
 		{"@ls", tool_ls},
 		{"@mkdir", tool_mkdir},
+		{"@mv", tool_mv},
 		{"@nap", tool_nap},
 		{"@remount", tool_remount},
 		{"@rm", tool_rm},
