@@ -154,7 +154,7 @@ vm_do()
 {
 	local name=$1 until=$((SECONDS + $2 + 10)) id line IFS=$'\t'
 	vm_count=$((vm_count + 1))
-	id=c$vm_count
+	id=$BASHPID.$vm_count
 	printf '%s\t%s\n' "$id" "${*:2}" >&"${vm_in[$name]}"
 	vm_out=
 	while vm_read "$name" "$until"; do
