@@ -141,6 +141,7 @@ static gboolean write_targets(AshPublication *publication, int64_t life_s, GErro
 	if (!write_version(publication, ASH_ROLE_TARGETS, version, bytes, error))
 		return FALSE;
 	publication->published.targets = version;
+	publication->targets_left_s = life_s;
 	g_clear_pointer(&publication->targets_bytes, g_bytes_unref);
 	publication->targets_bytes = g_steal_pointer(&bytes);
 	return TRUE;

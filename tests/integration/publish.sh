@@ -232,7 +232,7 @@ ok "some before ($seen_old) and some behind ($seen_new) the instant" \
 	test "$seen_old" -gt 0 -a "$seen_new" -gt 0
 
 # ---- pruning ----------------------------------------------------------------------------------------
-publish >/dev/null
+ok "all is published" publish
 ok "pruning" publish --prune --keep 1
 is "leaves one snapshot" "$(find "$pub/metadata" -name '*.snapshot.json' | wc -l)" 1
 is "and one list" "$(find "$pub/metadata" -name '*.targets.json' | wc -l)" 1
