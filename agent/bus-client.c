@@ -268,3 +268,10 @@ gboolean ash_bus_watch_events(AshBus *bus, AshBusProperty callback, gpointer dat
 {
 	return add_watch(bus, NULL, callback, data, error);
 }
+
+bool ash_bus_has_pending(AshBus *bus)
+{
+	uint64_t count = 0;
+
+	return bus->bus != NULL && sd_bus_get_n_queued_read(bus->bus, &count) >= 0 && count > 0;
+}

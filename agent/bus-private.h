@@ -46,8 +46,6 @@ const char *ash_bus_error_name(const GError *error);
 
 /* @text is valid UTF-8 and at most @max_bytes long; else a copy that is. */
 char *ash_bus_clean(const char *text, size_t max_bytes);
-/* The same without control characters. */
-char *ash_bus_printable(const char *text, size_t max_bytes);
 /* Does @method answer with a text? */
 bool ash_bus_has_answer(const char *method);
 

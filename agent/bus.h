@@ -43,6 +43,11 @@ enum {
 #define ASH_BUS_PATH "/org/ashlar/Host1"
 #define ASH_BUS_INTERFACE "org.ashlar.Host1"
 
+/* @text as valid UTF-8 of at most @max_bytes, '?' for each control character: what comes from elsewhere
+ * and goes to a terminal or a log.
+ */
+char *ash_bus_printable(const char *text, size_t max_bytes);
+
 typedef struct AshBus AshBus;
 
 /* ---- the loop ---- */
@@ -141,6 +146,11 @@ gboolean ash_bus_watch(AshBus *bus, const char *property, AshBusProperty callbac
 /* The same for the signal Event: each event's JSON, NULL, "". */
 gboolean ash_bus_watch_events(AshBus *bus, AshBusProperty callback, gpointer data, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+
+/* A question: have messages come whose callbacks did not run yet? After a call: what was sent before
+ * its answer, and will be seen after it.
+ */
+bool ash_bus_has_pending(AshBus *bus);
 
 /* ---- systemd ---- */
 
