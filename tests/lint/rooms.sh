@@ -25,7 +25,7 @@ seam()
 
 seam libsolv 'solv/.*' 'builder/solve(-[a-z]+)?\.c'
 seam libarchive 'archive(_entry)?\.h' 'lib/archive\.c'
-seam curl 'curl/.*' 'lib/fetch\.c'
+seam curl 'curl/.*' 'lib/fetch(-probe)?\.c'
 seam libostree 'ostree.*\.h' 'builder/repo\.c|agent/[a-z]+\.c'
 seam GnuTLS 'gnutls/.*' 'lib/crypto\.c'
 seam libyaml 'yaml\.h' 'lib/yaml\.c'
