@@ -3,21 +3,29 @@
 
 #include <string.h>
 
-/* A check that runs. */
+/* A check that runs; its own copy of what is needed in the end. */
 typedef struct {
-	const AshHealthCheck *check;
+	char *name;
+	AshHealthCheck check; /* kind and timeout_ms only */
 	AshHealthDone done;
 	gpointer data;
 } AshHealthRun;
 
+static void run_free(AshHealthRun *run)
+{
+	g_free(run->name);
+	g_free(run);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshHealthRun, run_free)
+
 static void on_unit_done(const char *result, int status, const char *output, gpointer data)
 {
-	g_autofree AshHealthRun *run = data;
+	g_autoptr(AshHealthRun) run = data;
 	g_autofree char *text = NULL;
-	bool is_passing =
-			ash_health_judge(run->check, result, status, output, strlen(output), &text);
+	bool is_passing = ash_health_judge(
+			&run->check, result, status, output, strlen(output), &text);
 
-	run->done(run->check->name, is_passing, text, run->data);
+	run->done(run->name, is_passing, text, run->data);
 }
 
 static gboolean ask_systemd(AshBus *bus, const AshHealthCheck *check, AshHealthDone done,
@@ -55,8 +63,12 @@ gboolean ash_health_run(AshBus *bus, const AshHealthCheck *check, AshHealthDone 
 			.is_sandboxed = true,
 			.is_look = is_look,
 	};
-	g_autofree AshHealthRun *run = g_new(AshHealthRun, 1);
-	*run = (AshHealthRun){.check = check, .done = done, .data = data};
+	g_autoptr(AshHealthRun) run = g_new0(AshHealthRun, 1);
+	run->name = g_strdup(check->name);
+	run->check.kind = check->kind;
+	run->check.timeout_ms = check->timeout_ms;
+	run->done = done;
+	run->data = data;
 	if (!ash_bus_start_unit(bus, &unit, on_unit_done, run, error))
 		return FALSE;
 	run = NULL;

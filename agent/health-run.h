@@ -15,8 +15,8 @@
 typedef void (*AshHealthDone)(const char *name, bool is_passing, const char *text, gpointer data);
 
 /* Calls @done once, for some checks before this returns; so ash_health_started comes first. On failure
- * it is not called: the caller reports a failing result with the error's message. @check must live
- * until @done was called.
+ * it is not called: the caller reports a failing result with the error's message. @check need not live
+ * longer than the call, so a health may be freed while checks run.
  */
 gboolean ash_health_run(AshBus *bus, const AshHealthCheck *check, AshHealthDone done, gpointer data,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/health-spec.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
@@ -251,6 +252,22 @@ static const struct {
 const char *ash_health_kind_name(AshHealthKind kind)
 {
 	return kinds[kind].name;
+}
+
+bool ash_health_kind_find(const char *name, AshHealthKind *out_kind)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+		if (strcmp(kinds[i].name, name) != 0)
+			continue;
+		*out_kind = (AshHealthKind) i;
+		return true;
+	}
+	return false;
+}
+
+bool ash_health_is_target(AshHealthKind kind, const char *text)
+{
+	return kinds[kind].is_target != NULL ? kinds[kind].is_target(text) : is_path(text);
 }
 
 /* ---- numbers with a unit ------------------------------------------------------------------------- */
@@ -626,23 +643,36 @@ char *ash_health_spec_format(const AshHealthSpec *spec)
 
 /* ---- files --------------------------------------------------------------------------------------- */
 
+static void add_broken(GPtrArray *broken, const char *name, const char *path, const char *text)
+{
+	AshHealthCheck *check = check_new();
+
+	check->kind = ASH_HEALTH_FILE;
+	/* It goes to the bus and to terminals, and nothing has judged it yet. */
+	g_autofree char *shown = g_strndup(name, ASH_HEALTH_SPEC_MAX_NAME_BYTES);
+	g_strcanon(shown, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "._-", '?');
+	check->name = g_strconcat("health.d", *shown != '\0' ? "/" : "", shown, NULL);
+	check->target = g_strdup(path);
+	check->error = g_strdup(text);
+	check->mark = g_intern_string(path);
+	g_ptr_array_add(broken, check);
+}
+
 /* Adds the file names in @dir to @files: name to path; a later directory's path wins. */
-static gboolean list_files(const char *dir, GHashTable *files, GError **error)
+static void list_files(const char *dir, GHashTable *files, GPtrArray *broken)
 {
 	g_autoptr(GError) local = NULL;
 	g_autoptr(GDir) handle = g_dir_open(dir, 0, &local);
 
-	if (handle == NULL && g_error_matches(local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-		return TRUE;
 	if (handle == NULL) {
-		g_propagate_error(error, g_steal_pointer(&local));
-		return FALSE;
+		if (!g_error_matches(local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+			add_broken(broken, "", dir, local->message);
+		return;
 	}
 	for (const char *name; (name = g_dir_read_name(handle)) != NULL;)
 		if (g_str_has_suffix(name, ".yaml") && *name != '.')
 			g_hash_table_replace(
 					files, g_strdup(name), g_build_filename(dir, name, NULL));
-	return TRUE;
 }
 
 static gboolean merge_file(AshHealthSpec *spec, const char *path, GError **error)
@@ -654,21 +684,6 @@ static gboolean merge_file(AshHealthSpec *spec, const char *path, GError **error
 	       ash_yaml_parse(path, text, &map, error) && ash_health_spec_merge(spec, map, error);
 }
 
-static void add_broken(GPtrArray *broken, const char *name, const char *path, const char *text)
-{
-	AshHealthCheck *check = check_new();
-
-	check->kind = ASH_HEALTH_FILE;
-	/* It goes to the bus and to terminals, and nothing has judged it yet. */
-	g_autofree char *shown = g_strndup(name, ASH_HEALTH_SPEC_MAX_NAME_BYTES);
-	g_strcanon(shown, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "._-", '?');
-	check->name = g_strdup_printf("health.d/%s", shown);
-	check->target = g_strdup(path);
-	check->error = g_strdup(text);
-	check->mark = g_intern_string(path);
-	g_ptr_array_add(broken, check);
-}
-
 gboolean ash_health_spec_load(const char *root, AshHealthSpec **out_spec, GError **error)
 {
 	g_autoptr(AshHealthSpec) spec = ash_health_spec_new();
@@ -678,8 +693,12 @@ gboolean ash_health_spec_load(const char *root, AshHealthSpec **out_spec, GError
 	g_autofree char *usr = g_strconcat(root, ASH_HEALTH_SPEC_DIR_USR, NULL);
 	g_autofree char *etc = g_strconcat(root, ASH_HEALTH_SPEC_DIR_ETC, NULL);
 
-	if (!list_files(usr, files, error) || !list_files(etc, files, error))
-		return FALSE;
+	if (*root != '\0' && !g_file_test(root, G_FILE_TEST_IS_DIR)) {
+		errno = ENOTDIR;
+		return ash_throw_errno(error, "%s", root);
+	}
+	list_files(usr, files, broken);
+	list_files(etc, files, broken);
 	g_autoptr(GList) names = g_list_sort(g_hash_table_get_keys(files), (GCompareFunc) strcmp);
 	unsigned n_files = 0;
 	for (const GList *name = names; name != NULL; name = name->next) {

@@ -77,6 +77,11 @@ typedef struct {
 } AshHealthCheck;
 
 const char *ash_health_kind_name(AshHealthKind kind); /* "unit", … */
+/* Questions: which kind has this name; is @text something that a check of this kind may look at (of
+ * SPACE: the path; of COMMAND: the program).
+ */
+bool ash_health_kind_find(const char *name, AshHealthKind *out_kind);
+bool ash_health_is_target(AshHealthKind kind, const char *text);
 
 typedef struct {
 	uint32_t soak_ms, deadline_ms;
@@ -97,7 +102,8 @@ gboolean ash_health_spec_merge(AshHealthSpec *spec, const AshYamlNode *map, GErr
 /* ash_health_spec_load: NAME.yaml of both directories below @root ("": of the host), merged in order of
  * NAME, a file in /etc standing for one of the same name in /usr/lib. A broken file is left out, and
  * becomes a required check that fails with its error ("health.d/web.yaml"), so that it cannot go
- * unnoticed. A directory that cannot be read is an error; one that is not there is empty.
+ * unnoticed; so does a directory that cannot be read ("health.d"). One that is not there is empty. Fails
+ * when @root is not a directory.
  */
 gboolean ash_health_spec_load(const char *root, AshHealthSpec **out_spec, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/health-spec.h"
 
+#include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -484,9 +485,29 @@ static void test_load_limits(void)
 	g_autoptr(AshTempDir) odd = NULL;
 	g_assert_true(ash_temp_dir_new(g_get_tmp_dir(), "health", &odd, NULL));
 	write_file(odd->path, "/usr/lib/ashlar", "health.d", "");
+	g_autoptr(AshHealthSpec) broken = NULL;
+	g_assert_true(ash_health_spec_load(odd->path, &broken, &error));
+	g_assert_cmpuint(broken->checks->len, ==, 1);
+	g_assert_nonnull(strstr(get(broken, "health.d")->error, "Not a directory"));
+	g_assert_true(get(broken, "health.d")->is_required);
+	g_autofree char *nowhere = g_build_filename(odd->path, "nowhere", NULL);
 	g_autoptr(AshHealthSpec) nothing = NULL;
-	g_assert_false(ash_health_spec_load(odd->path, &nothing, &error));
-	g_assert_error(error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR);
+	g_assert_false(ash_health_spec_load(nowhere, &nothing, &error));
+	g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_DIRECTORY);
+}
+
+static void test_kinds(void)
+{
+	AshHealthKind kind = ASH_HEALTH_UNIT;
+
+	g_assert_true(ash_health_kind_find("http", &kind));
+	g_assert_cmpint(kind, ==, ASH_HEALTH_HTTP);
+	g_assert_false(ash_health_kind_find("https", &kind));
+	g_assert_cmpstr(ash_health_kind_name(ASH_HEALTH_DNS), ==, "dns");
+	g_assert_true(ash_health_is_target(ASH_HEALTH_TCP, "localhost:80"));
+	g_assert_false(ash_health_is_target(ASH_HEALTH_TCP, "localhost"));
+	g_assert_true(ash_health_is_target(ASH_HEALTH_SPACE, "/var"));
+	g_assert_false(ash_health_is_target(ASH_HEALTH_SPACE, "var"));
 }
 
 int main(int argc, char **argv)
@@ -501,5 +522,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/health-spec/limits", test_limits);
 	g_test_add_func("/health-spec/load", test_load);
 	g_test_add_func("/health-spec/load-limits", test_load_limits);
+	g_test_add_func("/health-spec/kinds", test_kinds);
 	return g_test_run();
 }
