@@ -191,6 +191,15 @@ static gboolean add_units(AshRepo *repo, const AshManifest *manifest, AshTree *t
 	return set_default_target(manifest, tree, error);
 }
 
+static gboolean add_health(
+		AshRepo *repo, const AshManifest *manifest, AshTree *tree, GError **error)
+{
+	if (manifest->health == NULL)
+		return TRUE;
+	g_autofree char *text = ash_health_spec_format(manifest->health);
+	return store_text(repo, tree, ASH_HEALTH_SPEC_DIR_USR "/manifest.yaml", text, error);
+}
+
 /* ---- removals -------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -376,7 +385,7 @@ gboolean ash_customise(AshRepo *repo, const AshManifest *manifest, const GPtrArr
 	for (guint i = 0; i < manifest->files->len; i++)
 		if (!add_file(repo, tree, users, manifest->files->pdata[i], error))
 			return FALSE;
-	if (!add_units(repo, manifest, tree, error) ||
+	if (!add_units(repo, manifest, tree, error) || !add_health(repo, manifest, tree, error) ||
 			!remove_packages(manifest, packages, tree, removed, error) ||
 			!remove_paths(manifest, tree, error))
 		return FALSE;

@@ -221,6 +221,11 @@ char *ash_manifest_digest(const AshManifest *manifest)
 	add_texts(hash, manifest->kernel_modules);
 	add_text(hash, manifest->hostname);
 	add_text(hash, manifest->default_target);
+	/* Behind all else, and only when it is there: digests from before there was such a key hold. */
+	if (manifest->health != NULL) {
+		g_autofree char *health = ash_health_spec_format(manifest->health);
+		add_text(hash, health);
+	}
 	return finish(hash);
 }
 

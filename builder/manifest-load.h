@@ -69,6 +69,7 @@ extern const AshSchemaObject ash_manifest_object_user;
 extern const AshSchemaObject ash_manifest_object_group;
 extern const AshSchemaObject ash_manifest_object_unit;
 extern const AshSchemaObject ash_manifest_object_script;
+extern const AshSchemaObject ash_manifest_object_health; /* manifest-health.c */
 gpointer ash_manifest_make_package(
 		AshManifestLoader *loader, const AshYamlNode *node, GError **error);
 gpointer ash_manifest_make_deb(AshManifestLoader *loader, const AshYamlNode *node, GError **error);

@@ -393,7 +393,9 @@ static gboolean store_value(AshManifestLoader *loader, const AshSchemaKey *key, 
 	case ASH_SCHEMA_ITEMS:
 		return store_items(loader, key, node, *(GPtrArray **) slot, error);
 	case ASH_SCHEMA_OBJECT:
-		return store_map(loader, key->object->keys, base, node, error);
+		return key->object->finish != NULL
+				       ? key->object->finish(loader, node, base, error)
+				       : store_map(loader, key->object->keys, base, node, error);
 	case ASH_SCHEMA_VARIABLES:
 	case ASH_SCHEMA_PARTS:
 		return TRUE;

@@ -70,6 +70,7 @@ void ash_manifest_free(AshManifest *manifest)
 			manifest->initramfs_modules, manifest->kernel_modules, manifest->inputs};
 	for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
 		g_ptr_array_unref(lists[i]);
+	ash_health_spec_free(manifest->health);
 	g_free(manifest);
 }
 
@@ -254,8 +255,13 @@ static gboolean complete_repositories(AshManifest *manifest, GError **error)
 
 static gboolean complete(AshManifest *manifest, GError **error)
 {
+	const AshYamlNode top = {.file = manifest->path, .line = 1, .column = 1};
+
 	if (!complete_name(manifest, error) || !complete_repositories(manifest, error))
 		return FALSE;
+	if (manifest->health != NULL && manifest->kind != ASH_MANIFEST_HOST)
+		return ash_manifest_throw(&top, error, ASH_MANIFEST_ERROR_VALUE,
+				"'health' is for hosts only");
 	if (manifest->initramfs == INITRAMFS_UNSET)
 		manifest->initramfs = manifest->kind == ASH_MANIFEST_HOST
 						      ? ASH_MANIFEST_INITRAMFS_NATIVE

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/health-spec.h"
+
 /* The manifest: what goes into an OS tree or a workload image, as a person writes it (YAML).
  * manifest(5) and the JSON Schema are generated from the same table that parsing uses.
  *
@@ -157,6 +159,7 @@ typedef struct {
 	GPtrArray *kernel_modules; /* char *: globs of module directories or names to keep; empty: all */
 	char *hostname;            /* NULL: none is set */
 	char *default_target;      /* systemd target; NULL: multi-user.target */
+	AshHealthSpec *health; /* NULL: there is no `health:` */
 	GPtrArray *inputs; /* char *: every file that was read, absolute, for "what would change" */
 } AshManifest;
 

@@ -14,6 +14,7 @@ enum {
 #define CONTROL "\\x00-\\x1f\\x7f"
 /* A component of a path that is neither "." nor "..". */
 #define COMPONENT "(?!\\.\\.?(?:/|$))[^/" CONTROL "]{1,255}"
+#define HOST "[A-Za-z0-9_][A-Za-z0-9._-]{0,252}"
 #define UNIT_NAME "[0-9A-Za-z:_.\\\\@-]{1,200}"
 
 static const struct {
@@ -86,6 +87,19 @@ static const struct {
 		[ASH_FORM_HOSTNAME] = {"(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 				       "(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*",
 				"a host name: letters, digits, '-' and '.', at most 64"},
+		/* The five of lib/health-spec.c, which has the last word. */
+		[ASH_FORM_DURATION] = {"(?:0|[1-9][0-9]{0,9})(?:ms|s|min|h)",
+				"a duration, as in 500ms, 10s, 5min or 1h"},
+		[ASH_FORM_SIZE] = {"(?:0|[1-9][0-9]{0,18})(?:KiB|MiB|GiB|TiB)?",
+				"a size, as in 4096, 100MiB or 2GiB"},
+		[ASH_FORM_CHECK] = {"[a-z0-9][a-z0-9-]{0,47}",
+				"a check's name: lower-case letters, digits and '-', at most 48"},
+		[ASH_FORM_HOST] = {HOST, "the name of a host"},
+		[ASH_FORM_ADDRESS] = {"(?:\\[[0-9A-Fa-f:.]{2,45}\\]|" HOST "):[1-9][0-9]{0,4}",
+				"HOST:PORT, as in 127.0.0.1:80 or [::1]:80"},
+		[ASH_FORM_HTTP] = {"https?://[^/?@ " CONTROL "]+(?:[/?][^#\"<>\\\\^`{|} " CONTROL
+				   "]*)?",
+				"a URL that begins with http:// or https://"},
 };
 
 static const GRegex *regex_of(AshForm form)

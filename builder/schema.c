@@ -264,6 +264,18 @@ const AshSchemaKey ash_schema_manifest[] = {
 				.default_text = "multi-user.target",
 				.doc = "The systemd target that the host boots to.",
 				.example = "default-target: rescue.target"},
+		{.name = "health",
+				.type = ASH_SCHEMA_OBJECT,
+				.flags = ASH_SCHEMA_NOT_STORED,
+				.object = &ash_manifest_object_health,
+				.doc = "What tells that the host works; health(5) says how it is judged. "
+				       "A check of a later layer replaces that of an earlier one. It is "
+				       "written to /usr/lib/ashlar/health.d/manifest.yaml. For hosts "
+				       "only.",
+				.example = "health:\n"
+					   "  soak: 60s\n"
+					   "  checks:\n"
+					   "    - {name: web, http: \"http://127.0.0.1:8080/health\"}"},
 		{.name = "architectures",
 				.type = ASH_SCHEMA_PARTS,
 				.flags = ASH_SCHEMA_TOP_ONLY | ASH_SCHEMA_IN_VARIANT |

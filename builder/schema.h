@@ -48,7 +48,13 @@ typedef enum {
 	ASH_FORM_MODULE,
 	ASH_FORM_MODULE_GLOB,
 	ASH_FORM_HOSTNAME,
-	ASH_FORM_LAST = ASH_FORM_HOSTNAME,
+	ASH_FORM_DURATION,
+	ASH_FORM_SIZE,
+	ASH_FORM_CHECK,
+	ASH_FORM_HOST,
+	ASH_FORM_ADDRESS,
+	ASH_FORM_HTTP,
+	ASH_FORM_LAST = ASH_FORM_HTTP,
 } AshForm;
 
 typedef enum {
@@ -61,7 +67,8 @@ typedef enum {
 	ASH_SCHEMA_WORDS,     /* char **: a list of text; the later list replaces the earlier */
 	ASH_SCHEMA_TEXTS,     /* GPtrArray: a list of text, concatenated; .make may convert */
 	ASH_SCHEMA_ITEMS,     /* GPtrArray of .object */
-	ASH_SCHEMA_OBJECT,    /* a map whose .object->keys are fields of the struct around it */
+	ASH_SCHEMA_OBJECT,    /* a map whose .object->keys are fields of the struct around it; with
+				 .object->finish they are not, and that alone reads them */
 	ASH_SCHEMA_VARIABLES, /* a map of text; read by manifest-include.c */
 	ASH_SCHEMA_PARTS,     /* a map of parts: the top table without TOP_ONLY keys */
 } AshSchemaType;

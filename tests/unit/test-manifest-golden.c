@@ -148,6 +148,10 @@ static char *dump(const AshManifest *manifest)
 	put_list(out, "keep", manifest->keep_paths);
 	put_list(out, "initramfs-module", manifest->initramfs_modules);
 	put_list(out, "kernel-module", manifest->kernel_modules);
+	if (manifest->health != NULL) {
+		g_autofree char *health = ash_health_spec_format(manifest->health);
+		g_string_append_printf(out, "health:\n%s", health);
+	}
 	/* Directories differ from machine to machine. */
 	for (guint i = 0; i < manifest->inputs->len; i++) {
 		const char *input = manifest->inputs->pdata[i];

@@ -542,6 +542,29 @@ static char *digest_of(Fixture *fixture, const char *text, char **out_solve)
 	return ash_manifest_digest(manifest);
 }
 
+/* What hosts without `health` are built from has the digest that it had before there was the key. */
+static void test_health_digest(Fixture *fixture, gconstpointer data)
+{
+	g_autofree char *without_solve = NULL;
+	g_autofree char *with_solve = NULL;
+	g_autofree char *without = digest_of(
+			fixture, "{name: x, variables: {a: b}, hostname: h}", &without_solve);
+
+	g_assert_cmpstr(without, ==,
+			"5b47c541a74e58705ae73bc8c8f1a79d4bb8936ab22d7414ffe6b25db57e3a04");
+	g_autofree char *with = digest_of(
+			fixture, "{name: x, hostname: h, health: {checks: []}}", &with_solve);
+	g_autofree char *same = digest_of(fixture,
+			"{name: x, hostname: h, health: {soak: 1min, deadline: 600s}}", NULL);
+	g_autofree char *other =
+			digest_of(fixture, "{name: x, hostname: h, health: {soak: 59s}}", NULL);
+
+	g_assert_cmpstr(with, !=, without);
+	g_assert_cmpstr(with, ==, same);
+	g_assert_cmpstr(with, !=, other);
+	g_assert_cmpstr(with_solve, ==, without_solve);
+}
+
 static void test_digest(Fixture *fixture, gconstpointer data)
 {
 	g_autofree char *solve_a = NULL;
@@ -635,6 +658,7 @@ int main(int argc, char **argv)
 	ADD("variables", test_variables);
 	ADD("variable-limits", test_variable_limits);
 	ADD("too-many", test_too_many);
+	ADD("health-digest", test_health_digest);
 	ADD("digest", test_digest);
 	ADD("examples", test_examples);
 	g_test_add_func("/manifest/forms", test_forms);
