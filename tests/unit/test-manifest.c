@@ -550,8 +550,9 @@ static void test_health_digest(Fixture *fixture, gconstpointer data)
 	g_autofree char *without = digest_of(
 			fixture, "{name: x, variables: {a: b}, hostname: h}", &without_solve);
 
-	g_assert_cmpstr(without, ==,
-			"5b47c541a74e58705ae73bc8c8f1a79d4bb8936ab22d7414ffe6b25db57e3a04");
+	if (g_str_equal(ash_manifest_native_arch(), "amd64"))
+		g_assert_cmpstr(without, ==,
+				"5b47c541a74e58705ae73bc8c8f1a79d4bb8936ab22d7414ffe6b25db57e3a04");
 	g_autofree char *with = digest_of(
 			fixture, "{name: x, hostname: h, health: {checks: []}}", &with_solve);
 	g_autofree char *same = digest_of(fixture,
