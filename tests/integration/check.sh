@@ -35,7 +35,7 @@ raw()
 {
 	rm -f "$tmp/raw-port"
 	# shellcheck disable=SC2016
-	ANSWER=$(printf "$1_") perl -MIO::Socket::INET -e '
+	ANSWER=$(printf "%b_" "$1") perl -MIO::Socket::INET -e '
 		my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 5) or die;
 		open(my $f, ">", "$ARGV[0].new"); print $f $s->sockport; close $f;
 		rename("$ARGV[0].new", $ARGV[0]); chop($ENV{ANSWER});
