@@ -67,7 +67,8 @@ static gboolean run(
 	g_autoptr(JsonNode) input = NULL;
 	AshWorker worker;
 
-	if (!read_input(&input, error) || !ash_worker_init(&worker, root, verb->access, error))
+	if (!read_input(&input, error) || !ash_worker_init(&worker, root, verb->access, error) ||
+			!ash_worker_use_staging(&worker, json_node_get_object(input), error))
 		return FALSE;
 	gboolean ok = verb->run(&worker, json_node_get_object(input), result, error);
 	ash_worker_clear(&worker);

@@ -80,7 +80,9 @@ static void on_job_exit(int status, gpointer data)
 static void start_job(AshDaemon *daemon, const char *verb, JsonBuilder *input)
 {
 	g_autofree char *program = g_build_filename(daemon->libexec, "ashlar-worker", NULL);
-	const char *argv[] = {program, verb, daemon->is_test ? "--root" : NULL, daemon->root, NULL};
+	const char *with_root[] = {program, "--root", daemon->root, verb, NULL};
+	const char *plain[] = {program, verb, NULL};
+	const char *const *argv = daemon->is_test ? with_root : plain;
 	g_autoptr(GError) local = NULL;
 
 	json_builder_end_object(input);

@@ -3,10 +3,12 @@
 
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "agent/deployment.h"
 #include "agent/etc.h"
 #include "agent/import.h"
+#include "agent/paths.h"
 #include "lib/error.h"
 #include "lib/json.h"
 
@@ -85,7 +87,19 @@ typedef struct {
 	bool is_present;
 } Choice;
 
-static gboolean choose(AshOstree *repo, const AshRelease *release, Choice *choice, GError **error)
+/* A bundle has what it has; a source is asked for what is chosen. */
+static bool is_to_be_had(
+		const AshWorker *worker, const AshRelease *release, const AshTargetDelta *delta)
+{
+	g_autofree char *bundle = ash_worker_path(worker, ASH_PATH_BUNDLE);
+	g_autofree char *path = g_strdup_printf(
+			"%s/deltas/%s-%s.delta", bundle, release->commit, delta->from);
+
+	return strcmp(worker->staging, bundle) != 0 || access(path, F_OK) == 0;
+}
+
+static gboolean choose(const AshWorker *worker, AshOstree *repo, const AshRelease *release,
+		Choice *choice, GError **error)
 {
 	g_autoptr(GHashTable) refs = NULL;
 
@@ -98,7 +112,7 @@ static gboolean choose(AshOstree *repo, const AshRelease *release, Choice *choic
 			continue;
 		if (choice->known == NULL || delta->object_bytes < choice->known->object_bytes)
 			choice->known = delta;
-		if (delta->bytes < delta->object_bytes &&
+		if (delta->bytes < delta->object_bytes && is_to_be_had(worker, release, delta) &&
 				(choice->delta == NULL || delta->bytes < choice->delta->bytes))
 			choice->delta = delta;
 	}
@@ -151,7 +165,7 @@ gboolean ash_plan_run(
 
 	if (!ash_import_get_release(input, &release, error) ||
 			!ash_ostree_open(worker->sysroot_fd, &repo, error) ||
-			!choose(repo, release, &choice, error) ||
+			!choose(worker, repo, release, &choice, error) ||
 			!ash_plan_measure(worker, &plan, &free_now, error) ||
 			!ash_plan_etc(worker, &plan, error))
 		return FALSE;

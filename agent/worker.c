@@ -84,6 +84,22 @@ const char *ash_worker_error_word(const GError *error, const char **out_why)
 	return words[word];
 }
 
+gboolean ash_worker_use_staging(AshWorker *worker, JsonObject *input, GError **error)
+{
+	JsonNode *node = json_object_get_member(input, "staging");
+
+	/* `clean` has a member of that name too, which is a boolean. */
+	if (node == NULL || json_node_get_value_type(node) != G_TYPE_STRING)
+		return TRUE;
+	const char *path = json_node_get_string(node);
+	if (strcmp(path, ASH_PATH_STAGING) != 0 && strcmp(path, ASH_PATH_BUNDLE) != 0)
+		return ash_throw(error, ASH_WORKER_ERROR, ASH_WORKER_ERROR_FAILED,
+				"'%s' is no staging directory", path);
+	g_free(worker->staging);
+	worker->staging = ash_worker_path(worker, path);
+	return TRUE;
+}
+
 char *ash_worker_path(const AshWorker *worker, const char *path)
 {
 	return g_strconcat(worker->prefix, path, NULL);

@@ -71,6 +71,10 @@ gboolean ash_worker_init(AshWorker *worker, const char *root, AshWorkerAccess ac
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void ash_worker_clear(AshWorker *worker);
 
+/* The "staging" of @input, if it names one: then worker->staging is that. */
+gboolean ash_worker_use_staging(AshWorker *worker, JsonObject *input, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
 /* prefix + @path. */
 char *ash_worker_path(const AshWorker *worker, const char *path);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a disk may hold after a power cut, from a log of its writes and flushes.
  *
- *	crash-states LOG BASE [--from N] [--states N] [--seed N] [--jobs N] [--scratch DIR] -- CHECK…
+ *	crash-states LOG BASE [--from N] [--to N] [--states N] [--seed N] [--jobs N] [--scratch DIR] -- CHECK…
  *
  * LOG is what QEMU's blklogwrites driver wrote (the format of Linux's dm-log-writes,
  * Documentation/admin-guide/device-mapper/log-writes.rst), BASE the disk as it was when the log began.
@@ -12,8 +12,8 @@
  *   - random ones: a prefix, and of what was written between that flush and the next any subset, in any
  *     order, some writes torn at a sector of 512 bytes or a page of 4096.
  *
- * They are laid over the log from entry --from (the number that --count prints at some instant) to its
- * end. A bad state is made again twice from its seed before it is believed. At the end one line of JSON:
+ * They are laid over the log from entry --from to entry --to (numbers that --count prints at some instant;
+ * default: its end). A bad state is made again twice from its seed before it is believed. At the end one line of JSON:
  * how many were old, new and bad, and the 95 % bound on the rate of bad ones (3/N when none was).
  *
  *	crash-states --count LOG        the number of entries so far
@@ -355,11 +355,12 @@ static int summarise(FILE *out)
 
 int main(int argc, char **argv)
 {
-	static gint64 from, wanted = 100, seed = 1;
+	static gint64 from, to = G_MAXINT64, wanted = 100, seed = 1;
 	static int jobs = 2;
 	static gboolean only_count;
 	static const GOptionEntry options[] = {
 			{"from", 0, 0, G_OPTION_ARG_INT64, &from, "", "N"},
+			{"to", 0, 0, G_OPTION_ARG_INT64, &to, "", "N"},
 			{"states", 0, 0, G_OPTION_ARG_INT64, &wanted, "", "N"},
 			{"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", "N"},
 			{"jobs", 0, 0, G_OPTION_ARG_INT, &jobs, "", "N"},
@@ -381,6 +382,7 @@ int main(int argc, char **argv)
 		printf("%" G_GUINT64_FORMAT "\n", n_entries);
 		return 0;
 	}
+	n_entries = MIN(n_entries, (uint64_t) to);
 	int at = argc > 3 && strcmp(argv[3], "--") == 0 ? 4 : 3;
 	if (argc <= at)
 		fail("crash-states LOG BASE -- CHECK…");

@@ -1,0 +1,214 @@
+#!/bin/bash
+# needs: root ostree jq openssl qemu-storage-daemon gcc
+# SPDX-License-Identifier: Apache-2.0
+# The power may go at any instant of an update. The disk's writes and flushes are recorded while a
+# worker imports and deploys a release; then every flush prefix, and random, reordered and torn subsets of
+# what was not flushed, become disks of their own, and each must boot the whole old or the whole new
+# deployment, and take the update again. First the suite must catch bugs that are planted.
+#
+# States: ASHLAR_CRASH_STATES (default 500 over all recordings; 'make soak' asks for more).
+. tests/lib/tap.sh
+. tests/lib/agent.bash
+
+states=${ASHLAR_CRASH_STATES:-500}
+seed=${ASHLAR_CRASH_SEED:-1}
+tools=${ASH_TEST_TOOLS:-$PWD/build/release/tests/lib}
+export CRASH=$tmp/crash
+mkdir -p "$CRASH"
+scratch=/dev/shm
+[ -d $scratch ] || scratch=$tmp
+
+ok "the planted bugs compile" gcc -shared -fPIC -O2 -D_GNU_SOURCE -o "$tmp/shim.so" \
+	tests/lib/preload/crash-shim.c -ldl
+
+# ---- two releases, one bundle with a delta and the objects -------------------------------------------
+"$ashlar" key make --quiet --no-passphrase "$keys" >"$tmp/out" 2>&1
+cp "$keys/root.json" "$tmp/root.json"
+v1=$(agent_commit 1.0.0)
+v2=$(agent_commit 2.0.0)
+for commit in "$v1" "$v2"; do
+	"$ashlar" release --quiet --repo "$repo" --keys "$keys" --publication "$pub" "$commit" >/dev/null
+	"$ashlar" publish --quiet --keys "$keys" "$pub" >"$tmp/out" 2>&1
+done
+ok "a bundle holds the update" "$ashlar" bundle --quiet --from 1.0.0 --full -o "$CRASH/bundle" "$pub" 2.0.0
+echo "$v1" >"$CRASH/old.commit"
+echo "$v2" >"$CRASH/new.commit"
+
+# What the agent would ask its worker for, one job after the other.
+cat >"$CRASH/update" <<END
+#!/bin/bash
+set -e -o pipefail
+host=\$1
+job()
+{
+	local verb=\$1
+	"$ashlar_bin/ashlar-worker" --root "\$host" "\$verb" >"$CRASH/\$\$.out" || { tail -n 1 "$CRASH/\$\$.out" >&2; exit 1; }
+	tail -n 1 "$CRASH/\$\$.out" | jq -c .result
+	rm -f "$CRASH/\$\$.out"
+}
+cp "$CRASH/bundle" "\$host/var/bundle"
+jq -n --arg p "\$host/var/bundle" '{path:\$p}' | job bundle >/dev/null
+host_is='"name":"host","variant":"","arch":"amd64","version":"1.0.0","commit":"$v1","bad":{},"wanted":null'
+verified=\$(echo "{\$host_is,\"now\":\$(date +%s),\"staging\":\"/var/lib/ashlar/bundle\"}" | job verify)
+release=\$(jq -c .release <<<"\$verified")
+plan=\$(jq -c '{release:.,staging:"/var/lib/ashlar/bundle",bundle:true}' <<<"\$release" | job plan)
+jq -c --argjson p "\$plan" '{release:.,method:(env.CRASH_METHOD // \$p.method),delta:\$p.delta,staging:"/var/lib/ashlar/bundle"}' <<<"\$release" | job import >/dev/null
+jq -c '{release:.,tries:3}' <<<"\$release" | job deploy >/dev/null
+END
+chmod +x "$CRASH/update"
+
+# ---- a disk with an ESP and a root, and a log of what is written to it -------------------------------
+mib=1048576
+echo "$((1 * mib)) $((48 * mib)) $((50 * mib)) $((300 * mib))" >"$CRASH/layout"
+
+# with_disk FILE MOUNT-OPTIONS COMMAND…: mounted at $host
+with_disk()
+{
+	local file=$1 options=$2 esp root result=0
+	local esp_start esp_size root_start root_size
+	shift 2
+	read -r esp_start esp_size root_start root_size <"$CRASH/layout"
+	root=$(losetup -f --show -o "$root_start" --sizelimit "$root_size" "$file")
+	esp=$(losetup -f --show -o "$esp_start" --sizelimit "$esp_size" "$file")
+	if [ "$1" = make_host ]; then
+		# FAT has no journal, and this machine's kernel no FAT: ext2 stands for it.
+		mkfs.ext2 -q "$esp"
+		mkfs.ext4 -q "$root"
+	fi
+	mkdir -p "$host"
+	mount -o "$options" "$root" "$host" && mkdir -p "$host/efi" && mount "$esp" "$host/efi"
+	"$@" || result=$?
+	umount "$host/efi" "$host"
+	losetup -d "$esp" "$root"
+	return $result
+}
+
+make_host()
+{
+	agent_host "$v1" 1.0.0
+	loader_boot
+	agent_enter
+	rm "$host/etc"
+	echo "changed here" >"$host/sysroot/ostree/deploy/ashlar/deploy/$v1.0/etc/kept.conf"
+}
+
+# What runs beside an update on a real host makes the journal commit now and then.
+neighbour()
+{
+	local i
+	for ((i = 0; i < 600; i++)); do
+		dd if=/dev/zero of="$host/var/noise" bs=512 count=1 conv=fsync 2>/dev/null
+		sleep 0.1
+	done
+}
+
+update()
+{
+	local pid result=0
+	"$tools/crash-states" --count "$log" >"$tmp/from"
+	neighbour &
+	pid=$!
+	LD_PRELOAD=$tmp/shim.so CRASH_SHIM=$shim "$CRASH/update" "$host" >"$tmp/update.log" 2>&1 || result=$?
+	"$tools/crash-states" --count "$log" >"$tmp/to"
+	kill $pid
+	wait $pid 2>/dev/null
+	return $result
+}
+
+# record NAME MOUNT-OPTIONS SHIM: one update, in $tmp/NAME.log over $tmp/base.raw
+record()
+{
+	local name=$1 options=$2 qsd
+	shim=$3
+	log=$tmp/$name.log
+	cp --sparse=always "$tmp/base.raw" "$tmp/disk.raw"
+	: >"$log"
+	: >"$tmp/export"
+	qemu-storage-daemon \
+		--blockdev driver=file,node-name=file,filename="$tmp/disk.raw" \
+		--blockdev driver=file,node-name=log,filename="$log" \
+		--blockdev driver=blklogwrites,node-name=disk,file=file,log=log,log-sector-size=512 \
+		--export type=fuse,id=export,node-name=disk,mountpoint="$tmp/export",writable=on \
+		>"$tmp/qsd.log" 2>&1 &
+	qsd=$!
+	at_exit+=("kill $qsd; sleep 0.2; umount -l $tmp/export")
+	local i
+	for ((i = 0; i < 100; i++)); do
+		[ "$(stat -c %s "$tmp/export")" -eq 0 ] || break
+		sleep 0.05
+	done
+	local result=0
+	with_disk "$tmp/export" "$options" update || result=$?
+	kill $qsd
+	wait $qsd 2>/dev/null
+	[ $result -eq 0 ] || diag "$(cat "$tmp/update.log" "$tmp/qsd.log")"
+	return $result
+}
+
+# check NAME STATES: the last line of JSON in $tmp/summary
+check()
+{
+	"$tools/crash-states" "$tmp/$1.log" "$tmp/base.raw" --from "$(cat "$tmp/from")" --to "$(cat "$tmp/to")" --states "$2" \
+		--seed "$seed" --scratch "$scratch" -- tests/lib/crash-check.sh >"$tmp/states" 2>"$tmp/states.err"
+	local result=$?
+	tail -n 1 "$tmp/states" >"$tmp/summary"
+	return $result
+}
+
+figures()
+{
+	jq -r '"\(.states) states: \(.old) old, \(.new) new, \(.bad) bad; at most \(.bound * 100 * 1000 | round / 1000) % are bad (95 %)"' "$tmp/summary"
+}
+
+truncate -s 360M "$tmp/base.raw"
+ok "a host is on the disk" with_disk "$tmp/base.raw" noatime make_host
+
+# What each deployment is, from a run that nothing disturbed.
+expect()
+{
+	local name=$1 deployment=$2
+	. <(sed -n '/^tree_sums()/,/^}/p; /^etc_sums()/,/^}/p' tests/lib/crash-check.sh)
+	tree_sums "$deployment" >"$CRASH/$name.sums"
+	etc_sums "$deployment" >"$CRASH/$name.etc"
+}
+undisturbed()
+{
+	"$CRASH/update" "$host" && expect old "$host/sysroot/ostree/deploy/ashlar/deploy/$v1.0" &&
+		expect new "$host/sysroot/ostree/deploy/ashlar/deploy/$v2.0"
+}
+cp --sparse=always "$tmp/base.raw" "$tmp/plain.raw"
+ok "an undisturbed update" with_disk "$tmp/plain.raw" noatime undisturbed
+[ "$test_failed" -eq 0 ] || done_testing
+
+# ---- planted bugs: what does not catch these proves nothing -------------------------------------------
+export CRASH_NO_RETRY=1
+for bug in no-sync early-rename; do
+	ok "an update with the planted bug '$bug' is recorded" record "$bug" noatime,data=writeback,commit=1 "$bug,slow"
+	if check "$bug" $((states / 8 > 24 ? states / 8 : 24)); then
+		fail "the bug '$bug' is caught" "$(figures)"
+	else
+		pass "the bug '$bug' is caught: $(figures)"
+	fi
+done
+unset CRASH_NO_RETRY
+
+# ---- the real thing ------------------------------------------------------------------------------------
+share=$((states * 3 / 8))
+for mode in noatime noatime,data=writeback,commit=1; do
+	for method in delta objects; do
+		export CRASH_METHOD=$method
+		name=${mode##*,}-$method
+		ok "an update by $method is recorded on ext4 ($mode)" record "$name" "$mode" slow
+		unset CRASH_METHOD
+		if check "$name" $((share / 2)); then
+			pass "every state boots: $(figures)"
+		else
+			fail "every state boots" "$(figures)
+$(head -n 5 "$tmp/states")
+$(tail -n 5 "$tmp/states.err")"
+		fi
+		is "…and both were seen" "$(jq '.old * 5 >= .states * 0.2 and .new > 0' "$tmp/summary")" true
+		diag "ext4 $mode, $method: $(figures)"
+	done
+done
+done_testing
