@@ -37,4 +37,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshWindow, ash_window_free)
  * @out_open: is one open now
  * @out_change_s: when that changes; INT64_MAX: never
  */
-void ash_window_next(const GPtrArray *windows, int64_t now_s, bool *out_open, int64_t *out_change_s);
+void ash_window_next(
+		const GPtrArray *windows, int64_t now_s, bool *out_open, int64_t *out_change_s);
