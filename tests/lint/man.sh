@@ -62,4 +62,18 @@ for verb in "${verbs[@]}"; do
 	like "and its options" "$(complete_words ashlar "$verb" --he)" '^--help$'
 done
 
+# Programs without a table of verbs: each option of --help is somewhere in the page of the program.
+for page in docs/man/*.[18].scd; do
+	program=$(basename "$page" | sed 's/\.[18]\.scd$//')
+	[ "$program" != ashlar ] && [ -x "$ashlar_bin/$program" ] || continue
+	ok "$program --help" "$ashlar_bin/$program" --help
+	cp "$tmp/out" "$tmp/help"
+	ok "$program: help fits 80 columns" test "$(wc -L <"$tmp/help")" -le 80
+	missing=
+	for option in $(grep -oE '(^|[ ,[])--[a-z][a-z-]*' "$tmp/help" | tr -d ' ,[' | sort -u); do
+		grep -qF -- "*$option*" "$page" || missing+=" $option"
+	done
+	empty "$program: every option is in the manual" "$missing"
+done
+
 done_testing
