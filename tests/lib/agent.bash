@@ -17,6 +17,7 @@ keys=$tmp/keys
 pub=$tmp/pub
 host=$tmp/host
 agent_boots=0
+[ -z "${at_exit+x}" ] || at_exit+=("chattr -R -i $host/sysroot/ostree/deploy")
 agent_url=http://127.0.0.1:9
 agent_pid=
 link_pid=
