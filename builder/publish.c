@@ -274,7 +274,8 @@ static gboolean publish_drafts(AshPublication *publication, const AshPublishOpti
 		return FALSE;
 	for (guint i = 0; i < drafts->len; i++) {
 		AshRelease *draft = drafts->pdata[i];
-		ASH_PREFIX("release %s", draft->version);
+		ASH_PREFIX("the draft of release %s (removing its file from '%s/pending' gives it up)",
+				draft->version, publication->dir);
 		bool is_known = false;
 		/* Known: published by a run that was interrupted before it removed the draft. */
 		if (!check_published(publication, draft, &is_known, error) ||

@@ -14,6 +14,7 @@
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
+#include "lib/interrupt.h"
 
 G_DEFINE_QUARK(ash_repo_error, ash_repo_error)
 
@@ -689,6 +690,10 @@ gboolean ash_repo_pull_local(
 		const char *hex;
 		OstreeObjectType type;
 		ostree_object_name_deserialize(key, &hex, &type);
+		if (!ash_interrupt_check(error)) {
+			ash_repo_abort(repo);
+			return FALSE;
+		}
 		/* A hard link where that is possible, a copy otherwise; nothing when it is there. */
 		if (!ostree_repo_import_object_from_with_trust(
 				    repo->ostree, from->ostree, type, hex, TRUE, NULL, &cause)) {

@@ -37,7 +37,8 @@ for set in "$@"; do
 		;;
 	check)
 		packages+=(clang clang-format "libclang-rt-$clang-dev" shellcheck codespell
-			gnupg dpkg-dev dbus python3-cryptography time apt-utils jq perl ostree libcap2-bin python3-jsonschema)
+			gnupg dpkg-dev dbus python3-cryptography time apt-utils jq perl ostree libcap2-bin python3-jsonschema
+			strace)
 		;;
 	bench) packages+=(mmdebstrap ostree squashfs-tools jq zstd xz-utils) ;;
 	tidy) packages+=(clang-tidy cppcheck gcovr) ;;
