@@ -231,8 +231,18 @@ is "every kill hit" "$killed" "${#instants[@]}"
 ok "some before ($seen_old) and some behind ($seen_new) the instant" \
 	test "$seen_old" -gt 0 -a "$seen_new" -gt 0
 
-# ---- pruning ----------------------------------------------------------------------------------------
+# ---- a draft that was overtaken ----------------------------------------------------------------------
 ok "all is published" publish
+release "$v1" --version 1.6 >/dev/null
+draft=$(find "$pub/pending" -type f)
+cp "$draft" "$tmp/draft"
+ok "published" publish
+sed "s/$v1/$v2/" "$tmp/draft" >"$draft"
+exits 3 "a draft of a version that has another commit by now" publish
+stderr_like "is refused with the way out" 'removing its file from .*/pending'
+rm "$draft"
+
+# ---- pruning ----------------------------------------------------------------------------------------
 ok "pruning" publish --prune --keep 1
 is "leaves one snapshot" "$(find "$pub/metadata" -name '*.snapshot.json' | wc -l)" 1
 is "and one list" "$(find "$pub/metadata" -name '*.targets.json' | wc -l)" 1
