@@ -374,8 +374,7 @@ void ash_archive_writer_free(AshArchiveWriter *writer)
 {
 	if (writer == NULL)
 		return;
-	/* Not finished: what is in the file is of no use to anybody. */
-	archive_write_fail(writer->handle);
+	/* Not finished: this writes an end, and the file is still of no use to anybody. */
 	archive_write_free(writer->handle);
 	g_free(writer);
 }
