@@ -5,6 +5,7 @@
 #include "builder/cmd.h"
 #include "lib/error.h"
 #include "lib/json.h"
+#include "lib/target.h"
 #include "lib/text.h"
 
 static char *opt_output;
@@ -48,6 +49,47 @@ static void print(const AshCliContext *context, const AshBundleResult *result)
 	fputs(text, stdout);
 }
 
+/* Which release a host with this metadata takes, NULL for none: it knows all that are published, and has
+ * the content of this one only.
+ */
+static const char *choose(const AshPublication *publication, const AshPublicationHost *host)
+{
+	const AshTargetHost running = {host->name, host->variant, host->arch, opt_from, NULL};
+	g_autoptr(GPtrArray) entries =
+			g_ptr_array_new_with_free_func((GDestroyNotify) ash_target_entry_free);
+	int index = -1;
+	bool is_recall = false;
+
+	for (guint i = 0; i < publication->targets->len; i++) {
+		const AshPublicationTarget *target = publication->targets->pdata[i];
+		AshTargetEntry *entry =
+				ash_target_entry_new(&running, target->path, target->custom);
+		if (entry == NULL)
+			continue;
+		/* Of no version in particular: one that it may replace. */
+		if (opt_from == NULL && entry->replaces_min != NULL)
+			*entry->replaces_min = '\0';
+		g_ptr_array_add(entries, entry);
+	}
+	ash_target_choose(&running, entries, NULL, NULL, NULL, &index, &is_recall, NULL);
+	return index < 0 ? NULL
+			 : g_intern_string(((AshTargetEntry *) entries->pdata[index])->version);
+}
+
+static void warn_if_not_chosen(AshCliContext *context, const AshPublication *publication,
+		const AshPublicationHost *host, const char *version)
+{
+	const char *chosen = choose(publication, host);
+
+	if (g_strcmp0(chosen, version) == 0)
+		return;
+	ash_progress_warn(context->progress, "hosts%s%s will not take %s from it: %s%s%s",
+			opt_from != NULL ? " that run " : "", opt_from != NULL ? opt_from : "",
+			version, chosen != NULL ? "they choose " : "no release is newer",
+			chosen != NULL ? chosen : "",
+			chosen != NULL ? ", which is published too" : "");
+}
+
 static gboolean run(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	const AshBundleOptions bundle_options = {.from = opt_from, .is_full = opt_full};
@@ -63,6 +105,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 			!ash_bundle_write(publication, &host, args[1], &bundle_options, opt_output,
 					&result, error))
 		return FALSE;
+	warn_if_not_chosen(context, publication, &host, args[1]);
 	print(context, &result);
 	return TRUE;
 }

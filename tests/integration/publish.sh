@@ -120,15 +120,21 @@ ok "  and every object" ostree --repo="$www/unpacked/repo" fsck
 is "its objects are the commit's" "$(cd "$www/unpacked/repo" && find objects -name '*.commit')" \
 	"objects/${v3:0:2}/${v3:2}.commit"
 ok "a bundle for hosts with 1.1" "$ashlar" bundle "$pub" 1.2 --from 1.1 -o "$tmp/delta.bundle"
+cp "$tmp/err" "$tmp/warning"
 is "holds the delta and no object" "$(tar tf "$tmp/delta.bundle" | grep -vE '^(ashlar-bundle$|metadata/|targets/)')" \
 	"deltas/$v3-$v2.delta"
 is "which is the published one" "$(tar xOf "$tmp/delta.bundle" "deltas/$v3-$v2.delta" | sha256sum | cut -d' ' -f1)" \
 	"$(jq -r ".deltas[] | select(.from == \"$v2\").sha256" "$tmp/1.2.json")"
+like "and who bundles what is recalled is told" "$(cat "$tmp/warning")" 'will not take 1\.2 from it'
 ok "with --full also the objects" "$ashlar" bundle "$pub" 1.2 --from 1.1 --full -o "$tmp/both.bundle"
 is "all of them" "$(tar tf "$tmp/both.bundle" | grep -c '^repo/objects/')" \
 	"$(tar tf "$tmp/full.bundle" | grep -c '^repo/objects/')"
 ok "the same bundle is the same bytes" "$ashlar" bundle "$pub" 1.2 -o "$tmp/again.bundle"
 ok "  ..." cmp "$tmp/full.bundle" "$tmp/again.bundle"
+ok "a bundle of what hosts take" "$ashlar" bundle "$pub" 1.0 --from 1.2 -o "$tmp/recalled.bundle"
+empty "is no cause for a warning" "$(cat "$tmp/err")"
+ok "a bundle of an older release" "$ashlar" bundle "$pub" 1.0 -o "$tmp/older.bundle"
+stderr_like "names the one that hosts take" 'they choose 1\.1'
 exits 3 "of an unknown version there is none" "$ashlar" bundle "$pub" 7 -o "$tmp/none"
 
 # ---- renewal and rotation ---------------------------------------------------------------------------
