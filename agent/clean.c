@@ -393,7 +393,9 @@ gboolean ash_clean_run(
 			!clean_names(worker, ASH_DEPLOYMENT_LINKS, error) ||
 			!clean_names(worker, ASH_DEPLOYMENT_TREES, error) ||
 			!clean_refs(worker, keep, error) ||
-			(is_staging && !clean_staging(worker, error)))
+			(is_staging && !clean_staging(worker, error)) ||
+			/* Until then the file system does not count what is free. */
+			!sync_root(worker, error))
 		return FALSE;
 	uint64_t after = count_free(worker);
 	ash_json_add_uint(result, "bytes", after > before ? after - before : 0);
