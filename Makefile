@@ -193,13 +193,13 @@ endif
 .PHONY: image check
 image:
 	@tools/deps.sh image
-	@$(MAKE) -j$(JOBS) all
+	@$(MAKE) -j$(JOBS) all deb
 	@set -e; built=$$(build/bin/ashlar build $(MANIFEST)); \
 		build/bin/ashlar image "$${built%% *}"
 
 check:
 	@tools/deps.sh image check
-	@$(MAKE) -j$(JOBS) all tests man
+	@$(MAKE) -j$(JOBS) all deb tests man
 	@$(MAKE) -j$(JOBS) FLAVOR=asan all tests
 	@tests/run $(TESTS_QUICK) $(call tests_in,system vm)
 
@@ -244,7 +244,7 @@ $(BENCH): $(B)/tests/bench/%: $(B)/tests/bench/%.o
 RUNS ?= 5
 bench-builder:
 	@tools/deps.sh image bench
-	@$(MAKE) -j$(JOBS) all bench-tools
+	@$(MAKE) -j$(JOBS) all deb bench-tools
 	@RUNS=$(RUNS) tests/bench/builder.sh
 .PHONY: bench-tools
 bench-tools: $(BENCH) ;@:
@@ -270,11 +270,11 @@ check-unit: tests
 	@tests/run $(UNIT)
 replay: tests
 	@tests/run $(REPLAY)
-check-integration: all tests
+check-integration: all deb tests
 	@tests/run $(call tests_in,golden integration)
-check-system: all tests
+check-system: all deb tests
 	@tests/run $(call tests_in,system)
-check-vm: all tests
+check-vm: all deb tests
 	@tests/run $(call tests_in,vm)
 lint:
 	@tools/deps.sh image check
@@ -335,7 +335,7 @@ build/man/%: docs/man/%.scd
 	@mkdir -p $(@D)
 	$(Q)SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-0} scdoc < $< > $@
 
-install: all man
+install: all deb man
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(completiondir) $(DESTDIR)$(datadir)
 	install -m 755 $(BIN)/ashlar $(DESTDIR)$(bindir)
 	install -m 755 $(BIN)/ashlar-initrd $(DESTDIR)$(libdir)
@@ -343,6 +343,8 @@ install: all man
 		install -D -m 644 -t $(DESTDIR)$(mandir)/man$${page##*.} $$page || exit; done
 	$(BIN)/ashlar completion bash > $(DESTDIR)$(completiondir)/ashlar
 	cp -R --no-preserve=ownership manifests images $(DESTDIR)$(datadir)
+	# Where manifests/layers/agent.yaml looks for them.
+	install -D -m 644 -t $(DESTDIR)$(datadir)/build/deb $(DEB_LINKS)
 
 dist:
 	@mkdir -p out

@@ -19,6 +19,7 @@ releases_begin()
 	local port
 	mkdir -p "$tmp/m" "$tmp/published"
 	"$ashlar" key make --no-passphrase "$tmp/keys" >/dev/null || return
+	echo "files: [{path: /usr/lib/ashlar/root.json, source: $tmp/keys/root.json}]" >"$tmp/m/trust.yaml"
 	mkfifo "$tmp/httpd.in"
 	exec {httpd_in}<>"$tmp/httpd.in"
 	exec {httpd_out}< <("${ASH_TEST_TOOLS:-build/release/tests/lib}/httpd" --log "$tmp/requests" \
@@ -40,8 +41,7 @@ release_manifest()
 	cat >"$tmp/m/$version.yaml" <<-END
 		name: update
 		version: $version
-		include: [$PWD/manifests/host.yaml, $PWD/tests/vm/probe.yaml, $PWD/tests/vm/update.yaml]
-		variables: {root-json: $tmp/keys/root.json}
+		include: [$PWD/manifests/host.yaml, $PWD/tests/vm/probe.yaml, $PWD/tests/vm/update.yaml, trust.yaml]
 	END
 	printf '%s\n' "$@" >>"$tmp/m/$version.yaml"
 }

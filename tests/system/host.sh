@@ -32,6 +32,8 @@ at_exit+=("rm -rf '$other'")
 mkdir -p "$other/a/cache"
 cp -al "$dir/cache/debs" "$other/a/cache/debs" 2>/dev/null || cp -a "$dir/cache/debs" "$other/a/cache/debs"
 cp -r manifests "$other/a/m"
+mkdir -p "$other/a/build"
+cp -r build/deb "$other/a/build/deb"
 otherwise=(env -i "PATH=$PATH" HOME=/nowhere USER=somebody LANG=tr_TR.UTF-8 LC_ALL=C TZ=Asia/Tokyo
 	SOURCE_DATE_EPOCH=1000000000 "TMPDIR=$other")
 root=$PWD
