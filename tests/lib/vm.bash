@@ -16,6 +16,7 @@
 #
 # What was started ends with the test; a machine lives $vm_lifetime_s at most.
 
+vm_base=$tmp/vm
 vm_lifetime_s=1500
 vm_memory=${vm_memory:-1024}
 vm_out=
@@ -26,7 +27,7 @@ at_exit+=(vm_stop_all)
 
 vm_dir()
 {
-	echo "$tmp/vm/$1"
+	echo "$vm_base/$1"
 }
 
 vm_firmware()

@@ -157,16 +157,17 @@ static int tool_remount(char **argv)
 	return 0;
 }
 
-/* SECONDS: 0 while the machine has been up for less, then 1. */
-static int tool_until(char **argv)
+/* FILE SECONDS: the file is there for so long. */
+static int tool_hold(char **argv)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	if (argv[0] != NULL && now.tv_sec < strtol(argv[0], NULL, 10))
-		return 0;
-	printf("up for %lld s, which is too long\n", (long long) now.tv_sec);
-	return 1;
+	if (argv[0] == NULL || argv[1] == NULL)
+		return 1;
+	int fd = open(argv[0], O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return complain(argv[0]);
+	close(fd);
+	poll(NULL, 0, 1000 * atoi(argv[1]));
+	return unlink(argv[0]) < 0 ? complain(argv[0]) : 0;
 }
 
 static int tool_exit(char **argv)
@@ -210,6 +211,7 @@ static const struct {
 		{"@cat", tool_cat},
 		{"@exit", tool_exit},
 		{"@fill", tool_fill},
+		{"@hold", tool_hold},
 		{"@kill", tool_kill},
 		{"@ls", tool_ls},
 		{"@mkdir", tool_mkdir},
@@ -220,7 +222,6 @@ static const struct {
 		{"@segv", tool_segv},
 		{"@stat", tool_stat},
 		{"@sync", tool_sync},
-		{"@until", tool_until},
 		{"@write", tool_write},
 };
 
