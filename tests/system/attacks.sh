@@ -65,12 +65,14 @@ refused()
 	healed
 }
 
-# healed: an honest repository with a later timestamp is taken.
+# healed: what the honest publisher signs next is taken. Its versions are beyond those of the attack, in which
+# real keys may have signed.
 healed()
 {
 	: >"$faults"
 	restore honest
-	sign_timestamp
+	version_targets=20 version_snapshot=20 version_timestamp=20
+	publish
 	check
 	verify
 	is "$name: then an honest one is taken" "$(word_of_result) $(word_of_answer) $(jq -r .version <<<"$document")" \
