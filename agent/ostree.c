@@ -29,6 +29,10 @@ static gboolean fail(GError **error, GError *take_cause, int code, const char *w
 {
 	g_autoptr(GError) cause = take_cause;
 
+	/* Some of libostree's failures have no words. */
+	if (cause == NULL)
+		return ash_throw(error, ASH_OSTREE_ERROR, ASH_OSTREE_ERROR_FAILED,
+				"%s: failed without words", what);
 	if (strstr(cause->message, "min-free-space") != NULL)
 		return ash_throw(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, "%s: %s", what,
 				cause->message);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # needs: root ostree jq mkfs.ext4 losetup
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2012,SC2011,SC2317,SC2016
 # ashlar-worker on a disk of its own: releases come, boot, are left, go.
 . tests/lib/tap.sh
 . tests/lib/disk.sh

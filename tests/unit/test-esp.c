@@ -95,7 +95,7 @@ static void test_put(void)
 	g_assert_false(matches);
 	g_assert_false(has(esp, "ashlar/0123/vmlinuz.tmp"));
 	/* Damaged on the disk: written again. */
-	put_text(esp, "ashlar/0123/vmlinuz", "kernal");
+	put_text(esp, "ashlar/0123/vmlinuz", "damage");
 	g_assert_true(ash_esp_put(esp->fd, "/ashlar/0123/vmlinuz", fd, hex, &error));
 	g_assert_true(ash_esp_matches(esp->fd, "/ashlar/0123/vmlinuz", hex, &matches, &error));
 	g_assert_true(matches);
