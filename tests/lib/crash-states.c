@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a disk may hold after a power cut, from a log of its writes and flushes.
  *
- *	crash-states LOG BASE [--from N] [--to N] [--states N] [--seed N] [--jobs N] [--scratch DIR] -- CHECK…
+ *	crash-states LOG BASE [--from N] [--to N] [--states N] [--focus AT:SIZE] [--seed N] [--jobs N] [--scratch DIR] -- CHECK…
  *
  * LOG is what QEMU's blklogwrites driver wrote (the format of Linux's dm-log-writes,
  * Documentation/admin-guide/device-mapper/log-writes.rst), BASE the disk as it was when the log began.
@@ -13,7 +13,7 @@
  *     order, some writes torn at a sector of 512 bytes or a page of 4096.
  *
  * They are laid over the log from entry --from to entry --to (numbers that --count prints at some instant;
- * default: its end). A bad state is made again twice from its seed before it is believed. At the end one line of JSON:
+ * default: its end); with --focus, two thirds of them where the log writes to these bytes of the disk. A bad state is made again twice from its seed before it is believed. At the end one line of JSON:
  * how many were old, new and bad, and the 95 % bound on the rate of bad ones (3/N when none was).
  *
  *	crash-states --count LOG        the number of entries so far
@@ -294,37 +294,63 @@ static int by_prefix(gconstpointer a, gconstpointer b)
 	return x->prefix < y->prefix ? -1 : x->prefix > y->prefix;
 }
 
-static GArray *choose(uint64_t from, uint64_t wanted, uint64_t seed)
+/* Does an epoch, or the one before it, write to the bytes that matter most? */
+static bool is_in_focus(const State *epoch, uint64_t focus, uint64_t focus_size)
+{
+	uint64_t begin = epoch->prefix;
+
+	while (begin > 0 && epoch->prefix - begin < 3)
+		begin--;
+	for (uint64_t i = begin; i < epoch->end; i++) {
+		uint64_t at = entries[i].sector * SECTOR, size = entries[i].sectors * SECTOR;
+		if (size > 0 && at < focus + focus_size && at + size > focus)
+			return true;
+	}
+	return false;
+}
+
+/* @count of @epochs: half of them as flush prefixes spread evenly, half at random with a subset. */
+static void add_states(GArray *states, const GArray *epochs, uint64_t count, GRand *random)
+{
+	uint64_t prefixes = MIN((count + 1) / 2, epochs->len);
+
+	for (uint64_t i = 0; i < prefixes; i++) {
+		State state = g_array_index(epochs, State,
+				(guint) (prefixes == epochs->len ? i : i * epochs->len / prefixes));
+		state.end = state.prefix;
+		g_array_append_val(states, state);
+	}
+	for (uint64_t i = prefixes; i < count && epochs->len > 0; i++) {
+		State state = g_array_index(
+				epochs, State, g_rand_int_range(random, 0, (gint32) epochs->len));
+		state.seed = 1 + (uint64_t) g_rand_int(random);
+		g_array_append_val(states, state);
+	}
+}
+
+static GArray *choose(
+		uint64_t from, uint64_t wanted, uint64_t seed, uint64_t focus, uint64_t focus_size)
 {
 	GArray *states = g_array_new(FALSE, FALSE, sizeof(State));
-	g_autoptr(GArray) epochs = g_array_new(FALSE, FALSE, sizeof(State));
+	g_autoptr(GArray) near = g_array_new(FALSE, FALSE, sizeof(State));
+	g_autoptr(GArray) far = g_array_new(FALSE, FALSE, sizeof(State));
+	g_autoptr(GRand) random = g_rand_new_with_seed((guint32) seed);
 	uint64_t begin = from;
 
 	for (uint64_t i = from; i <= n_entries; i++) {
-		bool is_end = i == n_entries || (entries[i].flags & FLUSH);
-		if (!is_end)
+		if (i < n_entries && !(entries[i].flags & FLUSH))
 			continue;
 		State epoch = {begin, i, 0};
-		g_array_append_val(epochs, epoch);
+		if (epoch.end > epoch.prefix || i == n_entries)
+			g_array_append_vals(is_in_focus(&epoch, focus, focus_size) ? near : far,
+					&epoch, 1);
 		begin = i + 1;
-	}
-	for (guint i = 0; i < epochs->len; i++) {
-		State state = g_array_index(epochs, State, i);
-		state.end = state.prefix;
-		if (epochs->len <= wanted / 2 || i % (epochs->len / (wanted / 2) + 1) == 0 ||
-				i == epochs->len - 1)
-			g_array_append_val(states, state);
 	}
 	State last = {n_entries, n_entries, 0};
 	g_array_append_val(states, last);
-	g_autoptr(GRand) random = g_rand_new_with_seed((guint32) seed);
-	while (states->len < wanted && epochs->len > 0) {
-		State state = g_array_index(
-				epochs, State, g_rand_int_range(random, 0, (gint32) epochs->len));
-		state.seed = 1 + g_rand_int(random);
-		if (state.end > state.prefix || epochs->len == 1)
-			g_array_append_val(states, state);
-	}
+	uint64_t nears = near->len > 0 ? (far->len > 0 ? wanted * 2 / 3 : wanted) : 0;
+	add_states(states, near, nears, random);
+	add_states(states, far, far->len > 0 ? wanted - nears : 0, random);
 	g_array_sort(states, by_prefix);
 	return states;
 }
@@ -357,11 +383,14 @@ int main(int argc, char **argv)
 {
 	static gint64 from, to = G_MAXINT64, wanted = 100, seed = 1;
 	static int jobs = 2;
+	static char *focus_text;
+	uint64_t focus = 0, focus_size = 0;
 	static gboolean only_count;
 	static const GOptionEntry options[] = {
 			{"from", 0, 0, G_OPTION_ARG_INT64, &from, "", "N"},
 			{"to", 0, 0, G_OPTION_ARG_INT64, &to, "", "N"},
 			{"states", 0, 0, G_OPTION_ARG_INT64, &wanted, "", "N"},
+			{"focus", 0, 0, G_OPTION_ARG_STRING, &focus_text, "", "AT:SIZE"},
 			{"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", "N"},
 			{"jobs", 0, 0, G_OPTION_ARG_INT, &jobs, "", "N"},
 			{"scratch", 0, 0, G_OPTION_ARG_FILENAME, &scratch, "", "DIR"},
@@ -388,7 +417,11 @@ int main(int argc, char **argv)
 		fail("crash-states LOG BASE -- CHECK…");
 	base_path = argv[2];
 	check = argv + at;
-	g_autoptr(GArray) states = choose((uint64_t) from, (uint64_t) wanted, (uint64_t) seed);
+	if (focus_text != NULL && sscanf(focus_text, "%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT,
+						  &focus, &focus_size) != 2)
+		fail("--focus AT:SIZE, in bytes");
+	g_autoptr(GArray) states = choose(
+			(uint64_t) from, (uint64_t) wanted, (uint64_t) seed, focus, focus_size);
 	FILE *out = tmpfile();
 	if (out == NULL)
 		fail("a temporary file: %m");

@@ -3,17 +3,17 @@
  * would do if somebody had left out a line. CRASH_SHIM names the bug:
  *
  *	no-sync         fsync, fdatasync, syncfs and sync do nothing
- *	early-rename    a file below /efi/ gets its name before its content, and the kernel writes back
- *	                in between, as it may at any instant
+ *	flip            one byte of each large write below /efi/ is another: a disk that does not keep its
+ *	                word
  *	slow            none; each rename and link waits a little, so that the disk sees them apart
  */
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 int fsync(int fd);
@@ -24,6 +24,9 @@ int renameat(int from_dir, const char *from, int to_dir, const char *to);
 int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int rename(const char *from, const char *to);
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags);
+ssize_t copy_file_range(
+		int from, off64_t *from_at, int to, off64_t *to_at, size_t size, unsigned flags);
+ssize_t write(int fd, const void *data, size_t size);
 
 static bool is_bug(const char *name)
 {
@@ -89,31 +92,34 @@ static bool is_on_esp(int dir, const char *name)
 	return strstr(path, "/efi/") != NULL;
 }
 
-/* Empties the file, renames it, and only then gives it its content again. */
-static int rename_early(int from_dir, const char *from, int to_dir, const char *to,
-		int (*real)(int, const char *, int, const char *))
+ssize_t copy_file_range(
+		int from, off64_t *from_at, int to, off64_t *to_at, size_t size, unsigned flags)
 {
-	struct stat about;
-	int fd = openat(from_dir, from, O_RDWR | O_CLOEXEC);
+	ssize_t (*real)(int, off64_t *, int, off64_t *, size_t, unsigned) = (ssize_t(*)(
+			int, off64_t *, int, off64_t *, size_t, unsigned)) next("copy_file_range");
 
-	if (fd < 0 || fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
-		if (fd >= 0)
-			close(fd);
-		return real(from_dir, from, to_dir, to);
+	if (is_bug("flip")) {
+		errno = EXDEV;
+		return -1;
 	}
-	char *content = malloc((size_t) about.st_size + 1);
-	ssize_t size = content != NULL ? pread(fd, content, (size_t) about.st_size, 0) : -1;
-	int result = -1;
-	if (size == about.st_size && ftruncate(fd, 0) == 0) {
-		result = real(from_dir, from, to_dir, to);
-		((int (*)(int)) next("syncfs"))(fd);
-		usleep(50000);
-		if (pwrite(fd, content, (size_t) size, 0) != size)
-			result = -1;
-	}
-	free(content);
-	close(fd);
-	return result;
+	return real(from, from_at, to, to_at, size, flags);
+}
+
+ssize_t write(int fd, const void *data, size_t size)
+{
+	ssize_t (*real)(int, const void *, size_t) =
+			(ssize_t(*)(int, const void *, size_t)) next("write");
+
+	if (size < 4096 || !is_bug("flip") || !is_on_esp(fd, ""))
+		return real(fd, data, size);
+	char *copy = malloc(size);
+	if (copy == NULL)
+		return -1;
+	memcpy(copy, data, size);
+	copy[size / 2] ^= 1;
+	ssize_t done = real(fd, copy, size);
+	free(copy);
+	return done;
 }
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to)
@@ -122,8 +128,6 @@ int renameat(int from_dir, const char *from, int to_dir, const char *to)
 			(int (*)(int, const char *, int, const char *)) next("renameat");
 
 	linger();
-	if (is_bug("early-rename") && is_on_esp(to_dir, to))
-		return rename_early(from_dir, from, to_dir, to, real);
 	return real(from_dir, from, to_dir, to);
 }
 
