@@ -12,6 +12,7 @@
 #include "lib/auto.h"
 #include "lib/crypto.h"
 #include "lib/error.h"
+#include "lib/fetch-limits.h"
 #include "lib/fetch-pace.h"
 #include "lib/fetch-part.h"
 #include "lib/file.h"
@@ -37,12 +38,8 @@ G_DEFINE_QUARK(ash_fetch_error, ash_fetch_error)
 
 enum {
 	DEFAULT_PARALLEL = 8,
-	MAX_TRIES = 3,
 	MAX_REDIRECTS = 5,
 	CONNECT_TIMEOUT_S = 20,
-	STALL_BYTES_PER_S = 1024,
-	STALL_S = 30,
-	FIRST_PAUSE_MS = 500, /* four times as long after each try */
 	BATCH_MAX = 16,
 	BATCH_US = 100000,
 	REPORT_US = 250000,
@@ -61,10 +58,7 @@ struct AshFetchSession {
 	int ca_fd;     /* -1: the system's */
 	char *ca_path; /* of ca_fd */
 	bool is_http_only;
-	long stall_bytes_per_s;
-	long stall_s;
-	unsigned max_tries;
-	int64_t first_pause_us;
+	AshFetchLimits limits;
 	int64_t started_us, deadline_us; /* INT64_MAX: none */
 	AshFetchPace pace;
 	uint64_t received, budget;
@@ -114,17 +108,6 @@ static void set_up_curl(void)
 		curl_global_init(CURL_GLOBAL_DEFAULT);
 		g_once_init_leave(&once, 1);
 	}
-}
-
-/* For tests, which cannot wait for half a minute. */
-static long env_number(const char *name, long fallback)
-{
-	const char *value = g_getenv(name);
-
-	if (value == NULL)
-		return fallback;
-	gint64 number = g_ascii_strtoll(value, NULL, 10);
-	return number > 0 && number <= 3600000 ? (long) number : fallback;
 }
 
 /* A URI may hold a password: never say it. */
@@ -244,9 +227,9 @@ static void set_rules(const AshFetchSession *session, const Transfer *t)
 	SET(easy, CURLOPT_FOLLOWLOCATION, 1L);
 	SET(easy, CURLOPT_REDIR_PROTOCOLS_STR, is_https ? "https" : "http,https");
 	SET(easy, CURLOPT_MAXREDIRS, (long) MAX_REDIRECTS);
-	SET(easy, CURLOPT_CONNECTTIMEOUT, MIN((long) CONNECT_TIMEOUT_S, session->stall_s));
-	SET(easy, CURLOPT_LOW_SPEED_LIMIT, session->stall_bytes_per_s);
-	SET(easy, CURLOPT_LOW_SPEED_TIME, session->stall_s);
+	SET(easy, CURLOPT_CONNECTTIMEOUT, MIN((long) CONNECT_TIMEOUT_S, session->limits.stall_s));
+	SET(easy, CURLOPT_LOW_SPEED_LIMIT, session->limits.stall_bytes_per_s);
+	SET(easy, CURLOPT_LOW_SPEED_TIME, session->limits.stall_s);
 	/* Refused by its header, before a byte of the body is read. */
 	SET(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) MIN(t->part.max_bytes, G_MAXINT64));
 	if (session->proxy != NULL)
@@ -417,9 +400,9 @@ static gboolean attempt_failed(
 		t->has_restarted = true;
 		return ash_part_start_over(&t->part, error);
 	}
-	if (may_pass(failure, status) && ++t->tries < run->session->max_tries) {
+	if (may_pass(failure, status) && ++t->tries < run->session->limits.max_tries) {
 		t->not_before_us = g_get_monotonic_time() +
-				   (run->session->first_pause_us << (2 * (t->tries - 1)));
+				   (run->session->limits.first_pause_us << (2 * (t->tries - 1)));
 	} else if (failure->domain == ASH_FETCH_ERROR && t->item->uris[t->uri + 1] != NULL) {
 		t->uri++;
 		t->tries = 0;
@@ -680,23 +663,10 @@ static gboolean take_ca(AshFetchSession *session, const char *pem, GError **erro
 	return TRUE;
 }
 
-/* One transfer of several must not count as slow because all of them are held back. */
-static long least_rate(const AshFetchOptions *options)
-{
-	uint64_t least = options->low_speed_bytes != 0 ? options->low_speed_bytes
-						       : STALL_BYTES_PER_S;
-
-	if (options->rate_limit != 0)
-		least = MIN(least, options->rate_limit / (2 * (uint64_t) DEFAULT_PARALLEL));
-	return (long) CLAMP(least, 1, G_MAXINT32);
-}
-
 gboolean ash_fetch_session_new(
 		const AshFetchOptions *options, AshFetchSession **out_session, GError **error)
 {
 	g_autoptr(AshFetchSession) session = g_new0(AshFetchSession, 1);
-	long stall_s = options->low_speed_s != 0 ? (long) options->low_speed_s : STALL_S;
-	long tries = options->tries != 0 ? (long) options->tries : MAX_TRIES;
 
 	set_up_curl();
 	session->ca_fd = -1;
@@ -708,17 +678,12 @@ gboolean ash_fetch_session_new(
 	if (options->proxy != NULL && *options->proxy != '\0')
 		session->proxy = g_strdup(options->proxy);
 	session->is_http_only = options->is_http_only;
-	session->stall_bytes_per_s = least_rate(options);
-	session->stall_s = env_number("ASHLAR_FETCH_STALL_S", stall_s);
-	session->max_tries = (unsigned) env_number("ASHLAR_FETCH_TRIES", tries);
-	session->first_pause_us =
-			1000 * (int64_t) env_number("ASHLAR_FETCH_PAUSE_MS", FIRST_PAUSE_MS);
+	ash_fetch_limits_init(&session->limits, options, DEFAULT_PARALLEL);
 	session->started_us = g_get_monotonic_time();
 	session->deadline_us = G_MAXINT64;
-	if (options->deadline_s != 0)
+	if (session->limits.deadline_s != 0)
 		session->deadline_us =
-				session->started_us +
-				(int64_t) MIN(options->deadline_s, G_MAXINT32) * G_USEC_PER_SEC;
+				session->started_us + session->limits.deadline_s * G_USEC_PER_SEC;
 	session->budget = UINT64_MAX;
 	ash_fetch_pace_init(&session->pace, options->rate_limit, session->started_us);
 	session->on_bytes = options->on_bytes;

@@ -18,7 +18,8 @@
 # next one). Expiry: $expires_ROLE. What is signed can be edited: $edit_ROLE, a jq program. $sign_as_ROLE:
 # names that sign in place of $keys_ROLE.
 
-# shellcheck disable=SC2034
+# Names of keys are words, and lists of them are meant to be split.
+# shellcheck disable=SC2034,SC2154,SC2046,SC2012
 keydir=$tmp/keys
 mkdir -p "$keydir"
 

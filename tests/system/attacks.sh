@@ -4,7 +4,7 @@
 # Whoever has the network, the server, or some of the keys, against ashlar-fetch and ashlar-worker: the
 # table of attacks on updates, row by row. For each: refused by the downloader, refused again by the
 # verifier that sees what was left in staging, and an honest refresh works afterwards.
-# shellcheck disable=SC2034,SC2154
+# shellcheck disable=SC2034,SC2154,SC2046,SC1090,SC1091
 . tests/lib/tap.sh
 . tests/lib/tuf.sh
 
@@ -27,7 +27,6 @@ restore()
 	rm -rf "$pub/metadata" "$pub/targets"
 	cp -a "$tmp/saved-$1/metadata" "$tmp/saved-$1/targets" "$pub"
 	cp "$tmp/saved-$1/targets.json" "$tmp"
-	# shellcheck disable=SC1091
 	. "$tmp/saved-$1/variables"
 }
 
