@@ -11,6 +11,8 @@ staging=$host/var/lib/ashlar-link
 trees=$host/sysroot/ostree/deploy/ashlar/deploy
 entries=$host/efi/loader/entries
 declare -A commit_of=() # version → commit
+image=$tmp/root.0.img
+image_count=0
 
 # ---- releases
 
@@ -97,8 +99,11 @@ disk()
 	shift
 	undisk
 	mkdir -p "$host"/{sysroot,efi/loader/entries,proc} "$staging" "$host/var/lib/ashlar"
-	truncate -s "$size" "$tmp/root.img"
-	mkfs.ext4 -q -F "$@" "$tmp/root.img" && mount -o loop "$tmp/root.img" "$host/sysroot" || return
+	next_image
+	truncate -s "$size" "$image"
+	if ! mkfs.ext4 -q -F "$@" "$image" || ! mount -o loop "$image" "$host/sysroot"; then
+		return 1
+	fi
 	mkdir -p "$trees" "$host/sysroot/ostree/by-commit" "$host/sysroot/ostree/deploy/ashlar/var"
 	ostree --repo="$host/sysroot/ostree/repo" init --mode=bare
 	ostree --repo="$host/sysroot/ostree/repo" pull-local "$releases" v1 >/dev/null
@@ -122,10 +127,19 @@ disk()
 	boots "$commit"
 }
 
+# A new name each time: the loop device of the old one may live on for a while, in a mount namespace that some
+# other process has made, and would show what was there.
+next_image()
+{
+	rm -f "$image"
+	image_count=$((image_count + 1))
+	image=$tmp/root.$image_count.img
+}
+
 undisk()
 {
 	! mountpoint -q "$host/sysroot" || umount "$host/sysroot"
-	rm -rf "$host" "$tmp/root.img"
+	rm -rf "$host" "$image"
 }
 
 # What a copy of the disk is taken from and put back to, for tests that begin again often.
@@ -134,18 +148,21 @@ keep_disk()
 	sync -f "$host/sysroot"
 	umount "$host/sysroot"
 	rm -rf "$tmp/kept" && mkdir "$tmp/kept"
-	cp --sparse=always "$tmp/root.img" "$tmp/kept/"
+	cp --sparse=always "$image" "$tmp/kept/root.img"
 	cp -a "$host/efi" "$host/var" "$tmp/kept/"
-	mount -o loop "$tmp/root.img" "$host/sysroot"
+	next_image
+	cp --sparse=always "$tmp/kept/root.img" "$image"
+	mount -o loop "$image" "$host/sysroot"
 }
 
 restore_disk()
 {
 	umount "$host/sysroot"
 	rm -rf "${host:?}/efi" "${host:?}/var"
-	cp --sparse=always "$tmp/kept/root.img" "$tmp/root.img"
+	next_image
+	cp --sparse=always "$tmp/kept/root.img" "$image"
 	cp -a "$tmp/kept/efi" "$tmp/kept/var" "$host/"
-	mount -o loop "$tmp/root.img" "$host/sysroot"
+	mount -o loop "$image" "$host/sysroot"
 }
 
 # boots COMMIT: this is what runs now.
