@@ -30,7 +30,7 @@ releases_begin()
 	# The same packages in all of them, those of the host that tests/system/host.sh has built if it has.
 	release_manifest lock
 	[ ! -e build/test/host.lock ] || cp build/test/host.lock "$tmp/m/lock.lock"
-	"$ashlar" lock --quiet --cache "$release_cache" --output "$tmp/m/lock.lock" "$tmp/m/lock.yaml"
+	"$ashlar" lock --quiet --cache "$release_cache" --output "$tmp/m/lock.lock" "$tmp/m/lock.yaml" >/dev/null
 }
 
 # release_manifest VERSION [YAML…]
