@@ -566,7 +566,7 @@ gboolean ash_deploy_condemn(
 	if (!ash_esp_list(worker->esp_fd, &entries, NULL, error))
 		return FALSE;
 	if (find_fallback(worker, entries, commit) == NULL)
-		return ash_throw(error, ASH_WORKER_ERROR, ASH_WORKER_ERROR_ESP,
+		return ash_throw(error, ASH_WORKER_ERROR, ASH_WORKER_ERROR_NO_FALLBACK,
 				"no other deployment could boot: it stays as it is");
 	return set_tries(worker, entries, commit, 0, error);
 }

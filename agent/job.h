@@ -44,7 +44,8 @@
  *
  * Error words: space, missing (staged content is not there), corrupt (object named), delta (the delta
  * cannot be applied: take objects), untrusted (with a TUF word in "why"), wrong-variant, wrong-arch,
- * esp, no-root, cancelled, failed.
+ * esp, no-root, cancelled, no-fallback (of `condemn`: nothing else could boot; nothing was changed),
+ * failed.
  */
 
 enum {

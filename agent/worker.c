@@ -51,6 +51,7 @@ static const char *const words[] = {
 		[ASH_WORKER_ERROR_ESP] = "esp",
 		[ASH_WORKER_ERROR_NO_ROOT] = "no-root",
 		[ASH_WORKER_ERROR_CANCELLED] = "cancelled",
+		[ASH_WORKER_ERROR_NO_FALLBACK] = "no-fallback",
 };
 
 const char *ash_worker_error_word(const GError *error, const char **out_why)

@@ -31,6 +31,7 @@ typedef enum {
 	ASH_WORKER_ERROR_ESP,
 	ASH_WORKER_ERROR_NO_ROOT,
 	ASH_WORKER_ERROR_CANCELLED,
+	ASH_WORKER_ERROR_NO_FALLBACK,
 } AshWorkerError;
 
 typedef struct {

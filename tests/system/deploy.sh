@@ -135,7 +135,7 @@ is "... without the commit that went" "$(ostree --repo="$host/sysroot/ostree/rep
 ok "clean, keeping nothing" job clean '{"keep":[]}'
 is "... what runs stays" "$(ls "$trees") $(boot_choice)" "$two.0 $two"
 exits 1 "condemning the last one" job condemn "{\"commit\":\"$two\"}"
-like "... is refused" "$answer" '"word":"esp".*no other deployment could boot'
+like "... is refused" "$answer" '"word":"no-fallback".*no other deployment could boot'
 is "... it boots" "$(boot_choice)" "$two"
 
 # ---- damage is found
