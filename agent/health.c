@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/text.h"
+
 /* In service. */
 #define MIN_INTERVAL_US (INT64_C(60) * 1000 * 1000)
 #define GRID_US (INT64_C(10) * 1000 * 1000)
@@ -351,7 +353,7 @@ static char *clean_line(const char *line, size_t size)
 	g_autofree char *valid = g_utf8_make_valid(line, (gssize) size);
 	g_autoptr(GString) text = g_string_new(NULL);
 
-	for (const char *p = valid; *p != '\0'; p = g_utf8_next_char(p)) {
+	for (const char *p = valid; *p != '\0'; p = ash_text_next_char(p)) {
 		gunichar c = g_utf8_get_char(p);
 		if (c == '\t')
 			g_string_append_c(text, ' ');

@@ -135,3 +135,8 @@ char *ash_text_wrap(const char *text, size_t columns)
 	}
 	return g_string_free(out, FALSE);
 }
+
+const char *ash_text_next_char(const char *at)
+{
+	return at + g_utf8_skip[(unsigned char) *at];
+}

@@ -29,6 +29,9 @@ char *ash_text_size(uint64_t bytes);
 /* "0.4 s", "12 s", "3 min 20 s". */
 char *ash_text_duration(int64_t us);
 
+/* g_utf8_next_char() of text that stays const. */
+const char *ash_text_next_char(const char *at);
+
 /* Breaks lines longer than @columns characters at blanks. What follows is indented as the line was,
  * or under the description where the line is one of an option's help.
  */

@@ -6,15 +6,10 @@
 #include "lib/crypto.h"
 #include "lib/error.h"
 #include "lib/json.h"
+#include "lib/text.h"
 #include "lib/tuf.h"
 
 /* ---- patterns ---- */
-
-/* g_utf8_next_char() takes the const away. */
-static const char *next_char(const char *c)
-{
-	return c + g_utf8_skip[(unsigned char) *c];
-}
 
 /* @set: behind its '['. Sets *out_end behind the ']', or returns false when there is none: then the '['
  * is a letter like others.
@@ -24,11 +19,11 @@ static bool find_set_end(const char *set, const char **out_end)
 	const char *end = set;
 
 	if (*end == '!')
-		end = next_char(end);
+		end = ash_text_next_char(end);
 	if (*end == ']')
 		end++;
 	while (*end != '\0' && *end != '/' && *end != ']')
-		end = next_char(end);
+		end = ash_text_next_char(end);
 	*out_end = end + 1;
 	return *end == ']';
 }
@@ -40,11 +35,11 @@ static bool set_has(const char *set, const char *end, gunichar letter)
 
 	for (const char *c = is_inverted ? set + 1 : set; c < end - 1;) {
 		gunichar low = g_utf8_get_char(c);
-		c = next_char(c);
+		c = ash_text_next_char(c);
 		gunichar high = low;
 		if (c[0] == '-' && c + 1 < end - 1) {
 			high = g_utf8_get_char(c + 1);
-			c = next_char(c + 1);
+			c = ash_text_next_char(c + 1);
 		}
 		is_in = is_in || (letter >= low && letter <= high);
 	}
@@ -71,7 +66,7 @@ static bool match_one(const char **pattern, const char *path)
 	}
 	if (g_utf8_get_char(*pattern) != letter)
 		return false;
-	*pattern = next_char(*pattern);
+	*pattern = ash_text_next_char(*pattern);
 	return true;
 }
 
@@ -92,9 +87,9 @@ bool ash_tuf_path_matches(const char *pattern, const char *path)
 		} else if (match_one(&pattern, path)) {
 			if (*path == '/')
 				star = NULL;
-			path = next_char(path);
+			path = ash_text_next_char(path);
 		} else if (star != NULL && *star_path != '\0' && *star_path != '/') {
-			star_path = next_char(star_path);
+			star_path = ash_text_next_char(star_path);
 			path = star_path;
 			pattern = star;
 		} else {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent/health-run.h"
+#include "lib/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -9,7 +10,7 @@ static void check_text(const char *text, size_t max_bytes)
 {
 	g_assert(strlen(text) <= max_bytes);
 	g_assert(g_utf8_validate(text, -1, NULL));
-	for (const char *p = text; *p != '\0'; p = g_utf8_next_char(p))
+	for (const char *p = text; *p != '\0'; p = ash_text_next_char(p))
 		g_assert(g_unichar_isprint(g_utf8_get_char(p)));
 }
 
