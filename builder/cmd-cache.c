@@ -6,8 +6,8 @@
 #include "builder/cache-dir.h"
 #include "builder/cache.h"
 #include "builder/cmd.h"
-#include "lib/json.h"
 #include "lib/error.h"
+#include "lib/json.h"
 #include "lib/text.h"
 
 enum {

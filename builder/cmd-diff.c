@@ -5,8 +5,8 @@
 
 #include "builder/cmd.h"
 #include "builder/diff.h"
-#include "lib/json.h"
 #include "lib/error.h"
+#include "lib/json.h"
 #include "lib/text.h"
 
 enum {

@@ -6,10 +6,10 @@
 
 #include "builder/cache-dir.h"
 #include "builder/cmd.h"
-#include "lib/json.h"
 #include "builder/lint.h"
 #include "lib/error.h"
 #include "lib/file.h"
+#include "lib/json.h"
 #include "lib/text.h"
 
 enum {

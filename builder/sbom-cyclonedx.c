@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdbool.h>
 
-#include "lib/json.h"
 #include "builder/sbom.h"
+#include "lib/json.h"
 
 #define IMAGE "image"
 

@@ -2,8 +2,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "lib/json.h"
 #include "builder/sbom.h"
+#include "lib/json.h"
 
 #define IMAGE "SPDXRef-Image"
 #define DOCUMENT "SPDXRef-DOCUMENT"
