@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120
 # A host without a machine: a sysroot, an ESP and a state below $host, the real ashlard, ashlar-link,
 # workers and downloads, a bus of its own, and a boot loader of a few lines. A reboot is the end of
 # ashlard. Needs root, for the sysroot's owners. After tests/lib/tap.sh:
@@ -131,7 +131,7 @@ agent_enter()
 {
 	agent_boots=$((agent_boots + 1))
 	echo "boot-$agent_boots-$$" >"$host/proc/sys/kernel/random/boot_id"
-	rm -rf "$host/usr" "$host/etc"
+	rm -rf "${host:?}/usr" "${host:?}/etc"
 	cp -a "$host/sysroot/ostree/by-commit/$booted".*/usr "$host/usr"
 	ln -s "$(readlink -f "$host/sysroot/ostree/by-commit/$booted".*)/etc" "$host/etc"
 	mkdir -p "$host/usr/lib/ashlar/agent.d"

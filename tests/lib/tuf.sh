@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2046
 # A published directory, signed by hand, so that a test can sign anything: nothing of ours is used but
 # the form of the documents. For shell tests, after tests/lib/tap.sh; needs jq, openssl, ostree.
 #
@@ -180,7 +180,7 @@ delta()
 	local path
 	ostree --repo="$pub/repo" static-delta generate --inline --min-fallback-size=0 --from="$1" --to="$2" \
 		>/dev/null 2>&1
-	path=$(cd "$pub/repo" && ls -t deltas/*/*/superblock | head -n 1)
+	path=$(cd "$pub/repo" && find deltas -name superblock -printf '%T@ %p\n' | sort -rn | sed -n '1s/^[^ ]* //p')
 	jq -c --arg from "$1" --arg path "$path" --arg sha256 "$(sha256sum "$pub/repo/$path" | cut -c1-64)" \
 		--argjson bytes "$(stat -c %s "$pub/repo/$path")" \
 		'. + [{from: $from, path: $path, sha256: $sha256, bytes: $bytes, objects: 20,

@@ -65,7 +65,9 @@ done
 # Programs without a table of verbs: each option of --help is somewhere in the page of the program.
 for page in docs/man/*.[18].scd; do
 	program=$(basename "$page" | sed 's/\.[18]\.scd$//')
-	[ "$program" != ashlar ] && [ -x "$ashlar_bin/$program" ] || continue
+	if [ "$program" = ashlar ] || ! [ -x "$ashlar_bin/$program" ]; then
+		continue
+	fi
 	ok "$program --help" "$ashlar_bin/$program" --help
 	cp "$tmp/out" "$tmp/help"
 	ok "$program: help fits 80 columns" test "$(wc -L <"$tmp/help")" -le 80

@@ -27,6 +27,7 @@ restore()
 	rm -rf "$pub/metadata" "$pub/targets"
 	cp -a "$tmp/saved-$1/metadata" "$tmp/saved-$1/targets" "$pub"
 	cp "$tmp/saved-$1/targets.json" "$tmp"
+	# shellcheck source=/dev/null
 	. "$tmp/saved-$1/variables"
 }
 

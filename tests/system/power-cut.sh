@@ -86,7 +86,7 @@ with_disk()
 	"$@" || result=$?
 	umount "$host/efi" "$host"
 	losetup -d "$esp" "$root"
-	return $result
+	return "$result"
 }
 
 make_host()
@@ -116,16 +116,16 @@ update()
 	neighbour &
 	pid=$!
 	CRASH_WORKER=$worker_bin LD_PRELOAD=$tmp/shim.so CRASH_SHIM=$shim "$CRASH/update" "$host" >"$tmp/update.log" 2>&1 || result=$?
-	if [ $result -eq 0 ] && [ "$worker_bin" = "$ashlar_bin" ]; then
+	if [ "$result" -eq 0 ] && [ "$worker_bin" = "$ashlar_bin" ]; then
 		# The boot loader counts, and the new deployment is blessed; then the old one is removed.
 		loader_boot
 		sync -f "$host/efi"
 		CRASH_WORKER=$worker_bin LD_PRELOAD=$tmp/shim.so CRASH_SHIM=$shim "$CRASH/settle" "$host" >>"$tmp/update.log" 2>&1 || result=$?
 	fi
 	"$tools/crash-states" --count "$log" >"$tmp/to"
-	kill $pid
-	wait $pid 2>/dev/null
-	return $result
+	kill "$pid"
+	wait "$pid" 2>/dev/null
+	return "$result"
 }
 
 # record NAME MOUNT-OPTIONS SHIM: one update, in $tmp/NAME.log over $tmp/base.raw
@@ -152,10 +152,10 @@ record()
 	done
 	local result=0
 	with_disk "$tmp/export" "$options" update || result=$?
-	kill $qsd
-	wait $qsd 2>/dev/null
-	[ $result -eq 0 ] || cat "$tmp/update.log" "$tmp/qsd.log"
-	return $result
+	kill "$qsd"
+	wait "$qsd" 2>/dev/null
+	[ "$result" -eq 0 ] || cat "$tmp/update.log" "$tmp/qsd.log"
+	return "$result"
 }
 
 # check NAME STATES: the last line of JSON in $tmp/summary
@@ -166,7 +166,7 @@ check()
 		--seed "$seed" --scratch "$scratch" -- tests/lib/crash-check.sh >"$tmp/states" 2>"$tmp/states.err"
 	local result=$?
 	tail -n 1 "$tmp/states" >"$tmp/summary"
-	return $result
+	return "$result"
 }
 
 figures()
@@ -181,6 +181,7 @@ ok "a host is on the disk" with_disk "$tmp/base.raw" noatime make_host
 expect()
 {
 	local name=$1 deployment=$2
+	# shellcheck source=/dev/null
 	. <(sed -n '/^tree_sums()/,/^}/p; /^etc_sums()/,/^}/p' tests/lib/crash-check.sh)
 	tree_sums "$deployment" >"$CRASH/$name.sums"
 	etc_sums "$deployment" >"$CRASH/$name.etc"
@@ -238,7 +239,7 @@ ok "a worker that does not read back can be made" mutant no-read-back agent/esp.
 worker_bin=$ashlar_bin
 with_flip()
 {
-	record "$1" $writeback flip,slow
+	record "$1" "$writeback" flip,slow
 }
 exits 1 "a disk that changes a byte is seen by the real worker" with_flip flipped
 worker_bin=$tmp/no-read-back
