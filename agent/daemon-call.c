@@ -94,12 +94,24 @@ static gboolean call_rollback(
 	return TRUE;
 }
 
+/* What is written now may be what is being removed next. */
+static gboolean need_quiet_disk(const AshDaemon *daemon, GError **error)
+{
+	AshUpdateState state = daemon->update->state;
+
+	return (state != ASH_UPDATE_DEPLOYING && state != ASH_UPDATE_SWITCHING &&
+			       state != ASH_UPDATE_CLEANING) ||
+	       ash_throw(error, ASH_UPDATE_ERROR, ASH_UPDATE_ERROR_WRONG_STATE,
+			       "nothing can be pinned while the host is %s; it takes a moment",
+			       ash_update_state_public(state));
+}
+
 static gboolean call_pin(AshDaemon *daemon, const AshBusCall *call, char **out_json, GError **error)
 {
 	AshUpdate *update = daemon->update;
 	const AshJobDeployment *target = ash_daemon_find(daemon, call->text, error);
 
-	if (target == NULL)
+	if (target == NULL || !need_quiet_disk(daemon, error))
 		return FALSE;
 	if (ash_update_is_pinned(update, target->commit))
 		return TRUE;
@@ -120,6 +132,8 @@ static gboolean call_unpin(
 {
 	AshUpdate *update = daemon->update;
 
+	if (!need_quiet_disk(daemon, error))
+		return FALSE;
 	for (guint i = 0; i < update->pinned->len; i++) {
 		const AshUpdateRef *ref = update->pinned->pdata[i];
 		if (strcmp(ref->commit, call->text) != 0 &&

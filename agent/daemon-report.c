@@ -42,8 +42,9 @@ static char *detail(AshDaemon *daemon)
 	const char *version = update->target.version != NULL ? update->target.version : "a release";
 
 	switch (update->state) {
-	case ASH_UPDATE_IDLE:
 	case ASH_UPDATE_CLEANING:
+		return g_strdup("removing what is no longer needed");
+	case ASH_UPDATE_IDLE:
 		if (!daemon->has_started)
 			return g_strdup("starting");
 		return g_strdup(daemon->settings->updates.url == NULL

@@ -25,7 +25,7 @@ static const struct {
 		[ASH_UPDATE_BLESSING] = {"blessing", "trial"},
 		[ASH_UPDATE_CONDEMNING] = {"condemning", "returning"},
 		[ASH_UPDATE_RETURNING] = {"returning", "returning"},
-		[ASH_UPDATE_CLEANING] = {"cleaning", "idle"},
+		[ASH_UPDATE_CLEANING] = {"cleaning", "cleaning"},
 };
 
 const char *ash_update_state_text(AshUpdateState state)

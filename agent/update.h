@@ -72,7 +72,9 @@ typedef enum {
 
 /* "idle", "checking", …: each state's own word, as state.json has it. */
 const char *ash_update_state_text(AshUpdateState state);
-/* The word that people see: idle, checking, fetching, ready, deploying, rebooting, trial, returning. */
+/* The word that people see: idle, checking, fetching, ready, deploying, rebooting, trial, returning,
+ * cleaning.
+ */
 const char *ash_update_state_public(AshUpdateState state);
 gboolean ash_update_state_parse(const char *text, AshUpdateState *out_state, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
