@@ -17,7 +17,7 @@ keys=$tmp/keys
 pub=$tmp/pub
 host=$tmp/host
 agent_boots=0
-[ -z "${at_exit+x}" ] || at_exit+=("chattr -R -i $host/sysroot/ostree/deploy")
+! declare -p at_exit >/dev/null 2>&1 || at_exit+=("chattr -R -i $host/sysroot/ostree/deploy")
 agent_url=http://127.0.0.1:9
 agent_pid=
 link_pid=
@@ -206,7 +206,8 @@ agent_wait()
 {
 	local i
 	for ((i = 0; i < ${2:-60} * 10; i++)); do
-		ctl status --json 2>/dev/null | jq -e "$1" >/dev/null 2>&1 && return 0
+		# (jq -e is content with no input at all.)
+		[ "$(ctl status --json 2>/dev/null | jq "$1" 2>/dev/null)" = true ] && return 0
 		kill -0 "$agent_pid" 2>/dev/null || return 1
 		sleep 0.1
 	done

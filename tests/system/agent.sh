@@ -46,7 +46,7 @@ ok "…and the machine reboots" agent_wait_reboot
 ok "…into version 2" agent_boot
 is "…it is" "$booted" "$v2"
 like "…with a counter" "${loader_entry##*/}" '\+2-1\.conf$'
-ok "it is tried, found good and blessed" agent_wait '.state == "idle" and .booted.version == "2.0.0" and (.deployments[0].good) and (.deployments[0].tries_left == null)'
+ok "it is tried, found good and blessed" agent_wait '.state == "idle" and .booted.version == "2.0.0" and (.deployments[0].good == true) and (.deployments[0].tries_left == null)'
 is "/etc: what was changed here stays" "$(cat "$host/etc/kept.conf" "$host/etc/new.conf")" "changed here
 new here"
 is "/etc: what was not comes from the release" "$(cat "$host/etc/issue")" "version 2.0.0"
@@ -73,7 +73,7 @@ ok "version 4 is published" publish_version "$v4"
 ok "…and taken" ctl update
 agent_wait_reboot && agent_boot
 is "version 4 runs" "$booted" "$v4"
-ok "…and is good" agent_wait '.state == "idle" and .deployments[0].good'
+ok "…and is good" agent_wait '.state == "idle" and .deployments[0].good == true'
 ok "rollback" ctl rollback
 ok "…reboots" agent_wait_reboot
 agent_boot
