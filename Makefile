@@ -6,11 +6,13 @@
 #:
 #: make all            programs into build/bin       make install     under prefix, DESTDIR
 #: make deb            the host's programs, as packages, into build/deb
+#:      install-agent  ... the same into DESTDIR/usr, for hosts that are not made here
 #: make deps           what building needs           make man         manual pages
 #:      check-deps     ... and the tests             make dist        a source archive in out/
 #:      bench-deps     ... and the comparisons       make clean       removes build/
 #:
 #: make check-unit check-integration check-system check-vm lint replay     parts of 'check'
+#: make soak           kills and power cuts, SOAK_STATES=20000 of each; hours
 #: make fuzz-NAME      fuzzes tests/fuzz/fuzz-NAME.c for FUZZ_SECONDS=60
 #: make bench-builder   figures of the builder, beside its peers (docs/performance.md); RUNS=5
 #: make format check-format check-headers tidy analyze coverage
@@ -83,7 +85,7 @@ completiondir := $(prefix)/share/bash-completion/completions
 # 'make deps' must work before anything is there, so pkg-config is asked only when compiling.
 pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
 pkg_libs = $(shell pkg-config --libs $(1))
-NO_COMPILE_GOALS := deps check-deps bench-deps bench-builder image check help clean dist man lint
+NO_COMPILE_GOALS := deps check-deps bench-deps bench-builder image check help clean dist man lint soak
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_COMPILE_GOALS),$(MAKECMDGOALS)),all),)
 ifneq ($(shell pkg-config --exists $(PKG_builder) $(PKG_agent) 2>/dev/null && echo yes),yes)
 NEEDS_DEPS := yes
@@ -265,6 +267,16 @@ ASAN = $(patsubst build/release/%,build/asan/%,$(1))
 TESTS_C = $(UNIT) $(REPLAY) $(call ASAN,$(UNIT) $(REPLAY))
 TESTS_QUICK = $(TESTS_C) $(call tests_in,golden lint integration)
 
+# What may happen at any instant, tried so often that it takes hours.
+.PHONY: soak
+SOAK_STATES ?= 20000
+soak:
+	@tools/deps.sh image check
+	@$(MAKE) -j$(JOBS) all deb tests
+	@ASH_TEST_TIMEOUT=604800 ASHLAR_CRASH_STATES=$(SOAK_STATES) ASHLAR_KILLS=$(SOAK_STATES) \
+		ASHLAR_ERRORS=$(SOAK_STATES) ASHLAR_SECONDS=604800 tests/run tests/system/host.sh \
+		$(wildcard tests/system/agent-kill.sh tests/system/power-cut.sh tests/vm/power-cut.sh)
+
 .PHONY: check-unit check-integration check-system check-vm replay lint
 check-unit: tests
 	@tests/run $(UNIT)
@@ -329,22 +341,29 @@ coverage:
 # ---- manual, installation, the rest --------------------------------------------------------------
 
 MAN := $(patsubst docs/man/%.scd,build/man/%,$(sort $(wildcard docs/man/*.scd)))
-.PHONY: man install dist help clean
+.PHONY: man install install-agent dist help clean
 man: $(MAN)
 build/man/%: docs/man/%.scd
 	@mkdir -p $(@D)
 	$(Q)SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-0} scdoc < $< > $@
 
+# For who builds and publishes, and asks hosts. What runs on a host is in the packages.
 install: all deb man
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(completiondir) $(DESTDIR)$(datadir)
-	install -m 755 $(BIN)/ashlar $(DESTDIR)$(bindir)
+	install -m 755 $(BIN)/ashlar $(BIN)/ashlar-tuf $(BIN)/ashlarctl $(DESTDIR)$(bindir)
 	install -m 755 $(BIN)/ashlar-initrd $(DESTDIR)$(libdir)
 	for page in $(MAN); do \
 		install -D -m 644 -t $(DESTDIR)$(mandir)/man$${page##*.} $$page || exit; done
-	$(BIN)/ashlar completion bash > $(DESTDIR)$(completiondir)/ashlar
+	for program in ashlar ashlarctl; do \
+		$(BIN)/$$program completion bash > $(DESTDIR)$(completiondir)/$$program || exit; done
 	cp -R --no-preserve=ownership manifests images $(DESTDIR)$(datadir)
 	# Where manifests/layers/agent.yaml looks for them.
 	install -D -m 644 -t $(DESTDIR)$(datadir)/build/deb $(DEB_LINKS)
+
+# Programs, units, D-Bus and firewall rules: their places are in the units, so there is no prefix.
+install-agent: deb
+	install -d $(DESTDIR)/
+	for package in $(DEB_LINKS); do dpkg-deb --extract $$package $(DESTDIR)/ || exit; done
 
 dist:
 	@mkdir -p out

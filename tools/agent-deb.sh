@@ -119,6 +119,8 @@ done
 put 644 data/org.ashlar.Host1.conf /usr/share/dbus-1/system.d
 put 644 agent/org.ashlar.Host1.xml /usr/share/dbus-1/interfaces
 put 644 data/tmpfiles/ashlar-agent.conf /usr/lib/tmpfiles.d
+mkdir -p "$root/usr/share/bash-completion/completions"
+"$bin/ashlarctl" completion bash >"$root/usr/share/bash-completion/completions/ashlarctl"
 pack "updates and health of an Ashlar host" "systemd, dbus-broker | dbus"
 
 begin ashlar-link
