@@ -262,8 +262,8 @@ static int on_deadline(sd_event_source *source, uint64_t now_us, void *data)
 
 typedef struct {
 	const char *name;
-	char type;        /* b, t, s */
-	uint64_t number;  /* b, t */
+	char type;        /* b, i, t, s */
+	uint64_t number;  /* b, i, t */
 	const char *text; /* s */
 } Setting;
 
@@ -297,6 +297,8 @@ static const Setting sandbox[] = {
 		{"TasksMax", 't', 64},
 		{"LimitNOFILE", 't', 1024},
 		{"LimitCORE", 't', 0},
+		/* That it began and ended well is nothing for the journal, which is on a disk. */
+		{"LogLevelMax", 'i', 5},
 };
 
 /* A check reads what everybody may read and talks to the network: a user that exists only as long as it
@@ -325,6 +327,9 @@ static int append_setting(sd_bus_message *message, const Setting *setting)
 	case 'b':
 		return sd_bus_message_append(
 				message, "(sv)", setting->name, "b", (int) setting->number);
+	case 'i':
+		return sd_bus_message_append(
+				message, "(sv)", setting->name, "i", (int32_t) setting->number);
 	case 't':
 		return sd_bus_message_append(message, "(sv)", setting->name, "t", setting->number);
 	default:

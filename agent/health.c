@@ -7,7 +7,9 @@
 #include "lib/text.h"
 
 /* In service. */
-#define MIN_INTERVAL_US (INT64_C(60) * 1000 * 1000)
+/* In service: seldom while all is well, sooner where something failed. */
+#define PASSING_INTERVAL_US (INT64_C(300) * 1000 * 1000)
+#define FAILING_INTERVAL_US (INT64_C(60) * 1000 * 1000)
 #define GRID_US (INT64_C(10) * 1000 * 1000)
 
 struct AshHealth {
@@ -125,7 +127,9 @@ static int64_t next_run_us(const AshHealth *health, const AshHealthState *state)
 	int64_t next_us = state->last_us + interval_us;
 
 	if (!health->is_trial) {
-		next_us = state->last_us + MAX(interval_us, MIN_INTERVAL_US);
+		next_us = state->last_us + MAX(interval_us, state->is_passing
+									    ? PASSING_INTERVAL_US
+									    : FAILING_INTERVAL_US);
 		return (next_us + GRID_US - 1) / GRID_US * GRID_US;
 	}
 	int64_t held_us = state->passing_since_us + soak_us(health);

@@ -20,7 +20,7 @@
  * while a check of either class fails. A check fails when its last `failures` runs did.
  *
  * Next runs are an interval after the end of the last; in a trial not later than the end of the check's
- * own soak time, in service at least 60 s and so that several fall on one instant, to wake up seldom.
+ * own soak time, in service at least 5 min (60 s after a failure) and so that several fall on one instant, to wake up seldom.
  */
 
 typedef enum {

@@ -16,7 +16,7 @@
  *	  - name: web                    [a-z0-9-], at most 48; a later file replaces the same name
  *	    class: required              or wanted (default: required)
  *	    timeout: 10s                 (default 10s, 1s to 10min)
- *	    interval: 10s                between runs in a trial; in service at least 60s (default 10s,
+ *	    interval: 10s                between runs in a trial; in service at least 5min (default 10s,
  *	                                 1s to 24h)
  *	    failures: 3                  in a row, until a check that passed counts as broken (default 3,
  *	                                 1 to 100)

@@ -239,7 +239,7 @@ static void test_service(void)
 	result_at(health, 0, false, 0);
 	result_at(health, 1, true, 3);
 	g_assert_cmpint(verdict_at(health, 3), ==, ASH_VERDICT_GOOD);
-	/* Both are due at one instant, a minute later at the soonest. */
+	/* What failed is looked at again after a minute, what passed after five. */
 	g_assert_cmpint(next_at(health, 3), ==, 60);
 	g_assert_cmpint(ash_health_due(health, START + 59 * S), ==, -1);
 	g_assert_cmpint(ash_health_due(health, START + 60 * S), ==, 0);
