@@ -96,10 +96,9 @@ static void start_job(AshDaemon *daemon, const char *verb, JsonBuilder *input)
 			    daemon, &daemon->job, &local))
 		return;
 	/* The event loop calls back for what ends; this has not begun. The next timer tries again. */
-	g_warning("ashlar-worker %s: %s; trying again in %d s", verb, local->message,
-			ASH_DAEMON_SAVE_AGAIN_S);
-	daemon->save_again_us =
-			ash_bus_now_us() + (int64_t) ASH_DAEMON_SAVE_AGAIN_S * G_USEC_PER_SEC;
+	g_warning("ashlar-worker %s: %s; trying again in %" G_GINT64_FORMAT " s", verb,
+			local->message, daemon->wait_s);
+	daemon->save_again_us = ash_bus_now_us() + daemon->wait_s * G_USEC_PER_SEC;
 }
 
 static JsonBuilder *open_object(void)
@@ -150,7 +149,8 @@ void ash_daemon_begin_job(AshDaemon *daemon, const char *verb)
 		ash_json_add_int(input, "tries", daemon->settings->updates.tries);
 	} else if (strcmp(verb, "clean") == 0) {
 		add_keep(input, daemon);
-		ash_json_add_bool(input, "staging", update->target.commit == NULL);
+		/* Nothing is on its way: what was tried has ended, well or not. */
+		ash_json_add_bool(input, "staging", true);
 	} else if (strcmp(verb, "bundle") == 0) {
 		ash_daemon_add_text(input, "path", update->bundle);
 	} else if (strcmp(verb, "bless") == 0) {
@@ -201,11 +201,9 @@ static void take_system(AshDaemon *daemon)
 
 	if (daemon->job_result == NULL ||
 			!ash_job_system_parse(daemon->job_result, &system, &local)) {
-		g_warning("inspect: %s; trying again in %d s",
-				local != NULL ? local->message : daemon->job_error,
-				ASH_DAEMON_SAVE_AGAIN_S);
-		daemon->save_again_us = ash_bus_now_us() +
-					(int64_t) ASH_DAEMON_SAVE_AGAIN_S * G_USEC_PER_SEC;
+		g_warning("inspect: %s; trying again in %" G_GINT64_FORMAT " s",
+				local != NULL ? local->message : daemon->job_error, daemon->wait_s);
+		daemon->save_again_us = ash_bus_now_us() + daemon->wait_s * G_USEC_PER_SEC;
 		ash_daemon_set_timer(daemon);
 		return;
 	}

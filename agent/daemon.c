@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/fault.h"
 #include "agent/paths.h"
 #include "agent/update-store.h"
 #include "lib/error.h"
@@ -50,6 +51,40 @@ static gboolean load_settings(AshDaemon *daemon, GError **error)
 	return TRUE;
 }
 
+static void enable_tests(AshDaemon *daemon)
+{
+	const char *wait = g_getenv("ASHLAR_WAIT");
+	uint64_t wait_s = 0;
+
+	ash_fault_enable();
+	if (wait != NULL && g_ascii_string_to_unsigned(wait, 10, 1, 3600, &wait_s, NULL))
+		daemon->wait_s = (int64_t) wait_s;
+	daemon->is_hurried = wait_s > 0;
+}
+
+/* What a process before this one decided and could not tell any more. */
+static void tell_rest(AshDaemon *daemon)
+{
+	AshUpdate *update = daemon->update;
+	uint64_t next_id = ash_history_next_id(daemon->history);
+	bool is_told = true;
+
+	ash_history_raise_id(daemon->history, update->told_id);
+	for (guint i = 0; i < update->told->len; i++) {
+		g_autoptr(GError) local = NULL;
+
+		if (update->told_id + i < next_id)
+			continue;
+		if (!ash_history_add(daemon->history, update->told->pdata[i], update->boot_id,
+				    ash_daemon_now_s(), NULL, &local)) {
+			g_warning("%s; going on without this entry", local->message);
+			is_told = false;
+		}
+	}
+	if (is_told)
+		g_ptr_array_set_size(update->told, 0);
+}
+
 static void log_warning(const char *text)
 {
 	g_message("%s", text);
@@ -65,6 +100,9 @@ gboolean ash_daemon_new(
 	daemon->root = root;
 	daemon->libexec = libexec;
 	daemon->is_test = *root != '\0';
+	daemon->wait_s = ASH_DAEMON_SAVE_AGAIN_S;
+	if (daemon->is_test)
+		enable_tests(daemon);
 	daemon->windows = g_ptr_array_new_with_free_func((GDestroyNotify) ash_window_free);
 	daemon->order = g_strdup("{\"id\":0,\"verb\":\"none\"}");
 	daemon->jitter = g_random_double();
@@ -76,6 +114,7 @@ gboolean ash_daemon_new(
 			!ash_history_open(root, &daemon->history, error) ||
 			!ash_bus_new(&daemon->bus, error))
 		return FALSE;
+	tell_rest(daemon);
 	/* Ids rise over restarts, so that a late answer to an order of before is known as such. */
 	daemon->order_id = (uint64_t) g_get_real_time();
 	if (warning != NULL) {
@@ -124,9 +163,11 @@ void ash_daemon_world(AshDaemon *daemon, AshUpdateWorld *out_world)
 			.now_s = ash_daemon_now_s(),
 			.has_source = daemon->settings->updates.url != NULL,
 			.is_automatic = daemon->settings->updates.is_automatic,
-			.check_s = daemon->settings->updates.check_s,
+			.check_s = daemon->is_hurried ? (uint64_t) daemon->wait_s * 5
+						      : daemon->settings->updates.check_s,
 			.jitter = daemon->jitter,
 			.keep = daemon->settings->updates.keep,
+			.backoff_s = daemon->wait_s,
 	};
 	ash_window_next(daemon->windows, out_world->now_s, &out_world->window_open, &change_s);
 }
@@ -171,9 +212,8 @@ bool ash_daemon_save(AshDaemon *daemon)
 	daemon->save_again_us = INT64_MAX;
 	if (ash_update_save(daemon->root, daemon->update, &daemon->saved, &local))
 		return true;
-	g_warning("%s; trying again in %d s", local->message, ASH_DAEMON_SAVE_AGAIN_S);
-	daemon->save_again_us =
-			ash_bus_now_us() + (int64_t) ASH_DAEMON_SAVE_AGAIN_S * G_USEC_PER_SEC;
+	g_warning("%s; trying again in %" G_GINT64_FORMAT " s", local->message, daemon->wait_s);
+	daemon->save_again_us = ash_bus_now_us() + daemon->wait_s * G_USEC_PER_SEC;
 	return false;
 }
 
@@ -188,6 +228,16 @@ static bool may_act_unsaved(AshUpdateState state)
 	       state == ASH_UPDATE_RETURNING || state == ASH_UPDATE_CLEANING;
 }
 
+/* A point at which tests may end the process. */
+static void fault_point(const AshDaemon *daemon, const char *when)
+{
+	if (!daemon->is_test)
+		return;
+	g_autofree char *name =
+			g_strconcat(when, "-", ash_update_state_text(daemon->update->state), NULL);
+	ash_fault_hits(name);
+}
+
 gboolean ash_daemon_step(AshDaemon *daemon, const AshUpdateEvent *event, GError **error)
 {
 	g_autoptr(GPtrArray) notes =
@@ -199,12 +249,21 @@ gboolean ash_daemon_step(AshDaemon *daemon, const AshUpdateEvent *event, GError 
 	ash_daemon_world(daemon, &world);
 	if (!ash_update_step(daemon->update, &world, event, notes, &entered, error))
 		return FALSE;
+	if (notes->len > 0) {
+		g_ptr_array_unref(daemon->update->told);
+		daemon->update->told = g_ptr_array_ref(notes);
+		daemon->update->told_id = ash_history_next_id(daemon->history);
+	}
 	bool is_saved = ash_daemon_save(daemon);
+	fault_point(daemon, "saved");
 	keep_notes(daemon, notes);
 	if (before != daemon->update->state)
 		ash_bus_changed(daemon->bus, "State");
-	if (entered && (is_saved || may_act_unsaved(daemon->update->state)))
+	if (entered && (is_saved || may_act_unsaved(daemon->update->state))) {
+		fault_point(daemon, "state");
 		ash_daemon_act(daemon);
+		fault_point(daemon, "begun");
+	}
 	ash_daemon_set_timer(daemon);
 	return TRUE;
 }
@@ -282,8 +341,9 @@ static void on_clock(gpointer data)
 gboolean ash_daemon_run(AshDaemon *daemon, GError **error)
 {
 	/* Not at once: the network comes up, and everything that was switched on with this host asks. */
-	daemon->update->next_check_s = ash_daemon_now_s() + ASH_DAEMON_FIRST_CHECK_S +
-				       (int64_t) (daemon->jitter * ASH_DAEMON_FIRST_CHECK_S);
+	int64_t first_s = MIN(ASH_DAEMON_FIRST_CHECK_S, daemon->wait_s);
+	daemon->update->next_check_s = ash_daemon_now_s() + first_s +
+				       (int64_t) (daemon->jitter * (double) first_s);
 	if (!ash_bus_serve(daemon->bus, ash_daemon_call, ash_daemon_property, daemon, error) ||
 			!ash_bus_watch_clock(daemon->bus, on_clock, daemon, error))
 		return FALSE;

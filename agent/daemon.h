@@ -24,8 +24,13 @@
  *	daemon-call.c    the methods of org.ashlar.Host1
  *
  * Order within a step: the machine decides → state.json is on disk → the history has it → the action
- * begins. If the state cannot be written, nothing is begun: the step is taken back and tried again
+ * begins. What is told stands in state.json too, so that it is in the history once, whatever happens in
+ * between. If the state cannot be written, nothing is begun: the step is taken back and tried again
  * after a minute, but for a trial, whose boot counter is on another file system.
+ *
+ * With --root, for tests, ASHLAR_WAIT=SECONDS in the environment is the pause between attempts and before
+ * the first check, five times that between checks, and agent/fault.h has these points for each state: "saved-STATE" after it is on disk,
+ * "state-STATE" before its action begins, "begun-STATE" when that has begun.
  */
 
 enum {
@@ -49,6 +54,8 @@ typedef struct {
 	const char *root;    /* "" on a host; --root DIR for tests */
 	const char *libexec; /* where ashlar-worker is */
 	bool is_test;        /* --root: a reboot ends the process instead */
+	int64_t wait_s;      /* between attempts */
+	bool is_hurried;     /* ASHLAR_WAIT */
 	char *boot_id;
 
 	AshUpdate *update;

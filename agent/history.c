@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,13 +79,24 @@ static void scan(AshHistory *history, GBytes *bytes, size_t *out_size)
 	*out_size = whole;
 }
 
+/* A history that is none must not keep a host from being updated. */
+static gboolean put_aside(const AshHistory *history, GError **error)
+{
+	g_autofree char *broken = g_strconcat(history->path, ".broken", NULL);
+
+	if (rename(history->path, broken) != 0)
+		return ash_throw_errno(error, "renaming %s", history->path);
+	return ash_file_sync_parent(AT_FDCWD, history->path, error);
+}
+
 gboolean ash_history_open(const char *root, AshHistory **out_history, GError **error)
 {
 	g_autoptr(AshHistory) history = g_new0(AshHistory, 1);
 	g_autoptr(GBytes) bytes = NULL;
 
 	history->path = g_build_filename(root, ASH_PATH_STATE, "history.jsonl", NULL);
-	if (!read_all(history, &bytes, error))
+	if (!read_all(history, &bytes, NULL) &&
+			(!put_aside(history, error) || !read_all(history, &bytes, error)))
 		return FALSE;
 	scan(history, bytes, &history->size);
 	if (history->size != g_bytes_get_size(bytes) &&
@@ -92,6 +104,16 @@ gboolean ash_history_open(const char *root, AshHistory **out_history, GError **e
 		return ash_throw_errno(error, "cutting %s", history->path);
 	*out_history = g_steal_pointer(&history);
 	return TRUE;
+}
+
+uint64_t ash_history_next_id(const AshHistory *history)
+{
+	return history->next_id;
+}
+
+void ash_history_raise_id(AshHistory *history, uint64_t next_id)
+{
+	history->next_id = MAX(history->next_id, next_id);
 }
 
 /* Keeps the newer half, from the beginning of a line. */
@@ -146,14 +168,14 @@ static gboolean append(AshHistory *history, const char *line, GError **error)
 
 	if (fd < 0)
 		return ash_throw_errno(error, "opening %s", history->path);
-	if (!ash_file_write_all(fd, line, strlen(line), error)) {
-		/* Half a line would spoil the next one. */
+	if (!ash_file_write_all(fd, line, strlen(line), error) ||
+			(fdatasync(fd) != 0 &&
+					!ash_throw_errno(error, "syncing %s", history->path))) {
+		/* Half a line would spoil the next one; a whole one would have its id. */
 		if (ftruncate(fd, (off_t) history->size) != 0)
 			g_debug("leaving half a line in %s: %m", history->path);
 		return FALSE;
 	}
-	if (fdatasync(fd) != 0)
-		return ash_throw_errno(error, "syncing %s", history->path);
 	history->size += strlen(line);
 	return TRUE;
 }

@@ -20,10 +20,15 @@ enum {
 
 typedef struct AshHistory AshHistory;
 
+/* What cannot be read as a history is put aside as history.jsonl.broken. */
 gboolean ash_history_open(const char *root, AshHistory **out_history, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 void ash_history_free(AshHistory *history);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshHistory, ash_history_free)
+
+/* Of the next event. Ids rise by one; after a loss of the file they go on from what raise says. */
+uint64_t ash_history_next_id(const AshHistory *history);
+void ash_history_raise_id(AshHistory *history, uint64_t next_id);
 
 /* @out_json: the event's line, without newline; may be NULL. */
 gboolean ash_history_add(AshHistory *history, const AshUpdateNote *note, const char *boot_id,

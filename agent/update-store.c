@@ -59,6 +59,23 @@ static void add_failed(JsonBuilder *builder, const GPtrArray *list)
 	json_builder_end_array(builder);
 }
 
+static void add_told(JsonBuilder *builder, const AshUpdate *update)
+{
+	ash_json_add_uint(builder, "told_id", update->told_id);
+	ash_json_begin_array(builder, "told");
+	for (guint i = 0; i < update->told->len; i++) {
+		const AshUpdateNote *note = update->told->pdata[i];
+		json_builder_begin_object(builder);
+		ash_json_add_text(builder, "event", note->event);
+		ash_json_add_text(builder, "commit", note->commit);
+		ash_json_add_text(builder, "version", note->version);
+		ash_json_add_text(builder, "text", note->text);
+		ash_json_add_text(builder, "word", note->word);
+		json_builder_end_object(builder);
+	}
+	json_builder_end_array(builder);
+}
+
 /* A check that nobody asked for is not worth a write: after a restart it is simply due again. */
 static AshUpdateState state_on_disk(const AshUpdate *update)
 {
@@ -98,6 +115,7 @@ char *ash_update_format(const AshUpdate *update)
 	ash_json_add_text(builder, "bad_reason", update->bad_reason);
 	ash_json_add_int(builder, "clock_floor", update->clock_floor_s);
 	ash_json_add_text(builder, "degraded", update->degraded);
+	add_told(builder, update);
 	add_failed(builder, update->failed);
 	add_refs(builder, "good", update->good);
 	add_refs(builder, "pinned", update->pinned);
@@ -209,6 +227,34 @@ static gboolean parse_failed(JsonObject *root, AshUpdate *update, GError **error
 	return TRUE;
 }
 
+static gboolean parse_told(JsonObject *root, AshUpdate *update, GError **error)
+{
+	JsonArray *array = NULL;
+
+	if (!ash_json_uint_opt(root, "told_id", G_MAXINT32, &update->told_id, error) ||
+			!list_of(root, "told", ASH_UPDATE_MAX_TOLD, &array, error))
+		return FALSE;
+	for (guint i = 0; array != NULL && i < json_array_get_length(array); i++) {
+		JsonObject *object = element(array, i, error);
+		const char *event = NULL, *commit = NULL, *version = NULL, *text = "", *word = NULL;
+
+		if (object == NULL || !ash_json_text(object, "event", &event, error) ||
+				!ash_json_text_opt(object, "commit", &commit, error) ||
+				!ash_json_text_opt(object, "version", &version, error) ||
+				!ash_json_text_opt(object, "text", &text, error) ||
+				!ash_json_text_opt(object, "word", &word, error))
+			return FALSE;
+		AshUpdateNote *note = g_new0(AshUpdateNote, 1);
+		note->event = g_intern_string(event);
+		note->commit = g_strdup(commit);
+		note->version = g_strdup(version);
+		note->text = g_strdup(text);
+		note->word = g_intern_string(word);
+		g_ptr_array_add(update->told, note);
+	}
+	return TRUE;
+}
+
 static gboolean parse_text(JsonObject *root, const char *key, char **out_text, GError **error)
 {
 	const char *text = NULL;
@@ -293,7 +339,7 @@ gboolean ash_update_parse(GBytes *json, AshUpdate **out_update, GError **error)
 			!parse_target(root, update, error) ||
 			!ash_json_int_opt(root, "clock_floor", &update->clock_floor_s, error) ||
 			!parse_text(root, "degraded", &update->degraded, error) ||
-			!parse_failed(root, update, error) ||
+			!parse_told(root, update, error) || !parse_failed(root, update, error) ||
 			!parse_refs(root, "good", ASH_UPDATE_MAX_GOOD, update->good, error) ||
 			!parse_refs(root, "pinned", ASH_UPDATE_MAX_PINNED, update->pinned, error))
 		return FALSE;

@@ -102,6 +102,7 @@ AshUpdate *ash_update_new(void)
 	AshUpdate *update = g_new0(AshUpdate, 1);
 
 	update->failed = g_ptr_array_new_with_free_func((GDestroyNotify) ash_update_failed_free);
+	update->told = g_ptr_array_new_with_free_func((GDestroyNotify) ash_update_note_free);
 	update->good = g_ptr_array_new_with_free_func((GDestroyNotify) ash_update_ref_free);
 	update->pinned = g_ptr_array_new_with_free_func((GDestroyNotify) ash_update_ref_free);
 	return update;
@@ -122,6 +123,7 @@ void ash_update_free(AshUpdate *update)
 	g_free(update->bundle);
 	g_free(update->bad_reason);
 	g_free(update->degraded);
+	g_ptr_array_unref(update->told);
 	g_ptr_array_unref(update->failed);
 	g_ptr_array_unref(update->good);
 	g_ptr_array_unref(update->pinned);
@@ -231,7 +233,9 @@ GPtrArray *ash_update_keep(const AshUpdate *update, unsigned keep)
 		if (!g_ptr_array_find_with_equal_func(commits, ref->commit, g_str_equal, NULL))
 			g_ptr_array_add(commits, g_strdup(ref->commit));
 	}
+	/* What is on its way; what was bad here goes. */
 	if (update->target.commit != NULL &&
+			ash_update_find_failed(update, update->target.commit) == NULL &&
 			!g_ptr_array_find_with_equal_func(
 					commits, update->target.commit, g_str_equal, NULL))
 		g_ptr_array_add(commits, g_strdup(update->target.commit));

@@ -75,7 +75,7 @@ static void schedule_check(Step *step)
 static void schedule_backoff(Step *step)
 {
 	int64_t limit = MIN((int64_t) step->world->check_s, (int64_t) ASH_UPDATE_MAX_BACKOFF_S);
-	int64_t wait = ASH_UPDATE_BACKOFF_S;
+	int64_t wait = step->world->backoff_s != 0 ? step->world->backoff_s : ASH_UPDATE_BACKOFF_S;
 
 	for (unsigned i = 0; i < step->update->source_failures && wait < limit; i++)
 		wait *= 2;
@@ -180,6 +180,13 @@ static void start_returned(Step *step)
 	go_idle(step);
 }
 
+/* Was the target's entry written, although the state says that it is not yet? */
+static bool was_begun_with(const Step *step)
+{
+	return step->update->state == ASH_UPDATE_DEPLOYING && step->event->target_has_entry &&
+	       step->event->target_tries_done > 0;
+}
+
 static void step_start(Step *step)
 {
 	AshUpdate *update = step->update;
@@ -209,7 +216,8 @@ static void step_start(Step *step)
 	} else if (update->state == ASH_UPDATE_TRIAL && is_target) {
 		/* Blessed by somebody else's hand, or the power went between the two files. */
 		enter(step, ASH_UPDATE_BLESSING);
-	} else if (update->state == ASH_UPDATE_REBOOTING || update->state == ASH_UPDATE_TRIAL) {
+	} else if (update->state == ASH_UPDATE_REBOOTING || update->state == ASH_UPDATE_TRIAL ||
+			was_begun_with(step)) {
 		start_elsewhere(step);
 	} else if (update->state != ASH_UPDATE_IDLE && update->state != ASH_UPDATE_SWITCHING) {
 		step->entered = true;
@@ -532,8 +540,7 @@ static void deploy_failed(Step *step)
 		enter(step, update->state);
 		return;
 	}
-	if (g_strcmp0(event->word, "space") != 0 && !update->is_switch)
-		mark_bad(step, &update->target, false, event->text);
+	/* It never ran, so nothing is known against it: the fault is in this host's disk. */
 	give_up(step, "deploy-failed", event->word, event->text);
 }
 
@@ -547,7 +554,8 @@ static void bless_failed(Step *step)
 	g_free(update->degraded);
 	update->degraded = g_strdup_printf(
 			"healthy, but the boot entry cannot be blessed: %s", step->event->text);
-	update->retry_at_s = step->world->now_s + ASH_UPDATE_BACKOFF_S * MIN(update->attempts, 60);
+	int64_t wait = step->world->backoff_s != 0 ? step->world->backoff_s : ASH_UPDATE_BACKOFF_S;
+	update->retry_at_s = step->world->now_s + wait * MIN(update->attempts, 60);
 }
 
 static void condemn_failed(Step *step)

@@ -83,6 +83,7 @@ enum {
 	ASH_UPDATE_MAX_FAILED = 64, /* the oldest goes */
 	ASH_UPDATE_MAX_GOOD = 16,
 	ASH_UPDATE_MAX_PINNED = 8,
+	ASH_UPDATE_MAX_TOLD = 16,
 	ASH_UPDATE_MAX_ATTEMPTS = 3, /* of a step that may pass, before the release is put aside */
 	ASH_UPDATE_BACKOFF_S = 60,   /* doubled with each failure, up to the check interval */
 	ASH_UPDATE_MAX_BACKOFF_S = 3600,
@@ -127,6 +128,11 @@ typedef struct {
 	int64_t clock_floor_s;    /* the newest signed instant seen */
 	char *degraded;           /* NULL: it goes on by itself */
 
+	/* What the last step that had something to tell told, and the id of the first in the history: a
+	 * process that ends between state.json and history.jsonl tells it when it comes again. */
+	GPtrArray *told; /* AshUpdateNote */
+	uint64_t told_id;
+
 	GPtrArray *failed; /* AshUpdateFailed, newest last */
 	GPtrArray *good;   /* AshUpdateRef, newest last */
 	GPtrArray *pinned; /* AshUpdateRef */
@@ -158,6 +164,7 @@ typedef struct {
 	uint64_t check_s;
 	double jitter; /* 0 to 1 */
 	unsigned keep;
+	int64_t backoff_s; /* 0: ASH_UPDATE_BACKOFF_S */
 } AshUpdateWorld;
 
 typedef enum {
