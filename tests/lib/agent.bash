@@ -9,18 +9,30 @@
 #	agent_boot                the boot loader chooses, ashlard and link start
 #	agent_wait STATE [SECONDS]
 #	agent_stop
+#
+# Several hosts live side by side after `agent_at DIRECTORY`, which puts the host, its bus and its logs there;
+# each in a process of its own (a subshell), since the names above are of one host.
 
 # shellcheck disable=SC2154
 repo=$tmp/repo
 # shellcheck disable=SC2034
 keys=$tmp/keys
 pub=$tmp/pub
-host=$tmp/host
 agent_boots=0
-! declare -p at_exit >/dev/null 2>&1 || at_exit+=("chattr -R -i $host/sysroot/ostree/deploy")
 agent_url=http://127.0.0.1:9
 agent_pid=
 link_pid=
+
+# agent_at DIRECTORY: the host is DIRECTORY/host from now on, what belongs to it beside it.
+agent_at()
+{
+	agent_dir=$1
+	host=$1/host
+	mkdir -p "$agent_dir"
+	! declare -p at_exit >/dev/null 2>&1 || at_exit+=("chattr -R -i $host/sysroot/ostree/deploy")
+	export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$agent_dir/bus
+}
+agent_at "$tmp"
 
 # agent_commit VERSION [DIRECTORY]: DIRECTORY is laid over the tiny tree.
 agent_commit()
@@ -141,31 +153,47 @@ agent_enter()
 
 agent_bus()
 {
-	cat >"$tmp/bus.conf" <<-END
+	cat >"$agent_dir/bus.conf" <<-END
 		<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
 		 "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-		<busconfig><type>session</type><listen>unix:path=$tmp/bus</listen>
+		<busconfig><type>session</type><listen>unix:path=$agent_dir/bus</listen>
 		<policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
 		</busconfig>
 	END
-	dbus-daemon --config-file="$tmp/bus.conf" --nofork >"$tmp/bus.log" 2>&1 &
+	dbus-daemon --config-file="$agent_dir/bus.conf" --nofork >"$agent_dir/bus.log" 2>&1 &
 	at_exit+=("kill $!")
-	export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$tmp/bus
 	local i
 	for ((i = 0; i < 100; i++)); do
-		[ ! -S "$tmp/bus" ] || return 0
+		[ ! -S "$agent_dir/bus" ] || return 0
 		sleep 0.05
 	done
 }
 
-agent_start()
+# $agent_wrap runs ashlard, $link_wrap ashlar-link; $agent_env are settings of their environment.
+agent_wrap=()
+link_wrap=()
+agent_env=()
+agent_libexec=$ashlar_bin
+
+agent_start_ashlard()
 {
-	"${agent_wrap[@]}" "$ashlar_bin/ashlard" --root "$host" --libexec "$ashlar_bin" >>"$tmp/ashlard.log" 2>&1 &
+	env "${agent_env[@]}" "${agent_wrap[@]}" "$ashlar_bin/ashlard" --root "$host" \
+		--libexec "$agent_libexec" >>"$agent_dir/ashlard.log" 2>&1 &
 	agent_pid=$!
-	"$ashlar_bin/ashlar-link" --root "$host" --fetch "$ashlar_bin/ashlar-fetch" >>"$tmp/link.log" 2>&1 &
+}
+
+agent_start_link()
+{
+	env "${agent_env[@]}" "${link_wrap[@]}" "$ashlar_bin/ashlar-link" --root "$host" \
+		--fetch "$agent_libexec/ashlar-fetch" >>"$agent_dir/link.log" 2>&1 &
 	link_pid=$!
 }
-agent_wrap=()
+
+agent_start()
+{
+	agent_start_ashlard
+	agent_start_link
+}
 
 agent_boot()
 {
@@ -201,18 +229,88 @@ ctl()
 	"$ashlar_bin/ashlarctl" "$@"
 }
 
+# Is jq's FILTER true of the status? (jq -e is content with an input that is empty.)
+status_is()
+{
+	local status
+	status=$(ctl status --json 2>/dev/null) && [ -n "$status" ] && jq -e "$1" <<<"$status" >/dev/null 2>&1
+}
+
 # agent_wait FILTER [SECONDS]: until jq's FILTER is true of the status.
 agent_wait()
 {
 	local i
 	for ((i = 0; i < ${2:-60} * 10; i++)); do
-		# (jq -e is content with no input at all.)
-		[ "$(ctl status --json 2>/dev/null | jq "$1" 2>/dev/null)" = true ] && return 0
+		status_is "$1" && return 0
 		kill -0 "$agent_pid" 2>/dev/null || return 1
 		sleep 0.1
 	done
 	diag "$(ctl status --json 2>&1 | head -c 3000)"
 	return 1
+}
+
+# Boots what the boot loader takes, without asking ashlard first. 1: nothing boots.
+agent_reboot()
+{
+	agent_kill
+	loader_boot
+	[ -n "$booted" ] || return 1
+	agent_reboots=$((agent_reboots + 1))
+	agent_enter
+	agent_start
+}
+
+# As a power cut does: nobody is told.
+agent_kill()
+{
+	[ -z "$agent_pid" ] || kill -9 "$agent_pid" 2>/dev/null
+	[ -z "$link_pid" ] || kill -9 "$link_pid" 2>/dev/null
+	wait "$agent_pid" "$link_pid" 2>/dev/null
+	agent_pid=
+	link_pid=
+}
+
+# agent_live FILTER [SECONDS]: what systemd and the firmware do: what ends is started again, what reboots
+# boots, until jq's FILTER is true of the status. Counts in $agent_crashes and $agent_reboots. A function
+# agent_crashed is asked first when ashlard has ended by itself. 1: not in time, 2: nothing boots.
+agent_crashes=0
+agent_reboots=0
+agent_live()
+{
+	local until=$((SECONDS + ${2:-60})) code
+	while [ "$SECONDS" -lt "$until" ]; do
+		if ! kill -0 "$agent_pid" 2>/dev/null; then
+			wait "$agent_pid" 2>/dev/null
+			code=$?
+			if [ "$code" -eq 0 ]; then
+				agent_reboot || return 2
+			else
+				agent_crashes=$((agent_crashes + 1))
+				agent_crashed "$code" || return 2
+				agent_start_ashlard
+			fi
+		elif ! kill -0 "$link_pid" 2>/dev/null; then
+			wait "$link_pid" 2>/dev/null
+			link_crashed
+			agent_start_link
+		elif status_is "$1"; then
+			return 0
+		else
+			sleep 0.1
+		fi
+	done
+	return 1
+}
+
+agent_crashed()
+{
+	agent_wrap=()
+	agent_env=("${agent_env[@]/ASHLAR_FAULT=*/ASHLAR_FAULT=}")
+}
+
+link_crashed()
+{
+	link_wrap=()
 }
 
 # serve DIRECTORY: by tests/lib/httpd, in $port. $serve_faults and $serve_log are its files.
