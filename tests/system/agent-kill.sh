@@ -25,7 +25,7 @@ cp "$keys/root.json" "$tmp/root.json"
 v1=$(agent_commit 1.0.0)
 v2=$(agent_commit 2.0.0)
 mkdir -p "$tmp/bad/usr/lib/ashlar/health.d"
-printf 'soak: 0s\ndeadline: 10s\nchecks:\n  - {name: never, file: /nonexistent, interval: 1s, failures: 1}\n' \
+printf 'soak: 0s\ndeadline: 3s\nchecks:\n  - {name: never, file: /nonexistent, interval: 1s, failures: 1}\n' \
 	>"$tmp/bad/usr/lib/ashlar/health.d/10-test.yaml"
 v3=$(agent_commit 3.0.0 "$tmp/bad")
 # A release that takes its time to be judged, for the power to go meanwhile.
@@ -41,8 +41,8 @@ publication()
 		"$ashlar" publish --quiet --keys "$keys" "$tmp/www/$1"
 }
 mkdir "$tmp/www"
-"$ashlar" release --quiet --repo "$repo" --keys "$keys" --publication "$tmp/base" "$v1" &&
-	"$ashlar" publish --quiet --keys "$keys" "$tmp/base" >"$tmp/out" 2>&1
+"$ashlar" release --quiet --repo "$repo" --keys "$keys" --publication "$tmp/base" "$v1" >"$tmp/out" &&
+	"$ashlar" publish --quiet --keys "$keys" "$tmp/base"
 ok "a good release is published" publication good "$v2"
 ok "a bad one" publication bad "$v3"
 ok "one that is judged late" publication late "$v4"
@@ -116,9 +116,9 @@ told_once()
 is_tidy()
 {
 	local entries trees kernels
-	entries=$(ls "$host/efi/loader/entries" | wc -l)
-	trees=$(ls -A "$host/sysroot/ostree/deploy/ashlar/deploy" | wc -l)
-	kernels=$(ls -A "$host/efi/ashlar" | wc -l)
+	entries=$(find "$host/efi/loader/entries" -mindepth 1 | wc -l)
+	trees=$(find "$host/sysroot/ostree/deploy/ashlar/deploy" -mindepth 1 -maxdepth 1 | wc -l)
+	kernels=$(find "$host/efi/ashlar" -mindepth 1 -maxdepth 1 | wc -l)
 	echo "$entries entries, $trees trees, $kernels kernels"
 	[ "$entries" -le "$1" ] && [ "$trees" -le "$1" ] && [ "$kernels" -le "$1" ]
 }
@@ -209,7 +209,8 @@ states_life()
 # ---- a worker, a download or ashlar-link dies ----
 
 # In the place of ashlar-worker and ashlar-fetch: $agent_dir/libexec/kill-VERB says how it is to end, once;
-# plan-NUMBER, once, what strace is to do to the next one.
+# plan-NUMBER, once, what strace is to do to the next one. (Not to the child of ashlard itself: the end of a
+# child that is traced is told twice, and sd-event listens to the first alone.)
 make_libexec()
 {
 	mkdir -p "$agent_dir/libexec"
@@ -229,8 +230,11 @@ make_libexec()
 		for plan in "\${0%/*}"/plan-*; do
 			mv "\$plan" "\${0%/*}/now-\$\$" 2>/dev/null || continue
 			read -ra strace <"\${0%/*}/now-\$\$"
-			[ \${#strace[@]} -eq 0 ] || exec strace -DD -f -q -o "\${0%/*}/strace-\$\$" "\${strace[@]}" "\$real" "\$@"
-			break
+			[ \${#strace[@]} -gt 0 ] || break
+			setpriv --pdeathsig KILL strace -DD -f -q -o "\${0%/*}/strace-\$\$" "\${strace[@]}" "\$real" "\$@"
+			code=\$?
+			[ "\$code" -lt 128 ] || kill -9 \$\$
+			exit "\$code"
 		done
 		exec "\$real" "\$@"
 	END
@@ -352,9 +356,9 @@ power_states()
 
 # ---- random system calls ----
 
-calls=(write fsync fdatasync rename,renameat,renameat2 openat link,linkat unlink,unlinkat read mkdirat,mkdir
-	close fstat,newfstatat sendmsg syncfs symlinkat,symlink pread64 fchmod,fchown utimensat ioctl epoll_wait
-	clone,clone3,fork,vfork execve mmap getrandom fsetxattr,setxattr ftruncate flock recvmsg)
+read -rd "" -a calls <<<"write fsync fdatasync rename,renameat,renameat2 openat link,linkat unlink,unlinkat read
+	mkdirat,mkdir close fstat,newfstatat sendmsg syncfs symlinkat,symlink pread64 fchmod,fchown utimensat ioctl
+	epoll_wait clone,clone3,fork,vfork execve mmap getrandom fsetxattr,setxattr ftruncate flock recvmsg"
 
 # draw N: 0 to N-1, in $drawn, the same for the same lane and seed.
 draw()
@@ -378,7 +382,7 @@ draw_fault()
 	when=$((drawn + 1))
 	if [ "$1" = error ]; then
 		# A program that cannot be loaded, or a descriptor that cannot be closed, is no fault of a disk.
-		case $set in close | mmap | execve | clone*) set=write ;; esac
+		case $set in close | mmap | execve | clone*) set="write" ;; esac
 		draw 3
 		case $drawn in
 		0) what=error=ENOSPC ;;
@@ -468,6 +472,8 @@ lane()
 	local number=$1 part began=$SECONDS
 	at_exit=()
 	trap - EXIT
+	# Bash tells of each child that was killed.
+	exec 2>"$tmp/lane-$number/bash.log"
 	agent_at "$tmp/lane-$number"
 	RANDOM_STATE=$((seed * 7919 + number))
 	hits=0
