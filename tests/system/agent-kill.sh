@@ -25,7 +25,7 @@ cp "$keys/root.json" "$tmp/root.json"
 v1=$(agent_commit 1.0.0)
 v2=$(agent_commit 2.0.0)
 mkdir -p "$tmp/bad/usr/lib/ashlar/health.d"
-printf 'soak: 0s\ndeadline: 3s\nchecks:\n  - {name: never, file: /nonexistent, interval: 1s, failures: 1}\n' \
+printf 'soak: 0s\ndeadline: 10s\nchecks:\n  - {name: never, file: /nonexistent, interval: 1s, failures: 1}\n' \
 	>"$tmp/bad/usr/lib/ashlar/health.d/10-test.yaml"
 v3=$(agent_commit 3.0.0 "$tmp/bad")
 # A release that takes its time to be judged, for the power to go meanwhile.
