@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs: root dbus-daemon jq ostree openssl faketime mkfs.vfat mkfs.ext4
+# needs: root dbus-daemon jq ostree openssl faketime mkfs.ext4
 # SPDX-License-Identifier: Apache-2.0
 # The edges of a host's life: no space, a clock that is wrong, a server that is gone or lies, files that are
 # broken, orders at the wrong time. What a person sees then, and that it goes on when the cause is gone.
@@ -115,7 +115,7 @@ fill()
 
 host two
 agent_kill
-if disk mkfs.ext4 64M "$host/sysroot" -N 3000 && disk mkfs.vfat 8M "$host/efi" -F 12; then
+if disk mkfs.ext4 64M "$host/sysroot" -N 3000 && disk mkfs.ext4 3M "$host/efi" -b 1024 -O ^has_journal -m 0; then
 	agent_start
 	agent_live '.state == "idle"'
 	fill "$host/sysroot" 1000000
