@@ -88,7 +88,7 @@ check()
 			echo "agent_crashes=$agent_crashes agent_reboots=$agent_reboots"
 			ls "$host/efi/loader/entries"
 			ctl history --json | jq -c '.events[] | [.event, .version, .word, .text]' | tail -n 30
-			ctl status --json | jq -c 'del(.deployments)' 
+			ctl status --json | jq -c 'del(.deployments)'
 			tail -n 30 "$agent_dir/ashlard.log" "$agent_dir/link.log"
 		} >>"$agent_dir/diagnosis" 2>&1
 		return 1
