@@ -440,3 +440,32 @@ gboolean ash_archive_finish(AshArchiveWriter *writer, GError **error)
 {
 	return archive_write_close(writer->handle) == ARCHIVE_OK || fail_writing(writer, error);
 }
+
+/* archive_write_callback, into a GByteArray */
+static la_ssize_t take_piece(struct archive *handle, void *data, const void *piece, size_t size)
+{
+	g_byte_array_append(data, piece, (guint) size);
+	return (la_ssize_t) size;
+}
+
+gboolean ash_archive_compress_xz(const void *data, size_t size, GBytes **out_bytes, GError **error)
+{
+	g_autoptr(GByteArray) packed = g_byte_array_new();
+	g_autoptr(AshArchiveWriter) writer = g_new0(AshArchiveWriter, 1);
+
+	writer->handle = archive_write_new();
+	if (writer->handle == NULL)
+		g_error("libarchive has no memory");
+	/* Nothing behind the stream's end: no blocks to be filled. */
+	if (archive_write_set_format_raw(writer->handle) != ARCHIVE_OK ||
+			archive_write_add_filter_xz(writer->handle) != ARCHIVE_OK ||
+			archive_write_set_bytes_in_last_block(writer->handle, 1) != ARCHIVE_OK ||
+			archive_write_open(writer->handle, packed, NULL, take_piece, NULL) !=
+					ARCHIVE_OK)
+		return fail_writing(writer, error);
+	if (!begin_entry(writer, "data", size, error) || !write_data(writer, data, size, error) ||
+			!ash_archive_finish(writer, error))
+		return FALSE;
+	*out_bytes = g_byte_array_free_to_bytes(g_steal_pointer(&packed));
+	return TRUE;
+}

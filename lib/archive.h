@@ -88,6 +88,10 @@ gboolean ash_archive_decompress(const void *data, size_t size, size_t max_bytes,
 gboolean ash_archive_decompress_fd(int from_fd, int to_fd, uint64_t max_bytes, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
+/* As one .xz stream, for who reads it with 9 MB of memory. */
+gboolean ash_archive_compress_xz(const void *data, size_t size, GBytes **out_bytes, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
 /* ---- writing ---- */
 
 /* A tar without compression (POSIX pax where names are long), the same bytes for the same content:
