@@ -138,7 +138,8 @@ gboolean ash_repo_prune(AshRepo *repo, uint64_t *out_bytes, GError **error)
 gboolean ash_repo_fsck(AshRepo *repo, const char *commit, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ash_repo_make_delta: a static delta of OSTree as the one file @path, which holds all its parts; the
- * caller syncs it. From and to an archive.
+ * caller syncs it. From and to an archive. The initramfs is patched (builder/static-delta.h); everything
+ * else is as libostree does it.
  */
 gboolean ash_repo_make_delta(AshRepo *repo, const char *from, const char *to, const char *path,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
