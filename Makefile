@@ -15,6 +15,7 @@
 #: make soak           kills and power cuts, SOAK_STATES=20000 of each; hours
 #: make fuzz-NAME      fuzzes tests/fuzz/fuzz-NAME.c for FUZZ_SECONDS=60
 #: make bench-builder   figures of the builder, beside its peers (docs/performance.md); RUNS=5
+#:      bench-update    ... and of updates
 #: make format check-format check-headers tidy analyze coverage
 #:
 #: Variables: FLAVOR=release|debug|asan|cov|analyze|fuzz, CC=gcc|clang, V=1, prefix, DESTDIR
@@ -85,7 +86,7 @@ completiondir := $(prefix)/share/bash-completion/completions
 # 'make deps' must work before anything is there, so pkg-config is asked only when compiling.
 pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
 pkg_libs = $(shell pkg-config --libs $(1))
-NO_COMPILE_GOALS := deps check-deps bench-deps bench-builder image check help clean dist man lint soak
+NO_COMPILE_GOALS := deps check-deps bench-deps bench-builder bench-update image check help clean dist man lint soak
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_COMPILE_GOALS),$(MAKECMDGOALS)),all),)
 ifneq ($(shell pkg-config --exists $(PKG_builder) $(PKG_agent) 2>/dev/null && echo yes),yes)
 NEEDS_DEPS := yes
@@ -248,6 +249,11 @@ bench-builder:
 	@tools/deps.sh image bench
 	@$(MAKE) -j$(JOBS) all deb bench-tools
 	@RUNS=$(RUNS) tests/bench/builder.sh
+.PHONY: bench-update
+bench-update:
+	@tools/deps.sh image check bench
+	@$(MAKE) -j$(JOBS) all deb bench-tools tests
+	@RUNS=$(RUNS) tests/bench/update.sh
 .PHONY: bench-tools
 bench-tools: $(BENCH) ;@:
 

@@ -40,7 +40,10 @@ for set in "$@"; do
 			gnupg dpkg-dev dbus python3-cryptography time apt-utils jq perl ostree libcap2-bin python3-jsonschema
 			strace)
 		;;
-	bench) packages+=(mmdebstrap ostree squashfs-tools jq zstd xz-utils) ;;
+	bench)
+		packages+=(mmdebstrap ostree squashfs-tools erofs-utils casync rauc rauc-service jq zstd
+			xz-utils dbus curl openssl)
+		;;
 	tidy) packages+=(clang-tidy cppcheck gcovr) ;;
 	*)
 		echo "deps: unknown set '$set'" >&2
