@@ -68,6 +68,6 @@ end),
 	| "| \($what) | \($who) | \(readings("T"; $what; $who) | map(.wall) | spread) | \(middle("T"; $what; $who; .wall) | ratio(middle("T"; $what; $base; .wall))) |")
 else empty end),
 (those("R"; "health") as $rows | if ($rows | length) == 0 then empty else
-"", "| R from the start of a trial whose first check fails to the reboot (ashlard's part only) | wall s |", "|---|---|",
+"", "| R from the end of a trial's deadline to the reboot (ashlard's part only, its start included) | wall s |", "|---|---|",
 "| ashlard | \($rows | map(.wall) | spread) |"
 end)
