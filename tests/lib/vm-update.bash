@@ -16,21 +16,27 @@ release_cache=build/test/cache
 
 releases_begin()
 {
-	local port
 	mkdir -p "$tmp/m" "$tmp/published"
 	"$ashlar" key make --no-passphrase "$tmp/keys" >/dev/null || return
 	echo "files: [{path: /usr/lib/ashlar/root.json, source: $tmp/keys/root.json}]" >"$tmp/m/trust.yaml"
-	mkfifo "$tmp/httpd.in"
-	exec {httpd_in}<>"$tmp/httpd.in"
-	exec {httpd_out}< <("${ASH_TEST_TOOLS:-build/release/tests/lib}/httpd" --log "$tmp/requests" \
-		"$tmp/published" <"$tmp/httpd.in")
-	IFS= read -r -t 20 -u "$httpd_out" port || return
-	releases_url=http://10.0.2.2:$port
-	at_exit+=("exec {httpd_in}>&-")
+	releases_serve || return
 	# The same packages in all of them, those of the host that tests/system/host.sh has built if it has.
 	release_manifest lock
 	[ ! -e build/test/host.lock ] || cp build/test/host.lock "$tmp/m/lock.lock"
 	"$ashlar" lock --quiet --cache "$release_cache" --output "$tmp/m/lock.lock" "$tmp/m/lock.yaml" >/dev/null
+}
+
+# The server ends when its standard input does: nobody but this shell may hold that open.
+releases_serve()
+{
+	local port
+	mkfifo "$tmp/httpd.in"
+	exec {httpd_in}<>"$tmp/httpd.in"
+	exec {httpd_out}< <("${ASH_TEST_TOOLS:-build/release/tests/lib}/httpd" --log "$tmp/requests" \
+		"$tmp/published" <"$tmp/httpd.in" {httpd_in}>&-)
+	IFS= read -r -t 20 -u "$httpd_out" port || return
+	releases_url=http://10.0.2.2:$port
+	at_exit+=("exec {httpd_in}>&-")
 }
 
 # release_manifest VERSION [YAML…]

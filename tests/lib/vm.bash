@@ -40,12 +40,14 @@ vm_firmware()
 
 vm_make()
 {
-	local name=$1 image=$2 dir
+	local name=$1 image=$2 dir format=qcow2
 	dir=$(vm_dir "$name")
 	shift 2
+	[[ $image != *.raw ]] || format=raw
 	mkdir -p "$dir"
-	qemu-img create -q -f qcow2 -F qcow2 -b "$(realpath "$image")" "$dir/disk.qcow2" || return
+	qemu-img create -q -f qcow2 -F $format -b "$(realpath "$image")" "$dir/disk.qcow2" || return
 	cp "$(vm_firmware VARS)" "$dir/vars.fd"
+	echo "format=qcow2,file=$dir/disk.qcow2" >"$dir/drive"
 	: >"$dir/console"
 	printf '%s\n' "$@" >"$dir/options"
 }
@@ -96,7 +98,7 @@ vm_start()
 		-machine $machine -accel $accel -cpu $cpu -smp 1 -m "$vm_memory" \
 		-drive "if=pflash,unit=0,format=raw,readonly=on,file=$(vm_firmware CODE)" \
 		-drive "if=pflash,unit=1,format=raw,file=$dir/vars.fd" \
-		-drive "if=none,id=disk,format=qcow2,discard=unmap,file=$dir/disk.qcow2" \
+		-drive "if=none,id=disk,discard=unmap,$(cat "$dir/drive")" \
 		-device virtio-blk-pci,drive=disk,bootindex=1 \
 		-netdev user,id=net -device virtio-net-pci,netdev=net,romfile= \
 		-device virtio-rng-pci -device i6300esb -action watchdog=reset \
