@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a disk may hold after a power cut, from a log of its writes and flushes.
  *
- *	crash-states LOG BASE [--from N] [--to N] [--states N] [--focus AT:SIZE] [--seed N] [--jobs N] [--scratch DIR] -- CHECK…
+ *	crash-states LOG BASE [--from N] [--to N] [--states N] [--focus AT:SIZE [--alone]] [--seed N] [--jobs N] [--scratch DIR] -- CHECK…
  *
  * LOG is what QEMU's blklogwrites driver wrote (the format of Linux's dm-log-writes,
  * Documentation/admin-guide/device-mapper/log-writes.rst), BASE the disk as it was when the log began.
@@ -13,8 +13,9 @@
  *     order, some writes torn at a sector of 512 bytes or a page of 4096.
  *
  * They are laid over the log from entry --from to entry --to (numbers that --count prints at some instant;
- * default: its end); with --focus, two thirds of them where the log writes to these bytes of the disk. A bad state is made again twice from its seed before it is believed. At the end one line of JSON:
- * how many were old, new and bad, and the 95 % bound on the rate of bad ones (3/N when none was).
+ * default: its end); with --focus, two thirds of them where the log writes to these bytes of the disk; with
+ * --alone, all of them, and of what is elsewhere either all or nothing comes. A bad state is made again twice
+ * from its seed before it is believed. At the end one line of JSON: how many were old, new and bad, and the 95 % bound on the rate of bad ones (3/N when none was).
  *
  *	crash-states --count LOG        the number of entries so far
  */
@@ -35,6 +36,7 @@ enum {
 	FLUSH = 1,
 	FUA = 2,
 	DISCARD = 4,
+	MANY_SECTORS = 2048,
 	SECTOR = 512,
 	PAGE = 4096,
 	BELIEVED_AFTER = 2,
@@ -44,6 +46,7 @@ static const uint64_t magic = 0x6a736677736872;
 typedef struct {
 	uint64_t sector, sectors, flags;
 	const uint8_t *data;
+	bool is_zero; /* what the guest had zeroed, which may be gigabytes */
 } Entry;
 
 typedef struct {
@@ -54,6 +57,8 @@ typedef struct {
 
 static Entry *entries;
 static uint64_t n_entries;
+static uint64_t focus, focus_size; /* the bytes that matter most */
+static gboolean is_alone;
 static const char *base_path, *scratch = "/dev/shm";
 static char **check;
 
@@ -107,6 +112,17 @@ static void load_log(const char *path)
 	close(fd);
 }
 
+static void look_for_zeros(void)
+{
+	for (uint64_t i = 0; i < n_entries; i++) {
+		Entry *entry = &entries[i];
+		entry->is_zero = entry->sectors >= MANY_SECTORS && !(entry->flags & DISCARD) &&
+				 entry->data[0] == 0 &&
+				 memcmp(entry->data, entry->data + 1,
+						 entry->sectors * SECTOR - 1) == 0;
+	}
+}
+
 /* Data only; what is a hole stays one. */
 static void copy_sparse(int from, int to, off_t size)
 {
@@ -140,15 +156,17 @@ static void apply(int fd, const Entry *entry, uint64_t first, uint64_t count)
 {
 	off_t at = (off_t) ((entry->sector + first) * SECTOR);
 
-	if (entry->flags & DISCARD) {
-		/* A disk may give back anything; zeros are what it mostly does. */
+	if (count == 0)
+		return;
+	if (entry->is_zero || (entry->flags & DISCARD)) {
+		/* Of what was discarded a disk may give back anything; zeros are what it mostly does. */
 		if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
 				    (off_t) (count * SECTOR)) != 0)
 			fail("punching: %m");
 		return;
 	}
-	if (count > 0 && pwrite(fd, entry->data + first * SECTOR, count * SECTOR, at) !=
-					 (ssize_t) (count * SECTOR))
+	if (pwrite(fd, entry->data + first * SECTOR, count * SECTOR, at) !=
+			(ssize_t) (count * SECTOR))
 		fail("writing: %m");
 }
 
@@ -167,13 +185,24 @@ static void apply_torn(int fd, const Entry *entry, GRand *random)
 				entry->sectors - MIN(cut * unit, entry->sectors)); /* the tail */
 }
 
+static bool is_focused(const Entry *entry)
+{
+	uint64_t at = entry->sector * SECTOR, size = entry->sectors * SECTOR;
+
+	return size > 0 && at < focus + focus_size && at + size > focus;
+}
+
 static void apply_subset(int fd, const State *state)
 {
 	g_autoptr(GRand) random = g_rand_new_with_seed((guint32) state->seed);
 	uint64_t count = state->end - state->prefix;
 	g_autofree uint64_t *order = g_new(uint64_t, count + 1);
 	double chance = g_rand_double(random);
+	bool has_rest = g_rand_boolean(random);
 
+	for (uint64_t i = state->prefix; is_alone && has_rest && i < state->end; i++)
+		if (!is_focused(&entries[i]) && entries[i].sectors > 0)
+			apply(fd, &entries[i], 0, entries[i].sectors);
 	for (uint64_t i = 0; i < count; i++)
 		order[i] = state->prefix + i;
 	for (uint64_t i = count; i > 1; i--) {
@@ -184,7 +213,8 @@ static void apply_subset(int fd, const State *state)
 	}
 	for (uint64_t i = 0; i < count; i++) {
 		const Entry *entry = &entries[order[i]];
-		if (entry->sectors == 0 || g_rand_double(random) > chance)
+		if (entry->sectors == 0 || (is_alone && !is_focused(entry)) ||
+				g_rand_double(random) > chance)
 			continue;
 		if (g_rand_int_range(random, 0, 8) == 0 && !(entry->flags & DISCARD))
 			apply_torn(fd, entry, random);
@@ -294,16 +324,15 @@ static int by_prefix(gconstpointer a, gconstpointer b)
 	return x->prefix < y->prefix ? -1 : x->prefix > y->prefix;
 }
 
-/* Does an epoch, or the one before it, write to the bytes that matter most? */
-static bool is_in_focus(const State *epoch, uint64_t focus, uint64_t focus_size)
+/* Does an epoch, or what was just before it, write to the bytes that matter most? */
+static bool is_in_focus(const State *epoch)
 {
 	uint64_t begin = epoch->prefix;
 
 	while (begin > 0 && epoch->prefix - begin < 3)
 		begin--;
 	for (uint64_t i = begin; i < epoch->end; i++) {
-		uint64_t at = entries[i].sector * SECTOR, size = entries[i].sectors * SECTOR;
-		if (size > 0 && at < focus + focus_size && at + size > focus)
+		if (is_focused(&entries[i]))
 			return true;
 	}
 	return false;
@@ -328,8 +357,7 @@ static void add_states(GArray *states, const GArray *epochs, uint64_t count, GRa
 	}
 }
 
-static GArray *choose(
-		uint64_t from, uint64_t wanted, uint64_t seed, uint64_t focus, uint64_t focus_size)
+static GArray *choose(uint64_t from, uint64_t wanted, uint64_t seed)
 {
 	GArray *states = g_array_new(FALSE, FALSE, sizeof(State));
 	g_autoptr(GArray) near = g_array_new(FALSE, FALSE, sizeof(State));
@@ -342,13 +370,12 @@ static GArray *choose(
 			continue;
 		State epoch = {begin, i, 0};
 		if (epoch.end > epoch.prefix || i == n_entries)
-			g_array_append_vals(is_in_focus(&epoch, focus, focus_size) ? near : far,
-					&epoch, 1);
+			g_array_append_vals(is_in_focus(&epoch) ? near : far, &epoch, 1);
 		begin = i + 1;
 	}
 	State last = {n_entries, n_entries, 0};
 	g_array_append_val(states, last);
-	uint64_t nears = near->len > 0 ? (far->len > 0 ? wanted * 2 / 3 : wanted) : 0;
+	uint64_t nears = near->len > 0 ? (far->len > 0 && !is_alone ? wanted * 2 / 3 : wanted) : 0;
 	add_states(states, near, nears, random);
 	add_states(states, far, far->len > 0 ? wanted - nears : 0, random);
 	g_array_sort(states, by_prefix);
@@ -384,13 +411,13 @@ int main(int argc, char **argv)
 	static gint64 from, to = G_MAXINT64, wanted = 100, seed = 1;
 	static int jobs = 2;
 	static char *focus_text;
-	uint64_t focus = 0, focus_size = 0;
 	static gboolean only_count;
 	static const GOptionEntry options[] = {
 			{"from", 0, 0, G_OPTION_ARG_INT64, &from, "", "N"},
 			{"to", 0, 0, G_OPTION_ARG_INT64, &to, "", "N"},
 			{"states", 0, 0, G_OPTION_ARG_INT64, &wanted, "", "N"},
 			{"focus", 0, 0, G_OPTION_ARG_STRING, &focus_text, "", "AT:SIZE"},
+			{"alone", 0, 0, G_OPTION_ARG_NONE, &is_alone, "", NULL},
 			{"seed", 0, 0, G_OPTION_ARG_INT64, &seed, "", "N"},
 			{"jobs", 0, 0, G_OPTION_ARG_INT, &jobs, "", "N"},
 			{"scratch", 0, 0, G_OPTION_ARG_FILENAME, &scratch, "", "DIR"},
@@ -412,6 +439,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	n_entries = MIN(n_entries, (uint64_t) to);
+	look_for_zeros();
 	int at = argc > 3 && strcmp(argv[3], "--") == 0 ? 4 : 3;
 	if (argc <= at)
 		fail("crash-states LOG BASE -- CHECK…");
@@ -420,8 +448,7 @@ int main(int argc, char **argv)
 	if (focus_text != NULL && sscanf(focus_text, "%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT,
 						  &focus, &focus_size) != 2)
 		fail("--focus AT:SIZE, in bytes");
-	g_autoptr(GArray) states = choose(
-			(uint64_t) from, (uint64_t) wanted, (uint64_t) seed, focus, focus_size);
+	g_autoptr(GArray) states = choose((uint64_t) from, (uint64_t) wanted, (uint64_t) seed);
 	FILE *out = tmpfile();
 	if (out == NULL)
 		fail("a temporary file: %m");
