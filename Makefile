@@ -12,7 +12,7 @@
 #:      bench-deps     ... and the comparisons       make clean       removes build/
 #:
 #: make check-unit check-integration check-system check-vm lint replay     parts of 'check'
-#: make soak           kills and power cuts, SOAK_STATES=20000 of each; hours
+#: make soak           kills and power cuts, SOAK_STATES=20000 of each; hours. CONTRIBUTING.md
 #: make fuzz-NAME      fuzzes tests/fuzz/fuzz-NAME.c for FUZZ_SECONDS=60
 #: make bench-builder   figures of the builder, beside its peers (docs/performance.md); RUNS=5
 #:      bench-update    ... and of updates
@@ -275,13 +275,20 @@ TESTS_QUICK = $(TESTS_C) $(call tests_in,golden lint integration)
 
 # What may happen at any instant, tried so often that it takes hours.
 .PHONY: soak
+SOAK := $(CURDIR)/out/soak
 SOAK_STATES ?= 20000
+SOAK_KILLS ?= 40
+SOAK_SEED ?= $(shell date +%s)
+SOAK_TESTS ?= tests/system/host.sh tests/system/agent-kill.sh tests/system/power-cut.sh \
+	tests/vm/power-cut.sh tests/vm/kills.sh
 soak:
 	@tools/deps.sh image check
 	@$(MAKE) -j$(JOBS) all deb tests
+	@mkdir -p $(SOAK)
 	@ASH_TEST_TIMEOUT=604800 ASHLAR_CRASH_STATES=$(SOAK_STATES) ASHLAR_KILLS=$(SOAK_STATES) \
-		ASHLAR_ERRORS=$(SOAK_STATES) ASHLAR_SECONDS=604800 tests/run tests/system/host.sh \
-		$(wildcard tests/system/agent-kill.sh tests/system/power-cut.sh tests/vm/power-cut.sh)
+		ASHLAR_ERRORS=$(SOAK_STATES) ASHLAR_SECONDS=604800 ASHLAR_VM_KILLS=$(SOAK_KILLS) \
+		ASHLAR_CRASH_SEED=$(SOAK_SEED) ASHLAR_CRASH_OUT=$(SOAK) tests/run $(SOAK_TESTS); \
+	result=$$?; tests/lib/soak-summary.sh $(SOAK); exit $$result
 
 .PHONY: check-unit check-integration check-system check-vm replay lint
 check-unit: tests
