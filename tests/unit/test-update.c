@@ -508,7 +508,8 @@ static void test_deploy_fails(void)
 	step(&host, failed("failed", false), ASH_UPDATE_DEPLOYING);
 	step(&host, failed("failed", false), ASH_UPDATE_DEPLOYING);
 	step(&host, failed("failed", false), ASH_UPDATE_IDLE);
-	g_assert_null(ash_update_find_failed(host.update, V2)); /* it never ran: tried again later */
+	g_assert_null(ash_update_find_failed(
+			host.update, V2)); /* it never ran: tried again later */
 	host_clear(&host);
 }
 
