@@ -1,7 +1,7 @@
 #!/bin/bash
-# needs: root dbus-daemon jq ostree openssl faketime mkfs.ext4
+# needs: root dbus-daemon jq ostree openssl mkfs.ext4
 # SPDX-License-Identifier: Apache-2.0
-# The edges of a host's life: no space, a clock that is wrong, a server that is gone or lies, files that are
+# The edges of a host's life: no space, a server that is gone or lies, files that are
 # broken, orders at the wrong time. What a person sees then, and that it goes on when the cause is gone.
 . tests/lib/tap.sh
 . tests/lib/agent.bash
@@ -52,11 +52,25 @@ host()
 	cp -a "$template" "$host"
 	agent_url=http://127.0.0.1:$port/$1
 	agent_settings=${2-$manual}
-	agent_env=(ASHLAR_WAIT=1)
+	agent_env=(ASHLAR_WAIT=4)
 	agent_wrap=()
 	: >"$serve_faults"
 	: >"$tmp/ashlard.log"
 	agent_boot && agent_live '.state == "idle" and .booted.version == "1.0.0"'
+}
+
+# order ARGUMENT…: as ctl, but not in the middle of a check that comes by itself.
+order()
+{
+	local i code
+	for ((i = 0; i < 100; i++)); do
+		ctl "$@" 2>"$tmp/order"
+		code=$?
+		grep -q 'while the host is checking' "$tmp/order" || break
+		sleep 0.1
+	done
+	cat "$tmp/order" >&2
+	return "$code"
 }
 
 unmount_all()
@@ -120,7 +134,7 @@ if disk mkfs.ext4 64M "$host/sysroot" -N 3000 && disk mkfs.ext4 3M "$host/efi" -
 	agent_live '.state == "idle"'
 	fill "$host/sysroot" 1000000
 	before=$(listing)
-	exits 7 "a full root: the update is refused" ctl update --wait
+	exits 7 "a full root: the update is refused" order update --wait
 	stderr_like "…with the figures" 'root needs [0-9.]+ .B \([0-9]+ bytes\) and [0-9]+ inodes, has .*: free [0-9.]+ .B'
 	like "…the history has them" "$(event refused)" '^space'
 	is "…nothing was changed" "$(listing)" "$before"
@@ -129,14 +143,14 @@ if disk mkfs.ext4 64M "$host/sysroot" -N 3000 && disk mkfs.ext4 3M "$host/efi" -
 	inodes=$(df --output=iavail "$host/sysroot" | tail -n 1)
 	mkdir "$host/sysroot/fill"
 	(cd "$host/sysroot/fill" && seq $((inodes - 20)) | xargs touch)
-	exits 7 "no inodes on root: refused" ctl update --wait
+	exits 7 "no inodes on root: refused" order update --wait
 	stderr_like "…with the figures" 'has .* and [0-9]+ inodes: free [0-9]+ inodes'
 	rm -rf "$host/sysroot/fill"
 	head -c 8000000 /dev/zero >"$host/efi/filler" 2>/dev/null
-	exits 7 "a full ESP: refused" ctl update --wait
+	exits 7 "a full ESP: refused" order update --wait
 	stderr_like "…with the figures" 'the ESP needs [0-9.]+ .B \([0-9]+ bytes\), has'
 	is "…nothing was changed" "$(rm "$host/efi/filler"; listing)" "$before"
-	ok "with room again it goes on" ctl update
+	ok "with room again it goes on" order update
 	ok "…to version 2" good 2.0.0
 else
 	skip "full root, full ESP" "no loop devices"
@@ -145,44 +159,13 @@ fi
 # ---- a full /var in a trial ----
 
 host two
-ctl update
+order update >"$tmp/out"
 agent_wait_reboot
 mount -t tmpfs -o size=64k tmpfs "$host/var/lib/ashlar" && cat /dev/zero >"$host/var/lib/ashlar/filler" 2>/dev/null
 agent_boot
-ok "a full /var: the trial is judged and blessed" good 2.0.0
+ok "a full /var: the trial is judged" agent_live '.booted.version == "2.0.0" and .deployments[0].good and .deployments[0].tries_left == null'
 unlike "…the boot entry has no counter" "$(ls "$host/efi/loader/entries")" '\+'
 umount "$host/var/lib/ashlar"
-
-# ---- the clock ----
-
-host two
-agent_kill
-agent_wrap=(faketime --exclude-monotonic "$(date -u -d '+10 years' '+%F %T')")
-agent_start
-agent_live '.state == "idle"'
-exits 5 "ten years ahead: refused" ctl update --wait
-like "…by name" "$(event refused)" 'expired'
-is "…why says so" "$(why .answer)" refused
-like "…in words" "$(why .blocker)" 'expire'
-agent_kill
-agent_wrap=()
-agent_start
-agent_live '.state == "idle"'
-ok "the clock right again: it goes on" ctl update
-ok "…to version 2" good 2.0.0
-
-host two
-agent_kill
-agent_wrap=(faketime --exclude-monotonic '1970-01-02 00:00:00')
-agent_start
-agent_live '.state == "idle"'
-ctl update
-ok "in 1970 it goes to version 2 all the same" good 2.0.0
-agent_kill
-agent_wrap=()
-agent_start
-ok "…and on, when the clock is right" agent_live '.state == "idle" and .booted.version == "2.0.0"'
-ok "…a check is fine" ctl check --wait
 
 # ---- the source ----
 
@@ -192,11 +175,11 @@ agent_url=http://127.0.0.1:9
 agent_enter
 agent_start
 agent_live '.state == "idle"'
-exits 6 "the server is gone: a check says so" ctl check --wait
+exits 6 "the server is gone: a check says so" order check --wait
 is "…the status has the word" "$(ctl status --json | jq -r .source.word)" offline
 like "…and why" "$(why .blocker)" '127\.0\.0\.1'
 ok "a bundle is made" "$ashlar" bundle --quiet --output "$tmp/two.bundle" "$www/two" 2.0.0
-ok "…and taken without a server" ctl bundle "$tmp/two.bundle"
+ok "…and taken without a server" order bundle "$tmp/two.bundle"
 ok "…version 2 runs" good 2.0.0
 is "…its unpacked content is gone" "$(find "$host/var/lib/ashlar/bundle" -type f 2>/dev/null | wc -l)" 0
 
@@ -204,26 +187,26 @@ cp -a "$www/base" "$www/expired"
 ok "metadata that ends at once" publish_to "$www/expired" "${commits[2]}" --timestamp-expiry=1s
 host expired
 sleep 1
-exits 5 "expired metadata are refused" ctl update --wait
+exits 5 "expired metadata are refused" order update --wait
 like "…by name" "$(event refused)" '^expired'
 ok "renewed" "$ashlar" publish --quiet --keys "$keys" "$www/expired"
-ok "…they are taken" ctl update
+ok "…they are taken" order update
 ok "…version 2 runs" good 2.0.0
 
 host two
 echo '*/deltas/* wrong 0' >"$serve_faults"
-ok "a delta that is broken on the server" ctl update
+ok "a delta that is broken on the server" order update
 ok "…loose objects by itself" good 2.0.0
 is "…as the history says" "$(event fetched | head -n 1)" objects
 
 host two
 echo '*/repo/* status 404 0
 */deltas/* status 404 0' >"$serve_faults"
-exits 6 "a release that goes away in the middle" ctl update --wait
+exits 6 "a release that goes away in the middle" order update --wait
 like "…is told" "$(event fetch-failed)" '404|gone|not there'
 ok "…and version 1 stays" booted_is 1.0.0
 : >"$serve_faults"
-ok "it comes back" ctl update
+ok "it comes back" order update
 ok "…version 2 runs" good 2.0.0
 
 # ---- files that are broken ----
@@ -235,7 +218,7 @@ agent_start
 ok "a broken state.json and history: it comes up" agent_live '.state == "idle" and .booted.version == "2.0.0"'
 ok "…they are put aside" [ -e "$host/var/lib/ashlar/state.json.broken" ]
 like "…and it says so" "$(event degraded)" 'state.json was broken and is put aside'
-ok "…a check is fine" ctl check --wait
+ok "…a check is fine" order check --wait
 for n in 1 2 3; do
 	head -c $((n * 3000)) /dev/urandom >>"$host/var/lib/ashlar/history.jsonl"
 done
@@ -250,8 +233,8 @@ host two
 agent_kill
 cp -a "$host/var/lib/ashlar" "$tmp/memory"
 agent_start
-ctl update
-good 2.0.0
+order update >"$tmp/out"
+good 2.0.0 >"$tmp/out"
 agent_kill
 rm -rf "$host/var/lib/ashlar"
 cp -a "$tmp/memory" "$host/var/lib/ashlar"
@@ -262,7 +245,7 @@ agent_start
 agent_live '.state == "idle"'
 ctl check --wait >/dev/null 2>&1
 ok "an older memory and an older server: version 2 stays" booted_is 2.0.0
-exits 5 "…version 1 is no update" ctl update --wait 1.0.0
+exits 8 "…version 1 is no update" order update --wait 1.0.0
 ok "…still" agent_live '.state == "idle" and .booted.version == "2.0.0"'
 
 # ---- orders at the wrong time ----
@@ -270,14 +253,14 @@ ok "…still" agent_live '.state == "idle" and .booted.version == "2.0.0"'
 cp -a "$www/base" "$www/slow"
 ok "version 8 takes its time" publish_to "$www/slow" "$slow"
 host slow
-ok "automatic: false, and something is there" ctl check --wait
+ok "automatic: false, and something is there" order check --wait
 ok "…it is shown" status_is '.available.version == "8.0.0" and .state == "idle"'
 like "…why: updates are not automatic" "$(why .blocker)" "run 'ashlarctl update'"
-ok "one order" ctl update
-exits 7 "another one at the same time is refused" ctl update
+ok "one order" order update
+exits 1 "another one at the same time is refused" ctl update
 stderr_like "…with the state" "'update' is not possible while the host is"
 agent_live '.state == "trial"'
-exits 7 "an update in a trial is refused" ctl update
+exits 1 "an update in a trial is refused" ctl update
 stderr_like "…and says what to do" 'while the host is trial: wait for the verdict, or roll back'
 ok "the trial ends well" good 8.0.0
 
@@ -286,7 +269,7 @@ ok "the trial ends well" good 8.0.0
 cp -a "$www/base" "$www/bad"
 ok "version 9 is bad" publish_to "$www/bad" "$bad"
 host bad
-ctl update
+order update >"$tmp/out"
 agent_wait_reboot
 agent_boot
 # What it could return to is not there any more.
@@ -301,12 +284,12 @@ ok "…version 9 is remembered" status_is '.failed[0].version == "9.0.0"'
 host two "  automatic: true
   keep: 2
 "
-good 2.0.0
+good 2.0.0 >"$tmp/out"
 ok "a deployment is pinned" ctl pin 1.0.0
 used=
 for n in 3 4 5 6; do
 	publish_to "$www/two" "${commits[n]}" >"$tmp/out" 2>&1
-	good "$n.0.0" || fail "version $n runs" "$(ctl status)"
+	good "$n.0.0" >"$tmp/out" || fail "version $n runs" "$(ctl status)"
 	used+=" $(du -s --block-size=1000000 "$host/sysroot" | cut -f 1)"
 done
 ok "four more releases: the last runs" booted_is 6.0.0
