@@ -11,9 +11,7 @@ static void add_time(JsonBuilder *builder, const char *key, int64_t wall_s)
 {
 	if (wall_s <= 0 || wall_s == INT64_MAX)
 		return;
-	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(wall_s);
-	g_autofree char *text =
-			time != NULL ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+	g_autofree char *text = ash_text_utc(wall_s);
 	ash_json_add_text(builder, key, text);
 }
 

@@ -14,6 +14,7 @@
 #include "lib/crypto.h"
 #include "lib/error.h"
 #include "lib/file.h"
+#include "lib/text.h"
 
 enum {
 	MAX_DEPLOYMENTS = 256,
@@ -30,8 +31,7 @@ void ash_deployment_free(AshDeployment *deployment)
 
 bool ash_deployment_is_commit(const char *commit)
 {
-	return strlen(commit) == ASH_SHA256_HEX &&
-	       strspn(commit, "0123456789abcdef") == ASH_SHA256_HEX;
+	return ash_text_is_sha256(commit);
 }
 
 bool ash_deployment_parse_name(const char *name, char **out_commit, unsigned *out_serial)

@@ -13,6 +13,7 @@
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/json.h"
+#include "lib/text.h"
 
 struct AshHistory {
 	char *path;
@@ -139,8 +140,7 @@ static char *format_line(const AshHistory *history, const AshUpdateNote *note, c
 		int64_t now_s)
 {
 	g_autoptr(JsonBuilder) builder = json_builder_new();
-	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(now_s);
-	g_autofree char *at = time != NULL ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+	g_autofree char *at = ash_text_utc(now_s);
 	g_autofree char *text = g_utf8_make_valid(note->text, -1);
 
 	if (strlen(text) > ASH_HISTORY_MAX_LINE / 8) {

@@ -9,6 +9,7 @@
 
 #include "lib/crypto.h"
 #include "lib/error.h"
+#include "lib/text.h"
 
 G_DEFINE_QUARK(ash_object_error, ash_object_error)
 
@@ -41,7 +42,7 @@ char *ash_object_path(AshObjectKind kind, const char *checksum, bool is_archive)
 
 bool ash_object_is_checksum(const char *text)
 {
-	return strlen(text) == ASH_SHA256_HEX && strspn(text, "0123456789abcdef") == ASH_SHA256_HEX;
+	return ash_text_is_sha256(text);
 }
 
 /* ---- commits and trees ----------------------------------------------------------------------- */

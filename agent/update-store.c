@@ -10,6 +10,7 @@
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/json.h"
+#include "lib/text.h"
 
 G_DEFINE_QUARK(ash_update_store_error_quark, ash_update_store_error)
 
@@ -125,11 +126,6 @@ char *ash_update_format(const AshUpdate *update)
 
 /* ---- parsing ------------------------------------------------------------------------------------- */
 
-static bool is_commit(const char *text)
-{
-	return text != NULL && strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
-}
-
 static gboolean read_ref(JsonObject *object, const char **out_commit, const char **out_version,
 		GError **error)
 {
@@ -137,7 +133,7 @@ static gboolean read_ref(JsonObject *object, const char **out_commit, const char
 	if (!ash_json_text(object, "commit", out_commit, error) ||
 			!ash_json_text_opt(object, "version", out_version, error))
 		return FALSE;
-	return is_commit(*out_commit) ||
+	return ash_text_is_sha256(*out_commit) ||
 	       ash_throw(error, ASH_UPDATE_STORE_ERROR, ASH_UPDATE_STORE_ERROR_SYNTAX,
 			       "'%.70s' is no commit", *out_commit);
 }

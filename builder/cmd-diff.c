@@ -38,7 +38,7 @@ static const char *or_none(const char *text)
 /* Hashes are cut as far as they stay apart for the eye. */
 static int columns(const char *text)
 {
-	return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64 ? 12 : -1;
+	return ash_text_is_sha256(text) ? 12 : -1;
 }
 
 static int key_width(const GPtrArray *changes, guint count)

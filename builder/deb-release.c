@@ -8,6 +8,7 @@
 #include "builder/source.h"
 #include "lib/crypto.h"
 #include "lib/error.h"
+#include "lib/text.h"
 
 static void file_free(gpointer data)
 {
@@ -65,11 +66,6 @@ static bool parse_date(const char *text, int64_t *out_s)
 	return true;
 }
 
-static bool is_sha256(const char *text)
-{
-	return strlen(text) == ASH_SHA256_HEX && strspn(text, "0123456789abcdef") == ASH_SHA256_HEX;
-}
-
 typedef struct {
 	const char *what;
 	AshDebRelease *release;
@@ -98,7 +94,7 @@ static gboolean parse_files(ParseState *state, char *value, unsigned line, GErro
 				words[count++] = word;
 			}
 		guint64 size = 0;
-		if (count != 3 || !is_sha256(words[0]) ||
+		if (count != 3 || !ash_text_is_sha256(words[0]) ||
 				!g_ascii_string_to_unsigned(
 						words[1], 10, 0, G_MAXINT64, &size, NULL))
 			return ash_throw(error, ASH_SOURCE_ERROR, ASH_SOURCE_ERROR_SYNTAX,

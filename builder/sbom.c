@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "builder/gpt.h"
+#include "lib/text.h"
 
 char *ash_sbom_format(const AshCommit *commit, AshSbomFormat format)
 {
@@ -91,10 +92,9 @@ const char *ash_sbom_homepage(const AshCommit *commit, guint index)
 
 char *ash_sbom_timestamp(const AshCommit *commit)
 {
-	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc((gint64) commit->timestamp_s);
+	char *time = ash_text_utc((int64_t) commit->timestamp_s);
 
-	return time != NULL ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ")
-			    : g_strdup("1970-01-01T00:00:00Z");
+	return time != NULL ? time : ash_text_utc(0);
 }
 
 char *ash_sbom_uuid(const AshCommit *commit)

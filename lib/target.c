@@ -5,6 +5,7 @@
 
 #include "lib/error.h"
 #include "lib/json.h"
+#include "lib/text.h"
 #include "lib/version.h"
 
 G_DEFINE_QUARK(ash_target_error, ash_target_error)
@@ -17,7 +18,6 @@ enum {
 	MAX_DEPTH = 8,
 	MAX_NAME_BYTES = 64,
 	MAX_PATH_BYTES = 255,
-	COMMIT_HEX = 64,
 };
 
 static bool is_made_of(const char *text, size_t min, size_t max, const char *others)
@@ -47,11 +47,6 @@ static bool is_variant(const char *text)
 static bool is_arch(const char *text)
 {
 	return *text != '-' && is_made_of(text, 2, 32, "-");
-}
-
-static bool is_hex(const char *text)
-{
-	return strlen(text) == COMMIT_HEX && strspn(text, "0123456789abcdef") == COMMIT_HEX;
 }
 
 static bool is_version_or_none(const char *text)
@@ -216,9 +211,9 @@ static gboolean read_delta(JsonNode *node, GPtrArray *deltas, GError **error)
 	AshTargetDelta *delta = g_new0(AshTargetDelta, 1);
 	g_ptr_array_add(deltas, delta);
 	const Text texts[] = {
-			{"from", is_hex, &delta->from, false},
+			{"from", ash_text_is_sha256, &delta->from, false},
 			{"path", is_delta_path, &delta->path, false},
-			{"sha256", is_hex, &delta->sha256, false},
+			{"sha256", ash_text_is_sha256, &delta->sha256, false},
 	};
 	const Number numbers[] = {
 			{"bytes", &delta->bytes},
@@ -257,7 +252,7 @@ static gboolean read_release(GBytes *json, AshRelease *release, GError **error)
 			{"variant", is_variant, &release->variant, true},
 			{"architecture", is_arch, &release->arch, false},
 			{"version", ash_version_is_valid, &release->version, false},
-			{"commit", is_hex, &release->commit, false},
+			{"commit", ash_text_is_sha256, &release->commit, false},
 			{"replaces-min", is_version_or_none, &release->replaces_min, true},
 			{"created", is_time, &release->created, false},
 			{"notes", is_any, &release->notes, true},
@@ -457,7 +452,7 @@ static gboolean read_custom(JsonObject *custom, AshTargetEntry *entry, GError **
 	const Text version = {"version", ash_version_is_valid, &entry->version, false};
 	const Text release[] = {
 			{"replaces-min", is_version_or_none, &entry->replaces_min, true},
-			{"commit", is_hex, &entry->commit, false},
+			{"commit", ash_text_is_sha256, &entry->commit, false},
 	};
 	const Text recall[] = {{"to", is_version_or_none, &entry->to, true}};
 	const char *kind = NULL;

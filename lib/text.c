@@ -140,3 +140,15 @@ const char *ash_text_next_char(const char *at)
 {
 	return at + g_utf8_skip[(unsigned char) *at];
 }
+
+bool ash_text_is_sha256(const char *text)
+{
+	return text != NULL && strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
+}
+
+char *ash_text_utc(int64_t unix_s)
+{
+	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(unix_s);
+
+	return time != NULL ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,12 @@ char *ash_text_size(uint64_t bytes);
 
 /* "0.4 s", "12 s", "3 min 20 s". */
 char *ash_text_duration(int64_t us);
+
+/* A SHA-256 as everything here writes it, also the name of a commit: 64 lower-case digits. NULL is none. */
+bool ash_text_is_sha256(const char *text);
+
+/* "2026-11-22T10:00:00Z"; NULL for a year that cannot be written. */
+char *ash_text_utc(int64_t unix_s);
 
 /* g_utf8_next_char() of text that stays const. */
 const char *ash_text_next_char(const char *at);

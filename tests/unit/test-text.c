@@ -89,6 +89,28 @@ static void test_wrap(void)
 	}
 }
 
+static void test_sha256(void)
+{
+	g_autofree char *digits = g_strnfill(64, 'a');
+	g_autofree char *too_long = g_strconcat(digits, "0", NULL);
+
+	g_assert_true(ash_text_is_sha256(digits));
+	g_assert_false(ash_text_is_sha256(too_long));
+	g_assert_false(ash_text_is_sha256(digits + 1));
+	digits[63] = 'A';
+	g_assert_false(ash_text_is_sha256(digits));
+	g_assert_false(ash_text_is_sha256(""));
+	g_assert_false(ash_text_is_sha256(NULL));
+}
+
+static void test_utc(void)
+{
+	g_autofree char *then = ash_text_utc(INT64_C(1767225600));
+
+	g_assert_cmpstr(then, ==, "2026-01-01T00:00:00Z");
+	g_assert_null(ash_text_utc(INT64_MAX));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -97,5 +119,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/text/size", test_size);
 	g_test_add_func("/text/duration", test_duration);
 	g_test_add_func("/text/wrap", test_wrap);
+	g_test_add_func("/text/sha256", test_sha256);
+	g_test_add_func("/text/utc", test_utc);
 	return g_test_run();
 }
