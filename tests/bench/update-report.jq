@@ -17,7 +17,7 @@ def ratio($base): if . == null or $base == null or $base == 0 then "–" else . 
 . as $all
 | def readings($row; $what; $who): [$all[] | select(.row == $row and .what == $what and .who == $who)];
 def those($row; $what): [$all[] | select(.row == $row and .what == $what)];
-def whos: reduce .[].who as $who ([]; if index($who) then . else . + [$who] end);
+def names: reduce .[].who as $who ([]; if index($who) then . else . + [$who] end);
 def middle($row; $what; $who; f): readings($row; $what; $who) | map(f) | median;
 
 def unprepared: "ostree delta, unprepared tree";
@@ -25,14 +25,14 @@ def wire($what; $of; $own):
 	those("U"; $what) as $rows
 	| if ($rows | length) == 0 then empty else
 	"", "| U bytes, \($what): \($of) | MB | requests | ashlar's delta ÷ this | target |", "|---|---|---|---|---|",
-	($rows | whos[] as $who
+	($rows | names[] as $who
 		| readings("U"; $what; $who)
 		| "| \($who) | \(map(.bytes) | median / 1e6 * 1000 | round / 1000) | \(map(.requests) | median // "–") | \(middle("U"; $what; "ashlar delta"; .bytes) | ratio(middle("U"; $what; $who; .bytes))) | \($own[$who] // "–") |")
 	end;
 def costs($what; $base):
 	those("D"; $what) as $rows
 	| if ($rows | length) == 0 then empty else
-	($rows | whos[] as $who
+	($rows | names[] as $who
 		| readings("D"; $what; $who)
 		| "| \($what) | \($who) | \(map(.wall) | spread) | \(map(.cpu) | spread) | \(map(.peak_kb * 1024 / 1e6) | spread) | \(map(.cpu) | median | ratio(middle("D"; $what; $base; .cpu))) | \(map(.peak_kb) | median | ratio(middle("D"; $what; $base; .peak_kb))) |")
 	end;
@@ -49,12 +49,12 @@ costs("apply, U"; "ostree, unprepared tree"), costs("apply, K"; "ostree, unprepa
 else empty end),
 (those("M"; "idle") as $rows | if ($rows | length) == 0 then empty else
 "", "| M memory | PSS, kB | ratio | target |", "|---|---|---|---|",
-($rows | whos[] as $who
+($rows | names[] as $who
 	| "| \($who) | \($rows | map(select(.who == $who).pss_kb) | spread) | \(middle("M"; "idle"; $who; .pss_kb) | ratio(middle("M"; "idle"; "rauc service"; .pss_kb))) | \(if $who == "ashlard + ashlar-link" then "0.5" else "–" end) |")
 end),
 ([$all[] | select(.row == "M" and .what != "idle")] as $rows | if ($rows | length) == 0 then empty else
 "", "| M while updating | who | most resident, MB |", "|---|---|---|",
-(("peak, U", "peak, K") as $what | those("M"; $what) | whos[] as $who
+(("peak, U", "peak, K") as $what | those("M"; $what) | names[] as $who
 	| "| \($what) | \($who) | \(readings("M"; $what; $who) | map(.pss_kb * 1024 / 1e6) | spread) |")
 end),
 (those("W"; "idle") as $rows | if ($rows | length) == 0 then empty else
@@ -63,8 +63,8 @@ end),
 end),
 (if any($all[]; .row == "T") then
 "", "| T offered to ready to reboot | who | wall s | ratio |", "|---|---|---|---|",
-(("U", "K") as $what | those("T"; $what) as $rows | ($rows | whos[] | select(startswith("full"))) as $base
-	| $rows | whos[] as $who
+(("U", "K") as $what | those("T"; $what) as $rows | ($rows | names[] | select(startswith("full"))) as $base
+	| $rows | names[] as $who
 	| "| \($what) | \($who) | \(readings("T"; $what; $who) | map(.wall) | spread) | \(middle("T"; $what; $who; .wall) | ratio(middle("T"; $what; $base; .wall))) |")
 else empty end),
 (those("R"; "health") as $rows | if ($rows | length) == 0 then empty else

@@ -14,9 +14,11 @@ done
 mkdir -p "$tmp/bad/usr/lib/ashlar/health.d"
 printf 'soak: 0s\ndeadline: 10s\nchecks:\n  - {name: never, file: /nonexistent, interval: 1s, failures: 1}\n' \
 	>"$tmp/bad/usr/lib/ashlar/health.d/10-test.yaml"
+# shellcheck disable=SC2034
 bad=$(agent_commit 9.0.0 "$tmp/bad")
 mkdir -p "$tmp/slow/usr/lib/ashlar/health.d"
 printf 'soak: 5s\ndeadline: 1h\n' >"$tmp/slow/usr/lib/ashlar/health.d/10-test.yaml"
+# shellcheck disable=SC2034
 slow=$(agent_commit 8.0.0 "$tmp/slow")
 
 # publish_to PUBLICATION COMMIT [ARGUMENT…]
