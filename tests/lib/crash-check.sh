@@ -7,6 +7,8 @@ set -u
 file=$1
 tmp=$(mktemp -d "${TMPDIR:-/var/tmp}/ash-crash.XXXXXX")
 export tmp
+# shellcheck disable=SC2034
+ashlar_bin=${ASH_BIN:-$PWD/build/bin}
 # shellcheck source=tests/lib/agent.bash
 . tests/lib/agent.bash
 host=$tmp/host
@@ -22,7 +24,7 @@ trap leave EXIT
 
 verdict()
 {
-	echo "$*"
+	echo "${*//$'\n'/; }"
 	case $* in bad*) exit 1 ;; esac
 	exit 0
 }

@@ -6,7 +6,7 @@
  * LOG is what QEMU's blklogwrites driver wrote (the format of Linux's dm-log-writes,
  * Documentation/admin-guide/device-mapper/log-writes.rst), BASE the disk as it was when the log began.
  * For each state a fresh file is made and `CHECK… FILE` is run; it prints "old", "new" or "bad: why" as
- * its last line. States:
+ * its last line; when it does neither, that is no verdict, and the end of all with status 2. States:
  *
  *   - each flush prefix: all that was written before a flush, nothing after it;
  *   - random ones: a prefix, and of what was written between that flush and the next any subset, in any
@@ -268,8 +268,10 @@ static char *run_check(const char *path)
 	g_strchomp(output);
 	char *line = strrchr(output, '\n');
 	line = line != NULL ? line + 1 : output;
-	if (status != 0 && !g_str_has_prefix(line, "bad"))
-		return g_strdup_printf("bad: the check ended with status %d: %s", status, line);
+	/* A check that is broken says nothing of any disk. */
+	if (!g_str_has_prefix(line, status != 0 ? "bad" : "old") &&
+			(status != 0 || !g_str_has_prefix(line, "new")))
+		return g_strdup_printf("broken: the check ended with status %d: %s", status, line);
 	return g_strdup(line);
 }
 
@@ -281,6 +283,8 @@ static char *judge(Worker *worker, const State *state)
 	make_state(worker, state, path);
 	char *verdict = run_check(path);
 	unlink(path);
+	if (g_str_has_prefix(verdict, "broken"))
+		fail("%s", verdict);
 	return verdict;
 }
 

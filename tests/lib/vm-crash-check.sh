@@ -23,7 +23,7 @@ trap leave EXIT
 
 verdict()
 {
-	echo "$*"
+	echo "${*//$'\n'/; }"
 	case $* in bad*) exit 1 ;; esac
 	exit 0
 }

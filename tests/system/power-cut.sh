@@ -217,10 +217,14 @@ mutant()
 # caught BUG STATES: every planted bug must show.
 caught()
 {
-	if check "$1" "$2"; then
-		fail "the bug '$1' is caught" "$(figures)"
-	else
+	local result=0
+	check "$1" "$2" || result=$?
+	# 2: the check itself is broken, which catches nothing.
+	if [ $result -eq 1 ]; then
 		pass "the bug '$1' is caught: $(figures)"
+	else
+		fail "the bug '$1' is caught" "$(figures)
+$(tail -n 3 "$tmp/states.err")"
 	fi
 }
 
