@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "builder/customise.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "builder/glob.h"
@@ -12,6 +13,11 @@
 G_DEFINE_QUARK(ash_customise_error, ash_customise_error)
 
 #define UNIT_DIR "usr/lib/systemd/system"
+
+enum {
+	DEADLINE_TIMER_S = 15 * 60, /* OnBootSec= of data/systemd/ashlar-deadline.timer */
+	DEADLINE_BOOT_S = 5 * 60,   /* the health deadline counts from the agent's start */
+};
 
 static gboolean store(AshRepo *repo, AshTree *tree, const char *path, uint32_t mode,
 		GBytes *content, GError **error)
@@ -191,13 +197,29 @@ static gboolean add_units(AshRepo *repo, const AshManifest *manifest, AshTree *t
 	return set_default_target(manifest, tree, error);
 }
 
+char *ash_customise_deadline(uint32_t deadline_ms)
+{
+	uint32_t s = deadline_ms / 1000 + DEADLINE_BOOT_S;
+
+	if (s <= DEADLINE_TIMER_S)
+		return NULL;
+	return g_strdup_printf("# The manifest's health deadline, and %d s for the boot.\n[Timer]\n"
+			       "OnBootSec=\nOnBootSec=%" PRIu32 "s\n",
+			DEADLINE_BOOT_S, s);
+}
+
 static gboolean add_health(
 		AshRepo *repo, const AshManifest *manifest, AshTree *tree, GError **error)
 {
 	if (manifest->health == NULL)
 		return TRUE;
 	g_autofree char *text = ash_health_spec_format(manifest->health);
-	return store_text(repo, tree, ASH_HEALTH_SPEC_DIR_USR "/manifest.yaml", text, error);
+	if (!store_text(repo, tree, ASH_HEALTH_SPEC_DIR_USR "/manifest.yaml", text, error))
+		return FALSE;
+	g_autofree char *timer = ash_customise_deadline(manifest->health->deadline_ms);
+	return timer == NULL ||
+	       store_text(repo, tree, UNIT_DIR "/ashlar-deadline.timer.d/10-health.conf", timer,
+			       error);
 }
 
 /* ---- removals -------------------------------------------------------------------------------- */

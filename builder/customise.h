@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdint.h>
 
 #include "builder/manifest.h"
 #include "builder/repo.h"
@@ -29,3 +30,8 @@ typedef enum {
  */
 gboolean ash_customise(AshRepo *repo, const AshManifest *manifest, const GPtrArray *packages,
 		AshTree *tree, GHashTable **out_removed, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* PURE: what moves systemd's timer, which ends a trial without a verdict, behind a health deadline that
+ * is later than the timer expects: the text of a drop-in; NULL when it is late enough as it is.
+ */
+char *ash_customise_deadline(uint32_t deadline_ms);
