@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/boot-kernel.h"
 #include "agent/clean.h"
 #include "agent/deployment.h"
 #include "agent/esp.h"
@@ -74,6 +75,18 @@ static gboolean open_boot_file(const AshWorker *worker, const char *tree, const 
 	return TRUE;
 }
 
+static gboolean check_kernel(int fd, const char *release, GError **error)
+{
+	guint8 head[ASH_BOOT_KERNEL_HEAD_BYTES];
+	struct stat st;
+	ssize_t n = pread(fd, head, sizeof head, 0);
+
+	ASH_PREFIX("the kernel %s", release);
+	if (n < 0 || fstat(fd, &st) < 0)
+		return ash_throw_errno(error, "reading it");
+	return ash_boot_kernel_check(head, (gsize) n, (uint64_t) st.st_size, error);
+}
+
 static gboolean put_boot_files(const AshWorker *worker, const char *tree, const char *commit,
 		const char *release, GError **error)
 {
@@ -82,6 +95,7 @@ static gboolean put_boot_files(const AshWorker *worker, const char *tree, const 
 		g_autofree char *hex = NULL;
 		ash_autofd int fd = -1;
 		if (!open_boot_file(worker, tree, release, boot_files[i], &fd, &hex, error) ||
+				(i == 0 && !check_kernel(fd, release, error)) ||
 				!ash_esp_put(worker->esp_fd, path, fd, hex, error))
 			return FALSE;
 		ash_worker_progress("boot", i + 1, G_N_ELEMENTS(boot_files));

@@ -13,6 +13,8 @@
 # Several hosts live side by side after `agent_at DIRECTORY`, which puts the host, its bus and its logs there;
 # each in a process of its own (a subshell), since the names above are of one host.
 
+. tests/lib/kernel.sh
+
 # shellcheck disable=SC2154
 repo=$tmp/repo
 # shellcheck disable=SC2034
@@ -46,7 +48,7 @@ agent_commit()
 	chmod 755 "$tree/usr/bin/thing"
 	# Noise that does not change, and a kernel that does.
 	openssl enc -aes-128-ctr -nosalt -pass pass:fixed </dev/zero 2>/dev/null | head -c 2000000 >"$tree/usr/lib/noise"
-	{ echo "kernel $version"; openssl enc -aes-128-ctr -nosalt -pass "pass:$version" </dev/zero 2>/dev/null | head -c 300000; } \
+	{ kernel_head; echo "kernel $version"; openssl enc -aes-128-ctr -nosalt -pass "pass:$version" </dev/zero 2>/dev/null | head -c 300000; } \
 		>"$tree/usr/lib/modules/6.1/vmlinuz"
 	{ echo "initramfs $version"; seq 60000; } >"$tree/usr/lib/modules/6.1/initramfs.img"
 	echo "version $version" >"$tree/usr/etc/issue"

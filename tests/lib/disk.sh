@@ -3,6 +3,8 @@
 # A host's disk in a directory, for ashlar-worker --root: $host/sysroot is an ext4 of its own, $host/efi
 # stands for the ESP. Tiny releases, in the repository $tmp/releases; a model of the boot loader.
 
+. tests/lib/kernel.sh
+
 # shellcheck disable=SC2154,SC2034
 host=$tmp/host
 worker=$ashlar_bin/ashlar-worker
@@ -33,6 +35,7 @@ tree()
 	cp "$tmp/big" "$tree/usr/share/big"
 	echo "tail of $version" >>"$tree/usr/share/big"
 	{
+		kernel_head
 		echo "kernel $version"
 		head -c 20000 "$tmp/big"
 	} >"$tree/usr/lib/modules/6.1/vmlinuz"

@@ -15,9 +15,13 @@ echo "changed by 2" >"$tmp/tree/usr/etc/net/lan"
 release 2 "['quiet', 'lsm=a']"
 tree 3
 release 3 "['quiet']"
+tree 4
+echo "no kernel" >"$tmp/tree/usr/lib/modules/6.1/vmlinuz"
+release 4 "['quiet']"
 one=${commit_of[1]} two=${commit_of[2]} three=${commit_of[3]}
 doc2=$(document 2 1)
 doc3=$(document 3 2)
+doc4=$(document 4 1)
 mkdir -p "$tmp/empty"
 disk 128M || skip_all "no loop devices"
 
@@ -30,6 +34,16 @@ is "... says what runs" "$(jq -r .result.booted <<<"$answer")" "$one"
 is "... its version" "$(jq -r '.result.deployments[0].version' <<<"$answer")" 1
 is "... that its entry is not counted" "$(jq -r '.result.deployments[0].tries_left' <<<"$answer")" -1
 is "... and the free space" "$(jq '.result.root.free_bytes > 1000000 and .result.esp.bytes > 0' <<<"$answer")" true
+
+# ---- a kernel that the boot loader could not start, and would not count on after
+
+keep_disk
+stage_objects 4
+ok "import of a release whose kernel is none" job import "{\"release\":$doc4,\"method\":\"objects\",\"delta\":null}"
+exits 1 "... it is not deployed" job deploy "{\"release\":$doc4,\"tries\":3}"
+like "... with the reason" "$(jq -r .error.text <<<"$(tail -n 1 "$tmp/job")")" "no kernel that the firmware would start"
+is "... still nothing else boots" "$(boot_choice)" "$one"
+restore_disk
 
 # ---- version 2, by objects
 
