@@ -196,6 +196,25 @@ static gboolean fail_as(const char *word, const char *text, GError **error)
 	return ash_throw(error, ASH_CTL_ERROR, (int) ash_ctl_error_for_word(word), "%s", clean);
 }
 
+/* What was asked for is remembered as bad or held; FALSE with that, TRUE otherwise. */
+static gboolean check_remembered(const Wait *wait, GError **error)
+{
+	g_autoptr(GPtrArray) failed = ash_ctl_list(json_node_get_object(wait->root), "failed");
+
+	for (guint i = 0; wait->wanted != NULL && i < failed->len; i++) {
+		JsonObject *release = failed->pdata[i];
+		const char *version = ash_ctl_text(release, "version");
+		const char *reason = ash_ctl_text(release, "reason");
+		if (g_strcmp0(version, wait->wanted) != 0)
+			continue;
+		g_autofree char *text = g_strdup_printf(
+				"%s is not taken again: %s ('ashlarctl forgive' lets it)", version,
+				reason != NULL ? reason : "it was bad");
+		return fail_as(ash_ctl_text(release, "kind"), text, error);
+	}
+	return TRUE;
+}
+
 /* It is idle again; the sentence, or why it is a failure. */
 static gboolean judge_idle(const Wait *wait, char **out_text, GError **error)
 {
@@ -210,6 +229,8 @@ static gboolean judge_idle(const Wait *wait, char **out_text, GError **error)
 		return fail_as(wait->failed_word, wait->failed_text, error);
 	if (last_error != NULL && (is_check || strcmp(wait->method, "Update") == 0))
 		return fail_as(ash_ctl_text(source, "word"), last_error, error);
+	if (!check_remembered(wait, error))
+		return FALSE;
 	if (strcmp(wait->method, "Rollback") == 0 ||
 			(wait->wanted != NULL && g_strcmp0(wait->wanted, booted) != 0))
 		return ash_throw(error, ASH_CTL_ERROR, ASH_CTL_ERROR_FAILED,

@@ -90,7 +90,7 @@ jq -nc --arg since "$(ago 65)" '{verdict: "degraded", reason: "dns fails", check
 	{name: "new", kind: "tcp", class: "wanted", target: "[::1]:80", passing: null}]}' >"$fake/GetHealth.json"
 exits 8 "health: anything but good is a no" "$ctl" health
 stdout_like "the verdict first" '^degraded: dns fails$'
-stdout_like "what passes" '^✓  web  required  http http://127\.0\.0\.1/  65 s ago'
+stdout_like "what passes" '^✓  web  required  http http://127\.0\.0\.1/  6[0-9] s ago'
 stdout_like "what fails, and what it said" '^✗  dns  wanted .*no address$'
 stdout_like "what has not run" '^–  new '
 exits 8 "health --json: the same" "$ctl" health --json
@@ -239,6 +239,15 @@ ends_idle "bundle --wait: a bundle of another's key" 5 \
 	'{"event":"refused","text":"signature","word":"untrusted"}' bundle /x
 ends_idle "rollback --wait: that it did not reboot is a failure" 1 '' rollback
 ends_idle "update --wait: an event that cannot be read changes nothing" 0 '{"event":' update
+
+fake_stop
+reset_fake
+fake_start "$fake"
+status_of checking >"$fake/GetStatus.json"
+status_of idle '.failed = [{version: "1.9.0", kind: "bad", reason: "web failed"}]' >"$fake/idle"
+printf 'status idle\nstate idle\n' >"$fake/Update.script"
+waits "update --wait VERSION: what was bad is not taken again" 8 update 1.9.0
+stderr_like "with the reason" '1\.9\.0 is not taken again: web failed'
 
 fake_stop
 reset_fake
