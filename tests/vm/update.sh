@@ -1,9 +1,11 @@
 #!/bin/bash
-# needs: root vm apt jq qemu-img
+# needs: root vm apt jq qemu-img mke2fs
+# timeout: 5400
 # SPDX-License-Identifier: Apache-2.0
 # A host's life: the first release from an image, the second by delta with other packages and files, the
 # third by loose objects with another kernel where the archive has two, back, and forth again. Two
-# machines, so that it is seen what is one machine's own.
+# machines, so that it is seen what is one machine's own; the second has 256 MB of memory, and gets its
+# third release on a disk.
 . tests/lib/tap.sh
 . tests/lib/vm.bash
 . tests/lib/vm-update.bash
@@ -36,8 +38,11 @@ vm_make one "$image"
 vm_credential one ashlar.host "$(host_document "hostname: one")"
 vm_make two "$image"
 vm_fw_cfg two ashlar.host "$(host_document "hostname: two" "ntp: [192.0.2.1]")"
+# Each boots six times at most.
+vm_lifetime_s=5400
+small=256
 vm_start one
-vm_start two
+vm_memory=$small vm_start two
 
 # settled NAME VERSION SECONDS: it runs that version and has judged it good
 # shellcheck disable=SC2317
@@ -47,17 +52,35 @@ settled()
 		".booted.version == \"$2\" and .verdict == \"good\" and .state == \"idle\" and (.trial | not)"
 }
 
-ok "one comes up" vm_up one 300
-ok "…in the first release, which it finds good" settled one 1.0.0 300
+ok "one comes up" vm_up one 600
+ok "…in the first release, which it finds good" settled one 1.0.0 600
 is "…and has the name that it was given" "$(vm_do one 30 @cat /proc/sys/kernel/hostname && echo "$vm_out")" one
-ok "two comes up" vm_up two 300
-ok "…and finds the release good" settled two 1.0.0 300
+ok "two comes up" vm_up two 600
+ok "…and finds the release good" settled two 1.0.0 600
 is "…and has its name from fw_cfg" "$(vm_do two 30 @cat /proc/sys/kernel/hostname && echo "$vm_out")" two
 vm_do one 30 @cat /etc/machine-id
 id=$vm_out
 vm_do two 30 @cat /etc/machine-id
 unlike "two machines of one image have different ids" "$id $vm_out" '^([0-9a-f]+) \1$'
 vm_stop two
+
+# ---- who may go out ---------------------------------------------------------------------------------
+
+# connects UID GID: to the server of releases, by TCP
+connects()
+{
+	vm_do one 30 @connect 10.0.2.2 "${releases_url##*:}" "$1" "$2"
+}
+
+vm_do one 30 @stat /var/lib/ashlar-link
+read -r _ uid gid _ <<<"$vm_out"
+unlike "the downloader is not root" "$uid" '^0?$'
+exits 0 "the downloader's user may connect out" connects "$uid" "$gid"
+exits 1 "root may not" connects 0 0
+exits 1 "another user may not" connects 65534 65534
+vm_do one 30 /usr/bin/systemctl show -P MainPID ashlard.service
+vm_do one 30 @cat "/proc/$vm_out/net/dev"
+is "ashlard sees no network" "$(sed -n 's/^ *\([^ :]*\):.*/\1/p' <<<"$vm_out" | xargs)" lo
 
 # ---- the second, by delta ---------------------------------------------------------------------------
 
@@ -69,7 +92,7 @@ vm_do one 30 @sync
 exits 0 "nothing is newer yet" vm_do one 120 /usr/bin/ashlarctl check --wait
 ok "the second is published" release_publish 2.0.0
 exits 0 "an update can be asked for" vm_do one 60 /usr/bin/ashlarctl update
-ok "it boots the second and finds it good" settled one 2.0.0 600
+ok "it boots the second and finds it good" settled one 2.0.0 900
 [ "$test_failed" -eq 0 ] || vm_explain one
 status one . >/dev/null
 is "the first is still there to go back to" "$(jq -r '[.deployments[].version] | join(" ")' <<<"$vm_out")" \
@@ -102,8 +125,14 @@ is "its failed units" "$(vm_do one 60 /usr/bin/systemctl --failed --no-legend --
 : >"$tmp/requests"
 vm_do one 30 @write /var/lib/ashlar-test-mark later
 ok "the third is published, without deltas" release_publish 3.0.0 -- --no-deltas
+mkdir "$tmp/media"
+ok "…and put into one file, for a host without network" "$ashlar" bundle --quiet "$tmp/published" 3.0.0 \
+	--output "$tmp/media/update.bundle"
+ok "…on a disk" mke2fs -q -t ext4 -d "$tmp/media" "$tmp/media.raw" 256M
+vm_disk two "$tmp/media.raw"
+vm_memory=$small vm_start two
 exits 0 "an update can be asked for" vm_do one 60 /usr/bin/ashlarctl update
-ok "it boots the third and finds it good" settled one 3.0.0 600
+ok "it boots the third and finds it good" settled one 3.0.0 900
 like "loose objects were fetched" "$(cat "$tmp/requests")" '/repo/objects/.*\.filez'
 vm_do one 30 @cat /proc/sys/kernel/osrelease
 if [ ${#old_kernel[@]} -gt 0 ]; then
@@ -116,8 +145,14 @@ is "two good deployments stay" "$(jq -r '[.deployments[].version] | join(" ")' <
 
 # ---- back, and forth --------------------------------------------------------------------------------
 
+: >"$tmp/requests"
 exits 0 "an operator goes back" vm_do one 60 /usr/bin/ashlarctl rollback
-ok "it boots the second" settled one 2.0.0 400
+ok "two comes up, with $small MB of memory" vm_up two 600
+vm_do two 30 @cat /proc/meminfo
+ok "…not more" [ "$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' <<<"$vm_out")" -lt $((small << 10)) ]
+ok "…it finds the first good" settled two 1.0.0 600
+exits 0 "…it is asked for the second" vm_do two 60 /usr/bin/ashlarctl update 2.0.0
+ok "it boots the second" settled one 2.0.0 900
 vm_do one 30 @cat /usr/lib/ashlar-test/mark
 is "…with its files" "$vm_out" two
 vm_do one 30 @cat /var/lib/ashlar-test-mark
@@ -125,8 +160,31 @@ is "…and what /var had meanwhile" "$vm_out" later
 is "what was left is held" "$(status one '.failed[] | select(.version == "3.0.0") | .kind')" held
 vm_do one 120 /usr/bin/ashlarctl check --wait
 is "…and not taken again" "$(status one '.booted.version + " " + .state')" "2.0.0 idle"
+ok "two boots the second" settled two 2.0.0 900
+like "…by its delta, with little memory" "$(cat "$tmp/requests")" '/repo/deltas/[^ ]* 200'
+: >"$tmp/requests"
+exits 0 "…and takes the disk" vm_do two 60 /usr/bin/mount -o ro,X-mount.mkdir /dev/vdb /run/media
+exits 0 "…and the bundle on it" vm_do two 60 /usr/bin/ashlarctl bundle /run/media/update.bundle
 exits 0 "it can be forgiven" vm_do one 60 /usr/bin/ashlarctl forgive 3.0.0
 exits 0 "…and taken again" vm_do one 60 /usr/bin/ashlarctl update
-ok "it boots the third again" settled one 3.0.0 400
-[ "$test_failed" -eq 0 ] || vm_explain one
+ok "it boots the third again" settled one 3.0.0 900
+ok "two boots the third, from the disk" settled two 3.0.0 900
+vm_do two 30 @cat /usr/lib/ashlar-test/mark
+is "…with its files" "$vm_out" three
+
+# ---- what is told -----------------------------------------------------------------------------------
+
+exits 0 "ashlarctl says why this release runs" vm_do one 60 /usr/bin/ashlarctl why
+like "…which one" "$vm_out" 'runs 3\.0\.0'
+exits 0 "ashlarctl tells what happened" vm_do one 60 /usr/bin/ashlarctl history --json
+is "…from the first to the last" "$(jq -r '[.events[] | select(.event == "good" and .version != "1.0.0") |
+	.version] | join(" ")' \
+	<<<"$vm_out")" "2.0.0 3.0.0 3.0.0"
+is "…with what an operator did" "$(jq -r '[.events[] | select(.event == "held" or .event == "forgiven") |
+	.event] | join(" ")' <<<"$vm_out")" "held forgiven"
+exits 0 "…for people too" vm_do one 60 /usr/bin/ashlarctl history
+if [ "$test_failed" -gt 0 ]; then
+	vm_explain one
+	vm_explain two
+fi
 done_testing
