@@ -3,9 +3,9 @@
 # A host's disk in a directory, for ashlar-worker --root: $host/sysroot is an ext4 of its own, $host/efi
 # stands for the ESP. Tiny releases, in the repository $tmp/releases; a model of the boot loader.
 
+# shellcheck disable=SC2154,SC2034
 . tests/lib/kernel.sh
 
-# shellcheck disable=SC2154,SC2034
 host=$tmp/host
 worker=$ashlar_bin/ashlar-worker
 releases=$tmp/releases

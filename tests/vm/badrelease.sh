@@ -1,7 +1,7 @@
 #!/bin/bash
 # needs: root vm apt jq qemu-img
-# timeout: 7200
 # SPDX-License-Identifier: Apache-2.0
+# timeout: 7200
 # Releases that do not work, each in its own way. Each ends in the old deployment with nobody's help; the
 # commit is remembered, the reason is told, and it is not tried again. Two machines go through them side
 # by side, each with releases of its own kind: those that never come up have two tries, so that counting
