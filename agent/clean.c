@@ -12,6 +12,7 @@
 
 #include "agent/esp.h"
 #include "agent/fault.h"
+#include "agent/paths.h"
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -359,6 +360,7 @@ static gboolean clean_staging(const AshWorker *worker, GError **error)
 		return errno == ENOENT || ash_throw_errno(error, "opening it");
 	if (!list_names(fd, ".", &names, error))
 		return FALSE;
+	g_autofree char *bundle = ash_worker_path(worker, ASH_PATH_BUNDLE);
 	for (guint i = 0; i < names->len; i++) {
 		const char *name = names->pdata[i];
 		bool is_download = strcmp(name, "repo") == 0 || strcmp(name, "deltas") == 0 ||
@@ -366,7 +368,8 @@ static gboolean clean_staging(const AshWorker *worker, GError **error)
 		if (is_download && !ash_file_remove_tree(fd, name, error))
 			return FALSE;
 	}
-	return TRUE;
+	/* What a bundle brought is ours, and all of it is a download. */
+	return ash_file_remove_tree(AT_FDCWD, bundle, error);
 }
 
 static uint64_t count_free(const AshWorker *worker)

@@ -205,11 +205,17 @@ gboolean ash_history_format(AshHistory *history, unsigned limit, char **out_json
 		return FALSE;
 	size_t size = 0;
 	const char *all = g_bytes_get_data(bytes, &size);
-	g_autofree char *copy = g_strndup(all != NULL ? all : "", size);
+	/* What a disk has made of it may be anything: NUL too, and no line at all. */
+	g_autofree char *copy = g_malloc(size + 1);
+	for (size_t i = 0; i < size; i++)
+		copy[i] = all[i] != '\0' ? all[i] : '?';
+	copy[size] = '\0';
 	g_auto(GStrv) lines = g_strsplit(copy, "\n", -1);
 	guint count = 0;
-	while (lines[count] != NULL && *lines[count] != '\0')
+	while (lines[count] != NULL)
 		count++;
+	if (count > 0 && *lines[count - 1] == '\0')
+		count--;
 	for (guint i = count > limit ? count - limit : 0; i < count; i++) {
 		if (line_id(lines[i], strlen(lines[i])) == 0)
 			continue; /* damaged on the disk; the others stand */

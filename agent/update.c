@@ -305,7 +305,9 @@ static gboolean step_request(Step *step, GError **error)
 			note(step, "deploying", &step->update->target, NULL, "asked for");
 			return TRUE;
 		}
-		if (!is_idle && state != ASH_UPDATE_READY)
+		/* A check that nobody asked for gives way: its order is replaced. */
+		if (!is_idle && state != ASH_UPDATE_READY &&
+				(state != ASH_UPDATE_CHECKING || step->update->is_forced))
 			return wrong_state(step, error);
 		if (!need_source(step, error))
 			return FALSE;

@@ -187,7 +187,7 @@ cp -a "$www/base" "$www/expired"
 ok "metadata that ends at once" publish_to "$www/expired" "${commits[2]}" --timestamp-expiry=1s
 host expired
 sleep 1
-exits 1 "expired metadata are refused" order update --wait
+exits 5 "expired metadata are refused" order update --wait
 like "…by name" "$(event source-failed)" '^expired'
 ok "renewed" "$ashlar" publish --quiet --keys "$keys" "$www/expired"
 ok "…they are taken" order update
