@@ -44,6 +44,7 @@ AshCtlError ash_ctl_error_for_word(const char *word)
 			{"space", ASH_CTL_ERROR_ENVIRONMENT},
 			{"esp", ASH_CTL_ERROR_ENVIRONMENT},
 			{"bad", ASH_CTL_ERROR_NEGATIVE},
+			{"kernel", ASH_CTL_ERROR_NEGATIVE},
 			{"held", ASH_CTL_ERROR_NEGATIVE},
 			{"lower", ASH_CTL_ERROR_NEGATIVE},
 			{"recalled", ASH_CTL_ERROR_NEGATIVE},

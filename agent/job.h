@@ -45,7 +45,7 @@
  * Error words: space, missing (staged content is not there), corrupt (object named), delta (the delta
  * cannot be applied: take objects), untrusted (with a TUF word in "why"), wrong-variant, wrong-arch,
  * esp, no-root, cancelled, no-fallback (of `condemn`: nothing else could boot; nothing was changed),
- * failed.
+ * kernel (of `deploy`: the firmware would not start it, on any host), failed.
  */
 
 enum {

@@ -537,6 +537,12 @@ static void deploy_failed(Step *step)
 	AshUpdate *update = step->update;
 	const AshUpdateEvent *event = step->event;
 
+	if (g_strcmp0(event->word, "kernel") == 0) {
+		/* No other try and no other host would have another kernel. */
+		mark_bad(step, &update->target, false, event->text);
+		give_up(step, "deploy-failed", event->word, event->text);
+		return;
+	}
 	if (g_strcmp0(event->word, "space") != 0 && ++update->attempts < ASH_UPDATE_MAX_ATTEMPTS) {
 		note(step, "deploy-failed", &update->target, event->word, event->text);
 		enter(step, update->state);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/boot-entry.h"
+#include "agent/boot-kernel.h"
 #include "agent/esp.h"
 #include "agent/fault.h"
 #include "agent/paths.h"
@@ -52,6 +53,7 @@ static const char *const words[] = {
 		[ASH_WORKER_ERROR_NO_ROOT] = "no-root",
 		[ASH_WORKER_ERROR_CANCELLED] = "cancelled",
 		[ASH_WORKER_ERROR_NO_FALLBACK] = "no-fallback",
+		[ASH_WORKER_ERROR_KERNEL] = "kernel",
 };
 
 const char *ash_worker_error_word(const GError *error, const char **out_why)
@@ -71,6 +73,8 @@ const char *ash_worker_error_word(const GError *error, const char **out_why)
 		word = ASH_WORKER_ERROR_WRONG_ARCH;
 	else if (error->domain == ASH_TARGET_ERROR)
 		word = ASH_WORKER_ERROR_UNTRUSTED;
+	else if (error->domain == ASH_BOOT_KERNEL_ERROR)
+		word = ASH_WORKER_ERROR_KERNEL;
 	else if (error->domain == ASH_ESP_ERROR || error->domain == ASH_BOOT_ENTRY_ERROR)
 		word = ASH_WORKER_ERROR_ESP;
 	else if (g_error_matches(error, ASH_STAGING_ERROR, ASH_STAGING_ERROR_MISSING))

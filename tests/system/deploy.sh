@@ -41,6 +41,7 @@ keep_disk
 stage_objects 4
 ok "import of a release whose kernel is none" job import "{\"release\":$doc4,\"method\":\"objects\",\"delta\":null}"
 exits 1 "... it is not deployed" job deploy "{\"release\":$doc4,\"tries\":3}"
+is "... which is the release's fault" "$(jq -r .error.word <<<"$(tail -n 1 "$tmp/job")")" kernel
 like "... with the reason" "$(jq -r .error.text <<<"$(tail -n 1 "$tmp/job")")" "no kernel that the firmware would start"
 is "... still nothing else boots" "$(boot_choice)" "$one"
 restore_disk

@@ -510,6 +510,9 @@ static void test_deploy_fails(void)
 	step(&host, failed("failed", false), ASH_UPDATE_IDLE);
 	g_assert_null(ash_update_find_failed(
 			host.update, V2)); /* it never ran: tried again later */
+	bring(&host, V2, "2");
+	step(&host, failed("kernel", false), ASH_UPDATE_IDLE);
+	g_assert_nonnull(ash_update_find_failed(host.update, V2)); /* at once, and for good */
 	host_clear(&host);
 }
 
