@@ -1,7 +1,7 @@
 #!/bin/bash
 # needs: root vm apt jq qemu-img
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 7200
+# timeout: 2700
 # Releases that do not work, each in its own way. Each ends in the old deployment with nobody's help; the
 # commit is remembered, the reason is told, and it is not tried again. Two machines go through them side
 # by side, each with releases of its own kind: those that never come up have two tries, so that counting
@@ -36,7 +36,8 @@ unit()
 # check TEXT: YAML of one health check more
 check()
 {
-	printf '%s\n' "  - path: /usr/lib/ashlar/health.d/95-bad.yaml" "    content: |" "      checks:" \
+	printf '%s\n' "  - path: /usr/lib/ashlar/health.d/95-bad.yaml" "    content: |" \
+		"      deadline: 90s" "      checks:" \
 		"        - {name: bad, $1}"
 }
 

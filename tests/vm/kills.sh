@@ -14,7 +14,7 @@
 . tests/lib/vm-update.bash
 . tests/lib/vm-pair.bash
 
-kills=${ASHLAR_VM_KILLS:-8}
+kills=${ASHLAR_VM_KILLS:-4}
 seed=${ASHLAR_CRASH_SEED:-1}
 vm_lifetime_s=$((1500 + kills * 120))
 

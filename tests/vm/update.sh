@@ -1,7 +1,7 @@
 #!/bin/bash
 # needs: root vm apt jq qemu-img mke2fs
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 5400
+# timeout: 2400
 # A host's life: the first release from an image, the second by delta with other packages and files, the
 # third by loose objects with another kernel where the archive has two, back, and forth again. Two
 # machines, so that it is seen what is one machine's own; the second has 256 MB of memory, and gets its
