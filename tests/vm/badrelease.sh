@@ -7,14 +7,15 @@
 # by side, each with releases of its own kind: those that never come up have two tries, so that counting
 # is seen; those that come up have one.
 #
-# ASHLAR_BAD: the versions to go through (default: all of them)
+# ASHLAR_BAD: the versions to go through, or "all"; by default those of which no two end alike, for CI's time
 . tests/lib/tap.sh
 . tests/lib/vm.bash
 . tests/lib/vm-update.bash
 
 probe=/usr/lib/ashlar-probe/probe
 all=(2.0.1 2.0.2 2.0.3 2.0.4 3.0.1 3.0.2 3.0.3 3.0.4)
-read -ra chosen <<<"${ASHLAR_BAD:-${all[*]}}"
+read -ra chosen <<<"${ASHLAR_BAD:-2.0.1 2.0.2 2.0.3 3.0.1 3.0.3}"
+[ "${chosen[*]}" != all ] || chosen=("${all[@]}")
 # Two machines for as long as four releases take that each boot up to three times.
 vm_lifetime_s=7200
 # A case: up to three boots, five minutes until a deadline, on a machine that has other things to do.

@@ -7,14 +7,14 @@
 # again. Whenever it comes up it runs the old or the new release; at the end it is in the new one, healthy,
 # and one more kill does not change that.
 #
-# ASHLAR_VM_KILLS: how many, over two machines side by side (default 4); ASHLAR_CRASH_SEED: which instants;
+# ASHLAR_VM_KILLS: how many, over two machines side by side (default 2); ASHLAR_CRASH_SEED: which instants;
 # ASHLAR_CRASH_OUT: a directory that gets a line of JSON for each machine.
 . tests/lib/tap.sh
 . tests/lib/vm.bash
 . tests/lib/vm-update.bash
 . tests/lib/vm-pair.bash
 
-kills=${ASHLAR_VM_KILLS:-4}
+kills=${ASHLAR_VM_KILLS:-2}
 seed=${ASHLAR_CRASH_SEED:-1}
 vm_lifetime_s=$((1500 + kills * 120))
 
