@@ -2,7 +2,9 @@
 #include <stdio.h>
 
 #include "agent/ctl.h"
+
 #include "lib/error.h"
+#include "lib/json.h"
 
 static int opt_limit = 50;
 
@@ -22,10 +24,10 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 	g_autoptr(GPtrArray) table = ash_ctl_table_new();
 	for (guint i = 0; i < events->len; i++) {
 		JsonObject *event = events->pdata[i];
-		const char *kind = ash_ctl_text(event, "event");
-		const char *version = ash_ctl_text(event, "version");
-		const char *text = ash_ctl_text(event, "text");
-		g_autofree char *at = ash_ctl_time(ash_ctl_text(event, "at"));
+		const char *kind = ash_json_find_text(event, "event");
+		const char *version = ash_json_find_text(event, "version");
+		const char *text = ash_json_find_text(event, "text");
+		g_autofree char *at = ash_ctl_time(ash_json_find_text(event, "at"));
 		ash_ctl_table_add(table, at, kind != NULL ? kind : "",
 				version != NULL ? version : "", text != NULL ? text : "", NULL);
 	}

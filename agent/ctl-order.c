@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "agent/ctl.h"
+
 #include "lib/error.h"
+#include "lib/json.h"
 
 enum {
 	LOOK_EVERY_US = 1000 * 1000,    /* a person looks at a bar */
@@ -55,16 +57,16 @@ static void hear(Wait *wait, const char *json)
 	if (json == NULL || *json == '\0' || !ash_ctl_parse(json, &root, NULL))
 		return;
 	JsonObject *event = json_node_get_object(root);
-	const char *kind = ash_ctl_text(event, "event");
-	g_autofree char *version = ash_ctl_clean(ash_ctl_text(event, "version"));
-	g_autofree char *text = ash_ctl_clean(ash_ctl_text(event, "text"));
+	const char *kind = ash_json_find_text(event, "event");
+	g_autofree char *version = ash_ctl_clean(ash_json_find_text(event, "version"));
+	g_autofree char *text = ash_ctl_clean(ash_json_find_text(event, "text"));
 	ash_progress_note(wait->context->progress, "%s%s%s%s%s", kind != NULL ? kind : "event",
 			*version != '\0' ? " " : "", version, *text != '\0' ? ": " : "", text);
 	if (!is_among(kind, failures))
 		return;
 	g_free(wait->failed_word);
 	g_free(wait->failed_text);
-	wait->failed_word = g_strdup(ash_ctl_text(event, "word"));
+	wait->failed_word = g_strdup(ash_json_find_text(event, "word"));
 	wait->failed_text = g_strdup_printf(
 			"%s%s%s: %s", kind, *version != '\0' ? " " : "", version, text);
 }
@@ -79,8 +81,8 @@ static void show(Wait *wait, const char *state)
 			{"ready", "ready"},
 			{"deploying", "writing the deployment"},
 	};
-	JsonObject *target = ash_ctl_object(json_node_get_object(wait->root), "target");
-	uint64_t bytes = ash_ctl_uint(target, "bytes");
+	JsonObject *target = ash_json_find_object(json_node_get_object(wait->root), "target");
+	uint64_t bytes = ash_json_find_uint(target, "bytes");
 
 	if (g_strcmp0(wait->state, state) != 0) {
 		for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
@@ -90,8 +92,8 @@ static void show(Wait *wait, const char *state)
 		wait->state = g_strdup(state);
 	}
 	if (bytes > 0 && strcmp(state, "fetching") == 0)
-		ash_progress_update(wait->context->progress, ash_ctl_uint(target, "done"), bytes,
-				ASH_PROGRESS_UNIT_BYTES);
+		ash_progress_update(wait->context->progress, ash_json_find_uint(target, "done"),
+				bytes, ASH_PROGRESS_UNIT_BYTES);
 }
 
 /* ---- looking ---- */
@@ -144,7 +146,7 @@ static gboolean ask(Wait *wait, bool *out_over, GError **error)
 	wait->root = g_steal_pointer(&root);
 	g_free(wait->json);
 	wait->json = g_strchomp(g_steal_pointer(&json));
-	const char *state = ash_ctl_text(json_node_get_object(wait->root), "state");
+	const char *state = ash_json_find_text(json_node_get_object(wait->root), "state");
 	if (state == NULL)
 		return ash_throw(error, ASH_CTL_ERROR, ASH_CTL_ERROR_FAILED,
 				"ashlard's answer has no state");
@@ -203,14 +205,14 @@ static gboolean check_remembered(const Wait *wait, GError **error)
 
 	for (guint i = 0; wait->wanted != NULL && i < failed->len; i++) {
 		JsonObject *release = failed->pdata[i];
-		const char *version = ash_ctl_text(release, "version");
-		const char *reason = ash_ctl_text(release, "reason");
+		const char *version = ash_json_find_text(release, "version");
+		const char *reason = ash_json_find_text(release, "reason");
 		if (g_strcmp0(version, wait->wanted) != 0)
 			continue;
 		g_autofree char *text = g_strdup_printf(
 				"%s is not taken again: %s ('ashlarctl forgive' lets it)", version,
 				reason != NULL ? reason : "it was bad");
-		return fail_as(ash_ctl_text(release, "kind"), text, error);
+		return fail_as(ash_json_find_text(release, "kind"), text, error);
 	}
 	return TRUE;
 }
@@ -219,16 +221,16 @@ static gboolean check_remembered(const Wait *wait, GError **error)
 static gboolean judge_idle(const Wait *wait, char **out_text, GError **error)
 {
 	JsonObject *status = json_node_get_object(wait->root);
-	JsonObject *source = ash_ctl_object(status, "source");
-	const char *booted = ash_ctl_text(ash_ctl_object(status, "booted"), "version");
-	const char *last_error = ash_ctl_text(source, "last_error");
+	JsonObject *source = ash_json_find_object(status, "source");
+	const char *booted = ash_json_find_text(ash_json_find_object(status, "booted"), "version");
+	const char *last_error = ash_json_find_text(source, "last_error");
 	bool is_check = strcmp(wait->method, "Check") == 0;
 
 	/* A release that is refused is an answer to a check, not a failure. */
 	if (wait->failed_text != NULL && !is_check)
 		return fail_as(wait->failed_word, wait->failed_text, error);
 	if (last_error != NULL && (is_check || strcmp(wait->method, "Update") == 0))
-		return fail_as(ash_ctl_text(source, "word"), last_error, error);
+		return fail_as(ash_json_find_text(source, "word"), last_error, error);
 	if (!check_remembered(wait, error))
 		return FALSE;
 	if (strcmp(wait->method, "Rollback") == 0 ||
@@ -242,8 +244,9 @@ static gboolean judge_idle(const Wait *wait, char **out_text, GError **error)
 static gboolean judge(const Wait *wait, char **out_text, GError **error)
 {
 	JsonObject *status = json_node_get_object(wait->root);
-	const char *available = ash_ctl_text(ash_ctl_object(status, "available"), "version");
-	const char *target = ash_ctl_text(ash_ctl_object(status, "target"), "version");
+	const char *available =
+			ash_json_find_text(ash_json_find_object(status, "available"), "version");
+	const char *target = ash_json_find_text(ash_json_find_object(status, "target"), "version");
 
 	if (strcmp(wait->method, "Check") == 0 && (available != NULL || target != NULL))
 		*out_text = g_strdup_printf(
@@ -303,7 +306,8 @@ gboolean ash_ctl_order(const AshCliContext *context, const char *method, const c
 	}
 	if (!ash_ctl_parse(json, &root, error))
 		return FALSE;
-	g_autofree char *answer = ash_ctl_clean(ash_ctl_text(json_node_get_object(root), "text"));
+	g_autofree char *answer =
+			ash_ctl_clean(ash_json_find_text(json_node_get_object(root), "text"));
 	if (is_waiting)
 		return wait_for_end(&wait, answer, error);
 	puts(answer);

@@ -2,6 +2,8 @@
 #include <stdio.h>
 
 #include "agent/ctl.h"
+
+#include "lib/json.h"
 #include "lib/text.h"
 
 /* "LABEL      text"; nothing for an empty text. */
@@ -26,9 +28,9 @@ static const char *or_empty(const char *text)
 
 static void print_state(JsonObject *status)
 {
-	g_autofree char *since = ash_ctl_time(ash_ctl_text(status, "since"));
-	g_autofree char *state = ash_ctl_clean(ash_ctl_text(status, "state"));
-	g_autofree char *detail = ash_ctl_clean(ash_ctl_text(status, "detail"));
+	g_autofree char *since = ash_ctl_time(ash_json_find_text(status, "since"));
+	g_autofree char *state = ash_ctl_clean(ash_json_find_text(status, "state"));
+	g_autofree char *detail = ash_ctl_clean(ash_json_find_text(status, "detail"));
 
 	printf("%s%s%s%s%s\n", state, *since != '\0' ? ", since " : "", since,
 			*detail != '\0' ? ": " : "", detail);
@@ -36,48 +38,50 @@ static void print_state(JsonObject *status)
 
 static void print_running(JsonObject *status)
 {
-	JsonObject *booted = ash_ctl_object(status, "booted");
-	const char *variant = or_empty(ash_ctl_text(booted, "variant"));
-	const char *reason = or_empty(ash_ctl_text(status, "verdict_reason"));
+	JsonObject *booted = ash_json_find_object(status, "booted");
+	const char *variant = or_empty(ash_json_find_text(booted, "variant"));
+	const char *reason = or_empty(ash_json_find_text(status, "verdict_reason"));
 	g_autofree char *commit = ash_ctl_commit(booted);
 
 	if (booted != NULL)
 		print_line("running", "%s  %s%s%s %s  %s",
-				or_empty(ash_ctl_text(booted, "version")),
-				or_empty(ash_ctl_text(booted, "name")), *variant != '\0' ? "-" : "",
-				variant, or_empty(ash_ctl_text(booted, "arch")), commit);
-	print_line("health", "%s%s%s", or_empty(ash_ctl_text(status, "verdict")),
+				or_empty(ash_json_find_text(booted, "version")),
+				or_empty(ash_json_find_text(booted, "name")),
+				*variant != '\0' ? "-" : "", variant,
+				or_empty(ash_json_find_text(booted, "arch")), commit);
+	print_line("health", "%s%s%s", or_empty(ash_json_find_text(status, "verdict")),
 			*reason != '\0' ? ": " : "", reason);
-	print_line("degraded", "%s", or_empty(ash_ctl_text(status, "degraded")));
+	print_line("degraded", "%s", or_empty(ash_json_find_text(status, "degraded")));
 }
 
 static void print_way(JsonObject *status)
 {
-	JsonObject *trial = ash_ctl_object(status, "trial");
-	JsonObject *target = ash_ctl_object(status, "target");
-	JsonObject *available = ash_ctl_object(status, "available");
-	g_autofree char *reboot_at = ash_ctl_time(ash_ctl_text(status, "reboot_at"));
+	JsonObject *trial = ash_json_find_object(status, "trial");
+	JsonObject *target = ash_json_find_object(status, "target");
+	JsonObject *available = ash_json_find_object(status, "available");
+	g_autofree char *reboot_at = ash_ctl_time(ash_json_find_text(status, "reboot_at"));
 
 	if (trial != NULL) {
-		g_autofree char *deadline = ash_ctl_time(ash_ctl_text(trial, "deadline"));
+		g_autofree char *deadline = ash_ctl_time(ash_json_find_text(trial, "deadline"));
 		print_line("trial", "%s; has to be healthy %s",
-				or_empty(ash_ctl_text(trial, "version")), deadline);
+				or_empty(ash_json_find_text(trial, "version")), deadline);
 	}
 	if (target != NULL) {
-		uint64_t bytes = ash_ctl_uint(target, "bytes");
-		g_autofree char *done = ash_text_size(ash_ctl_uint(target, "done"));
+		uint64_t bytes = ash_json_find_uint(target, "bytes");
+		g_autofree char *done = ash_text_size(ash_json_find_uint(target, "done"));
 		g_autofree char *all = ash_text_size(bytes);
 		print_line("target", "%s%s, %s of %s%s%s",
-				or_empty(ash_ctl_text(target, "version")),
-				ash_ctl_bool(target, "is_recall") ? " (a recall)" : "", done, all,
-				ash_ctl_text(target, "method") != NULL ? " as " : "",
-				or_empty(ash_ctl_text(target, "method")));
+				or_empty(ash_json_find_text(target, "version")),
+				ash_json_find_bool(target, "is_recall") ? " (a recall)" : "", done,
+				all, ash_json_find_text(target, "method") != NULL ? " as " : "",
+				or_empty(ash_json_find_text(target, "method")));
 	}
 	if (available != NULL) {
-		g_auto(GStrv) notes =
-				g_strsplit(or_empty(ash_ctl_text(available, "notes")), "\n", 2);
+		g_auto(GStrv) notes = g_strsplit(
+				or_empty(ash_json_find_text(available, "notes")), "\n", 2);
 		const char *first = notes[0] != NULL ? notes[0] : "";
-		print_line("available", "%s%s%s", or_empty(ash_ctl_text(available, "version")),
+		print_line("available", "%s%s%s",
+				or_empty(ash_json_find_text(available, "version")),
 				*first != '\0' ? ": " : "", first);
 	}
 	print_line("reboot", "%s", reboot_at);
@@ -86,17 +90,18 @@ static void print_way(JsonObject *status)
 static char *deployment_words(JsonObject *deployment)
 {
 	g_autoptr(GPtrArray) words = g_ptr_array_new_with_free_func(g_free);
-	const char *bad = ash_ctl_text(deployment, "bad");
+	const char *bad = ash_json_find_text(deployment, "bad");
 
-	if (ash_ctl_bool(deployment, "booted"))
+	if (ash_json_find_bool(deployment, "booted"))
 		g_ptr_array_add(words, g_strdup("running"));
-	if (ash_ctl_bool(deployment, "good"))
+	if (ash_json_find_bool(deployment, "good"))
 		g_ptr_array_add(words, g_strdup("good"));
-	if (ash_ctl_bool(deployment, "pinned"))
+	if (ash_json_find_bool(deployment, "pinned"))
 		g_ptr_array_add(words, g_strdup("pinned"));
 	if (json_object_has_member(deployment, "tries_left"))
-		g_ptr_array_add(words, g_strdup_printf("%" G_GUINT64_FORMAT " tries left",
-						       ash_ctl_uint(deployment, "tries_left")));
+		g_ptr_array_add(words,
+				g_strdup_printf("%" G_GUINT64_FORMAT " tries left",
+						ash_json_find_uint(deployment, "tries_left")));
 	if (bad != NULL)
 		g_ptr_array_add(words, g_strconcat("bad: ", bad, NULL));
 	g_ptr_array_add(words, NULL);
@@ -115,8 +120,9 @@ static void print_deployments(JsonObject *status)
 		JsonObject *deployment = deployments->pdata[i];
 		g_autofree char *commit = ash_ctl_commit(deployment);
 		g_autofree char *words = deployment_words(deployment);
-		ash_ctl_table_add(table, ash_ctl_bool(deployment, "booted") ? "▸ " : "  ",
-				or_empty(ash_ctl_text(deployment, "version")), commit, words, NULL);
+		ash_ctl_table_add(table, ash_json_find_bool(deployment, "booted") ? "▸ " : "  ",
+				or_empty(ash_json_find_text(deployment, "version")), commit, words,
+				NULL);
 	}
 	puts("");
 	ash_ctl_table_print(table);
@@ -133,12 +139,12 @@ static void print_failed(JsonObject *status)
 	for (guint i = 0; i < failed->len; i++) {
 		JsonObject *item = failed->pdata[i];
 		g_autofree char *commit = ash_ctl_commit(item);
-		g_autofree char *at = ash_ctl_time(ash_ctl_text(item, "at"));
-		g_autofree char *why =
-				g_strdup_printf("%s: %s", or_empty(ash_ctl_text(item, "kind")),
-						or_empty(ash_ctl_text(item, "reason")));
-		ash_ctl_table_add(table, "  ", or_empty(ash_ctl_text(item, "version")), commit, at,
-				why, NULL);
+		g_autofree char *at = ash_ctl_time(ash_json_find_text(item, "at"));
+		g_autofree char *why = g_strdup_printf("%s: %s",
+				or_empty(ash_json_find_text(item, "kind")),
+				or_empty(ash_json_find_text(item, "reason")));
+		ash_ctl_table_add(table, "  ", or_empty(ash_json_find_text(item, "version")),
+				commit, at, why, NULL);
 	}
 	puts("");
 	ash_ctl_table_print(table);
@@ -146,17 +152,18 @@ static void print_failed(JsonObject *status)
 
 static void print_source(JsonObject *status)
 {
-	JsonObject *source = ash_ctl_object(status, "source");
-	JsonObject *space = ash_ctl_object(status, "space");
-	const char *last_error = ash_ctl_text(source, "last_error");
-	g_autofree char *checked = ash_ctl_time(ash_ctl_text(source, "last_check"));
-	g_autofree char *succeeded = ash_ctl_time(ash_ctl_text(source, "last_success"));
-	g_autofree char *expires = ash_ctl_time(ash_ctl_text(source, "expires"));
+	JsonObject *source = ash_json_find_object(status, "source");
+	JsonObject *space = ash_json_find_object(status, "space");
+	const char *last_error = ash_json_find_text(source, "last_error");
+	g_autofree char *checked = ash_ctl_time(ash_json_find_text(source, "last_check"));
+	g_autofree char *succeeded = ash_ctl_time(ash_json_find_text(source, "last_success"));
+	g_autofree char *expires = ash_ctl_time(ash_json_find_text(source, "expires"));
 
 	puts("");
 	print_line("source", "%s",
-			ash_ctl_text(source, "url") != NULL ? ash_ctl_text(source, "url")
-							    : "none: no updates are looked for");
+			ash_json_find_text(source, "url") != NULL
+					? ash_json_find_text(source, "url")
+					: "none: no updates are looked for");
 	if (*checked != '\0' && last_error == NULL)
 		print_line("checked", "%s", checked);
 	else if (last_error != NULL)
@@ -166,10 +173,10 @@ static void print_source(JsonObject *status)
 	print_line("expires", "%s", expires);
 	if (space == NULL)
 		return;
-	g_autofree char *root_free = ash_text_size(ash_ctl_uint(space, "root_free"));
-	g_autofree char *root = ash_text_size(ash_ctl_uint(space, "root"));
-	g_autofree char *esp_free = ash_text_size(ash_ctl_uint(space, "esp_free"));
-	g_autofree char *esp = ash_text_size(ash_ctl_uint(space, "esp"));
+	g_autofree char *root_free = ash_text_size(ash_json_find_uint(space, "root_free"));
+	g_autofree char *root = ash_text_size(ash_json_find_uint(space, "root"));
+	g_autofree char *esp_free = ash_text_size(ash_json_find_uint(space, "esp_free"));
+	g_autofree char *esp = ash_text_size(ash_json_find_uint(space, "esp"));
 	print_line("free", "%s of %s on the root file system, %s of %s on the ESP", root_free, root,
 			esp_free, esp);
 }

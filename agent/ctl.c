@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/error.h"
+#include "lib/json.h"
 
 G_DEFINE_QUARK(ash_ctl_error, ash_ctl_error)
 
@@ -110,43 +111,6 @@ gboolean ash_ctl_report(const AshCliContext *context, const char *method, const 
 
 /* ---- members ---- */
 
-static JsonNode *member(JsonObject *object, const char *key, GType type)
-{
-	JsonNode *node = object != NULL ? json_object_get_member(object, key) : NULL;
-
-	return node != NULL && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == type
-			       ? node
-			       : NULL;
-}
-
-const char *ash_ctl_text(JsonObject *object, const char *key)
-{
-	JsonNode *node = member(object, key, G_TYPE_STRING);
-
-	return node != NULL ? json_node_get_string(node) : NULL;
-}
-
-bool ash_ctl_bool(JsonObject *object, const char *key)
-{
-	JsonNode *node = member(object, key, G_TYPE_BOOLEAN);
-
-	return node != NULL && json_node_get_boolean(node);
-}
-
-uint64_t ash_ctl_uint(JsonObject *object, const char *key)
-{
-	JsonNode *node = member(object, key, G_TYPE_INT64);
-
-	return node != NULL ? (uint64_t) MAX(json_node_get_int(node), 0) : 0;
-}
-
-JsonObject *ash_ctl_object(JsonObject *object, const char *key)
-{
-	JsonNode *node = object != NULL ? json_object_get_member(object, key) : NULL;
-
-	return node != NULL && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
-
 GPtrArray *ash_ctl_list(JsonObject *object, const char *key)
 {
 	GPtrArray *list = g_ptr_array_new();
@@ -209,7 +173,7 @@ char *ash_ctl_time(const char *rfc3339)
 
 char *ash_ctl_commit(JsonObject *object)
 {
-	const char *commit = ash_ctl_text(object, "commit");
+	const char *commit = ash_json_find_text(object, "commit");
 
 	return g_strndup(commit != NULL ? commit : "", COMMIT_DIGITS);
 }

@@ -58,12 +58,6 @@ gboolean ash_ctl_report(const AshCliContext *context, const char *method, const 
 gboolean ash_ctl_order(const AshCliContext *context, const char *method, const char *text,
 		bool is_waiting, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* ---- members, questions all ---- */
-
-const char *ash_ctl_text(JsonObject *object, const char *key); /* NULL: none */
-bool ash_ctl_bool(JsonObject *object, const char *key);
-uint64_t ash_ctl_uint(JsonObject *object, const char *key);
-JsonObject *ash_ctl_object(JsonObject *object, const char *key); /* NULL: none */
 /* Objects of an array; others are left out. */
 GPtrArray *ash_ctl_list(JsonObject *object, const char *key);
 

@@ -17,6 +17,14 @@ const AshJobDeployment *ash_daemon_booted(const AshDaemon *daemon)
 	return NULL;
 }
 
+JsonBuilder *ash_daemon_open_object(void)
+{
+	JsonBuilder *builder = json_builder_new();
+
+	json_builder_begin_object(builder);
+	return builder;
+}
+
 /* JSON that is known to be right, as a member. */
 void ash_daemon_add_json(JsonBuilder *builder, const char *key, const char *text)
 {

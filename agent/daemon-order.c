@@ -6,30 +6,13 @@
 #include "lib/error.h"
 #include "lib/json.h"
 
-/* Members of an answer that may say less, or more, than this program knows. */
-static const char *text_or(JsonObject *object, const char *key, const char *fallback)
-{
-	const char *value = fallback;
-
-	return ash_json_text_opt(object, key, &value, NULL) ? value : fallback;
-}
-
-static bool bool_of(JsonObject *object, const char *key)
-{
-	bool value = false;
-
-	return ash_json_bool_opt(object, key, &value, NULL) && value;
-}
-
-static JsonBuilder *open_object(void)
-{
-	JsonBuilder *builder = json_builder_new();
-
-	json_builder_begin_object(builder);
-	return builder;
-}
-
 /* ---- orders -------------------------------------------------------------------------------------- */
+
+/* Every order but "none" has a deadline. */
+static bool is_standing(const AshDaemon *daemon)
+{
+	return daemon->order_deadline_us != INT64_MAX;
+}
 
 static void set_order(AshDaemon *daemon, char *take_order, int64_t deadline_s)
 {
@@ -44,7 +27,7 @@ static void set_order(AshDaemon *daemon, char *take_order, int64_t deadline_s)
 
 void ash_daemon_drop_order(AshDaemon *daemon)
 {
-	if (strstr(daemon->order, "\"verb\":\"none\"") != NULL)
+	if (!is_standing(daemon))
 		return;
 	set_order(daemon,
 			g_strdup_printf("{\"id\":%" G_GUINT64_FORMAT ",\"verb\":\"none\"}",
@@ -55,7 +38,7 @@ void ash_daemon_drop_order(AshDaemon *daemon)
 void ash_daemon_give_order(AshDaemon *daemon, const char *verb)
 {
 	const AshUpdateSettings *settings = &daemon->settings->updates;
-	g_autoptr(JsonBuilder) builder = open_object();
+	g_autoptr(JsonBuilder) builder = ash_daemon_open_object();
 	bool is_fetch = strcmp(verb, "fetch") == 0;
 
 	ash_json_add_uint(builder, "id", ++daemon->order_id);
@@ -97,7 +80,7 @@ void ash_daemon_order_late(AshDaemon *daemon)
 
 void ash_daemon_order_progress(AshDaemon *daemon, uint64_t id, uint64_t done, uint64_t total)
 {
-	if (id != daemon->order_id || daemon->order_deadline_us == INT64_MAX)
+	if (id != daemon->order_id || !is_standing(daemon))
 		return;
 	daemon->order_done = done;
 	daemon->order_total = total;
@@ -115,16 +98,16 @@ void ash_daemon_order_done(AshDaemon *daemon, uint64_t id, const char *result)
 	const char *word = "failed", *text = "ashlar-link's answer is not understood", *why = NULL;
 
 	/* An answer to an order that is no longer: after a restart, or twice. */
-	if (id != daemon->order_id || daemon->order_deadline_us == INT64_MAX)
+	if (id != daemon->order_id || !is_standing(daemon))
 		return;
 	if (ash_json_parse(bytes, ASH_ORDER_MAX_BYTES, 16, &node, NULL) &&
 			JSON_NODE_HOLDS_OBJECT(node)) {
 		JsonObject *object = json_node_get_object(node);
-		is_ok = bool_of(object, "ok");
-		may_retry = bool_of(object, "retry");
-		word = text_or(object, "word", word);
-		text = text_or(object, "text", text);
-		why = text_or(object, "why", NULL);
+		is_ok = ash_json_find_bool(object, "ok");
+		may_retry = ash_json_find_bool(object, "retry");
+		word = ash_json_find_text(object, "word") ?: word;
+		text = ash_json_find_text(object, "text") ?: text;
+		why = ash_json_find_text(object, "why");
 	}
 	if (!is_ok) {
 		order_failed(daemon, why != NULL ? why : word, text, may_retry);

@@ -294,8 +294,13 @@ static void on_timer(gpointer data)
 	AshUpdateEvent event = {.kind = ASH_UPDATE_EVENT_TIMER};
 	int64_t now_us = ash_bus_now_us();
 
-	if (now_us >= daemon->save_again_us && ash_daemon_save(daemon))
-		ash_daemon_act(daemon);
+	if (now_us >= daemon->save_again_us && ash_daemon_save(daemon)) {
+		/* The action waits for it; job_ended goes on. */
+		if (daemon->must_inspect)
+			ash_daemon_inspect(daemon);
+		else
+			ash_daemon_act(daemon);
+	}
 	if (now_us >= daemon->reboot_again_us)
 		ash_daemon_act(daemon);
 	if (now_us >= daemon->order_deadline_us)

@@ -90,6 +90,7 @@ typedef struct {
 	double jitter;
 
 	bool has_started, is_ticking;
+	bool must_inspect; /* @system may be older than the disk */
 	int64_t save_again_us, reboot_again_us; /* INT64_MAX: not */
 } AshDaemon;
 
@@ -138,6 +139,8 @@ void ash_daemon_order_late(AshDaemon *daemon);
 void ash_daemon_act(AshDaemon *daemon);
 const AshJobDeployment *ash_daemon_booted(const AshDaemon *daemon); /* or NULL */
 const AshJobDeployment *ash_daemon_deployment(const AshDaemon *daemon, const char *commit);
+/* What an order or a job begins with: a builder with one open object. */
+JsonBuilder *ash_daemon_open_object(void);
 /* The members of an order and of the verify job that say which host this is: "name" to "now". */
 void ash_daemon_add_host(JsonBuilder *builder, AshDaemon *daemon);
 /* "" too, unlike ash_json_add_text; JSON that is known to be right, NULL is null. */

@@ -58,7 +58,7 @@ static const AshSchemaKey check_keys[] = {
 				.form = ASH_FORM_DURATION,
 				.default_text = "10s",
 				.doc = "The time between runs in a trial, 1s to 24h; in service it is at "
-				       "least 60s.",
+				       "least 5min, and 60s after a failure.",
 				.example = "interval: 30s"},
 		{.name = "failures",
 				.type = ASH_SCHEMA_NUMBER,

@@ -186,3 +186,42 @@ gboolean ash_json_array(JsonObject *object, const char *key, JsonArray **out_val
 	*out_value = json_node_get_array(node);
 	return TRUE;
 }
+
+/* ---- questions ---- */
+
+static JsonNode *find_scalar(JsonObject *object, const char *key, GType type)
+{
+	JsonNode *node = object != NULL ? json_object_get_member(object, key) : NULL;
+
+	return node != NULL && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == type
+			       ? node
+			       : NULL;
+}
+
+const char *ash_json_find_text(JsonObject *object, const char *key)
+{
+	JsonNode *node = find_scalar(object, key, G_TYPE_STRING);
+
+	return node != NULL ? json_node_get_string(node) : NULL;
+}
+
+bool ash_json_find_bool(JsonObject *object, const char *key)
+{
+	JsonNode *node = find_scalar(object, key, G_TYPE_BOOLEAN);
+
+	return node != NULL && json_node_get_boolean(node);
+}
+
+uint64_t ash_json_find_uint(JsonObject *object, const char *key)
+{
+	JsonNode *node = find_scalar(object, key, G_TYPE_INT64);
+
+	return node != NULL ? (uint64_t) MAX(json_node_get_int(node), 0) : 0;
+}
+
+JsonObject *ash_json_find_object(JsonObject *object, const char *key)
+{
+	JsonNode *node = object != NULL ? json_object_get_member(object, key) : NULL;
+
+	return node != NULL && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+}

@@ -65,3 +65,11 @@ gboolean ash_json_object(JsonObject *object, const char *key, JsonObject **out_v
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_json_array(JsonObject *object, const char *key, JsonArray **out_value, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+
+/* Questions, for answers that may say less, or more, than this program knows: what is missing or of
+ * another type is NULL, false, 0. @object may be NULL. What is returned is borrowed from it.
+ */
+const char *ash_json_find_text(JsonObject *object, const char *key);
+bool ash_json_find_bool(JsonObject *object, const char *key);
+uint64_t ash_json_find_uint(JsonObject *object, const char *key);
+JsonObject *ash_json_find_object(JsonObject *object, const char *key);

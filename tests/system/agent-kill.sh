@@ -133,7 +133,7 @@ bad_end='.state == "idle" and .booted.version == "1.0.0" and .failed[0].version 
 
 ends_good()
 {
-	check "$1: version 2 runs and is good" agent_live "$good_end" 60 || return 1
+	check "$1: version 2 runs and is good" agent_live "$good_end" 180 || return 1
 	check "$1: one deployment, one trial, one verdict" told_once 2.0.0 offered fetched deploying rebooting trial good
 	check "$1: one reboot" [ "$agent_reboots" -eq 1 ]
 	check "$1: nothing lies about" is_tidy 2
@@ -141,7 +141,7 @@ ends_good()
 
 ends_bad()
 {
-	check "$1: version 3 is left and remembered" agent_live "$bad_end" 60 || return 1
+	check "$1: version 3 is left and remembered" agent_live "$bad_end" 180 || return 1
 	check "$1: told once" told_once 3.0.0 offered fetched deploying rebooting bad
 	check "$1: nothing lies about" is_tidy 1
 	check "$1: a check does not take it again" ctl check --wait
@@ -178,7 +178,7 @@ states_life()
 	bundle)
 		life_begin good '  automatic: false
 '
-		agent_live '.state == "idle"' && ctl bundle "$tmp/good.bundle"
+		agent_live '.state == "idle" and .booted.version == "1.0.0"' && ctl bundle "$tmp/good.bundle"
 		ends_good "bundle, $point"
 		;;
 	window)
@@ -259,10 +259,10 @@ worker_life()
 		echo "$how" >"$agent_dir/libexec/kill-$verb"
 	done
 	if [ "$kind" = good ]; then
-		check "workers, $how: version 2 runs and is good" agent_live "$good_end" 90
+		check "workers, $how: version 2 runs and is good" agent_live "$good_end" 180
 		check "workers, $how: one trial, one verdict" told_once 2.0.0 rebooting trial good
 	else
-		check "workers, $how: version 3 is left and remembered" agent_live "$bad_end" 90
+		check "workers, $how: version 3 is left and remembered" agent_live "$bad_end" 180
 		check "workers, $how: one verdict" told_once 3.0.0 bad
 	fi
 	for verb in "${@:3}"; do
@@ -345,10 +345,10 @@ power_states()
 	next_fault
 	life_begin "$kind"
 	if [ "$kind" = good ]; then
-		check "power, $point: version 2 runs and is good" agent_live "$good_end" 60
+		check "power, $point: version 2 runs and is good" agent_live "$good_end" 180
 		check "power, $point: one verdict" told_once 2.0.0 good
 	else
-		check "power, $point: version 3 is left and remembered" agent_live "$bad_end" 60
+		check "power, $point: version 3 is left and remembered" agent_live "$bad_end" 180
 		check "power, $point: one verdict" told_once 3.0.0 bad
 	fi
 	check "power, $point: every fault was met" [ -z "$fault" ]
@@ -447,11 +447,11 @@ random_life()
 	draw 3
 	if [ "$drawn" -gt 0 ]; then
 		life_begin good
-		check "$name: version 2 runs and is good" agent_live "$good_end" 60 &&
+		check "$name: version 2 runs and is good" agent_live "$good_end" 180 &&
 			check "$name: one verdict" told_once 2.0.0 good
 	else
 		life_begin bad
-		check "$name: version 3 is left and remembered" agent_live "$bad_end" 60 &&
+		check "$name: version 3 is left and remembered" agent_live "$bad_end" 180 &&
 			check "$name: one verdict" told_once 3.0.0 bad
 	fi
 	agent_kill
