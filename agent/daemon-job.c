@@ -7,21 +7,6 @@
 #include "lib/error.h"
 #include "lib/json.h"
 
-/* Members of an answer that may say less, or more, than this program knows. */
-static const char *text_or(JsonObject *object, const char *key, const char *fallback)
-{
-	const char *value = fallback;
-
-	return ash_json_text_opt(object, key, &value, NULL) ? value : fallback;
-}
-
-static uint64_t uint_or(JsonObject *object, const char *key)
-{
-	uint64_t value = 0;
-
-	return ash_json_uint_opt(object, key, G_MAXINT64, &value, NULL) ? value : 0;
-}
-
 /* ---- jobs ---------------------------------------------------------------------------------------- */
 
 static void job_ended(AshDaemon *daemon);
@@ -32,8 +17,8 @@ static void take_line(AshDaemon *daemon, JsonObject *object)
 
 	if (json_object_has_member(object, "progress")) {
 		if (ash_json_object(object, "progress", &progress, NULL)) {
-			daemon->job_done = uint_or(progress, "done");
-			daemon->job_total = uint_or(progress, "total");
+			daemon->job_done = ash_json_find_uint(progress, "done");
+			daemon->job_total = ash_json_find_uint(progress, "total");
 		}
 		return;
 	}
@@ -99,14 +84,7 @@ static void start_job(AshDaemon *daemon, const char *verb, JsonBuilder *input)
 	g_warning("ashlar-worker %s: %s; trying again in %" G_GINT64_FORMAT " s", verb,
 			local->message, daemon->wait_s);
 	daemon->save_again_us = ash_bus_now_us() + daemon->wait_s * G_USEC_PER_SEC;
-}
-
-static JsonBuilder *open_object(void)
-{
-	JsonBuilder *builder = json_builder_new();
-
-	json_builder_begin_object(builder);
-	return builder;
+	ash_daemon_set_timer(daemon);
 }
 
 static void add_staging(JsonBuilder *builder, const AshDaemon *daemon)
@@ -128,7 +106,7 @@ static void add_keep(JsonBuilder *builder, AshDaemon *daemon)
 void ash_daemon_begin_job(AshDaemon *daemon, const char *verb)
 {
 	const AshUpdate *update = daemon->update;
-	g_autoptr(JsonBuilder) input = open_object();
+	g_autoptr(JsonBuilder) input = ash_daemon_open_object();
 
 	if (daemon->job != NULL)
 		return; /* the same job runs: the state was entered again */
@@ -163,8 +141,9 @@ void ash_daemon_begin_job(AshDaemon *daemon, const char *verb)
 
 void ash_daemon_inspect(AshDaemon *daemon)
 {
-	g_autoptr(JsonBuilder) input = open_object();
+	g_autoptr(JsonBuilder) input = ash_daemon_open_object();
 
+	daemon->must_inspect = true;
 	if (daemon->job == NULL)
 		start_job(daemon, "inspect", input);
 }
@@ -209,6 +188,7 @@ static void take_system(AshDaemon *daemon)
 	}
 	ash_job_system_free(daemon->system);
 	daemon->system = system;
+	daemon->must_inspect = false;
 	if (*system->booted == '\0') {
 		g_warning("the kernel's command line names no deployment: there is nothing to update");
 		return;
@@ -244,8 +224,8 @@ static gboolean take_verified(
 		return FALSE;
 	event->newest_signed_s = daemon->source.newest_signed_s = newest_signed_s;
 	if (json_object_has_member(result, "tuf") && ash_json_object(result, "tuf", &tuf, NULL)) {
-		daemon->source.root_version = uint_or(tuf, "root");
-		daemon->source.timestamp_version = uint_or(tuf, "timestamp");
+		daemon->source.root_version = ash_json_find_uint(tuf, "root");
+		daemon->source.timestamp_version = ash_json_find_uint(tuf, "timestamp");
 	}
 	g_clear_pointer(&daemon->refused, g_free);
 	g_clear_pointer(&daemon->available, g_free);
@@ -287,9 +267,9 @@ static void job_failed(AshDaemon *daemon)
 	if (ash_json_parse(bytes, ASH_JOB_MAX_LINE_BYTES, 32, &node, NULL) &&
 			JSON_NODE_HOLDS_OBJECT(node)) {
 		JsonObject *object = json_node_get_object(node);
-		word = text_or(object, "word", word);
-		text = text_or(object, "text", text);
-		why = text_or(object, "why", NULL);
+		word = ash_json_find_text(object, "word") ?: word;
+		text = ash_json_find_text(object, "text") ?: text;
+		why = ash_json_find_text(object, "why");
 	}
 	AshUpdateEvent event = {
 			.kind = ASH_UPDATE_EVENT_FAILED,
@@ -352,6 +332,7 @@ static void job_ended(AshDaemon *daemon)
 		job_failed(daemon);
 	else
 		job_done(daemon);
-	if (changes_disk(verb) && daemon->job == NULL)
+	daemon->must_inspect = daemon->must_inspect || changes_disk(verb);
+	if (daemon->must_inspect && daemon->job == NULL)
 		ash_daemon_inspect(daemon);
 }
