@@ -90,7 +90,8 @@ typedef struct {
 	double jitter;
 
 	bool has_started, is_ticking;
-	bool must_inspect; /* @system may be older than the disk */
+	/* @system may be older than the disk. */
+	bool must_inspect;
 	int64_t save_again_us, reboot_again_us; /* INT64_MAX: not */
 } AshDaemon;
 
