@@ -75,6 +75,8 @@ LDFLAGS_fuzz := $(SANITIZE)
 PKG_lib := gio-2.0 gio-unix-2.0 json-glib-1.0 gnutls yaml-0.1 libarchive libcurl
 PKG_builder := $(PKG_lib) ostree-1 libsolv libsolvext ext2fs com_err
 PKG_agent := $(PKG_lib) ostree-1 libsystemd
+PKG_fleet := $(PKG_lib) libmicrohttpd sqlite3 libpq libargon2 libsystemd
+PKG_all := $(PKG_builder) $(PKG_agent) $(PKG_fleet)
 
 prefix ?= /usr/local
 bindir := $(prefix)/bin
@@ -88,7 +90,7 @@ pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
 pkg_libs = $(shell pkg-config --libs $(1))
 NO_COMPILE_GOALS := deps check-deps bench-deps bench-builder bench-update image check help clean dist man lint soak
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_COMPILE_GOALS),$(MAKECMDGOALS)),all),)
-ifneq ($(shell pkg-config --exists $(PKG_builder) $(PKG_agent) 2>/dev/null && echo yes),yes)
+ifneq ($(shell pkg-config --exists $(PKG_all) 2>/dev/null && echo yes),yes)
 NEEDS_DEPS := yes
 endif
 endif
@@ -101,11 +103,12 @@ LDFLAGS_ALL = $(LDFLAGS_$(FLAVOR)) $(LDFLAGS)
 
 # Objects are rebuilt when the flags change: the stamp's content is compared at each run.
 ifndef NEEDS_DEPS
-CFLAGS_PKG := $(call pkg_cflags,$(PKG_builder) $(PKG_agent))
+CFLAGS_PKG := $(call pkg_cflags,$(PKG_all))
 LIBS_lib := $(call pkg_libs,$(PKG_lib))
 LIBS_builder := $(call pkg_libs,$(PKG_builder))
 LIBS_agent := $(call pkg_libs,$(PKG_agent))
-LIBS_tests := $(call pkg_libs,$(PKG_builder) $(PKG_agent))
+LIBS_fleet := $(call pkg_libs,$(PKG_fleet))
+LIBS_tests := $(call pkg_libs,$(PKG_all))
 endif
 FLAGS_NOW = $(CC) $(CFLAGS_ALL) $(CFLAGS_PKG) $(LDFLAGS_ALL)
 $(B)/flags: FORCE
@@ -125,9 +128,15 @@ NAMES_agent := ashlard ashlar-link ashlarctl ashlar-worker ashlar-fetch ashlar-c
 NAMES_agent := $(foreach n,$(NAMES_agent),$(if $(wildcard agent/$(n).c),$(n)))
 SRC_agent := $(filter-out $(SRC_initrd) $(NAMES_agent:%=agent/%.c),$(sort $(wildcard agent/*.c)))
 
+# The server and its command line; fleet/sim-*.c and the like are in the archive, used by either.
+NAMES_fleet := ashlar-fleetd ashlar-fleet
+NAMES_fleet := $(foreach n,$(NAMES_fleet),$(if $(wildcard fleet/$(n).c),$(n)))
+SRC_fleet := $(filter-out $(NAMES_fleet:%=fleet/%.c),$(sort $(wildcard fleet/*.c fleet/store/*.c)))
+
 OBJ = $(patsubst %.c,$(B)/%.o,$(1))
 
-PROGRAMS := $(BIN)/ashlar $(BIN)/ashlar-initrd $(NAMES_agent:%=$(BIN)/%)
+PROGRAMS := $(BIN)/ashlar $(BIN)/ashlar-initrd $(NAMES_agent:%=$(BIN)/%) \
+	$(NAMES_fleet:%=$(BIN)/%)
 
 .PHONY: all
 all: $(PROGRAMS)
@@ -142,6 +151,9 @@ $(B)/builder/shortcut.o: $(wildcard builder/shortcuts/*)
 $(B)/lib.a: $(call OBJ,$(SRC_lib))
 $(B)/builder.a: $(call OBJ,$(filter-out builder/main.c,$(SRC_builder)))
 $(B)/agent.a: $(call OBJ,$(SRC_agent))
+$(B)/fleet.a: $(call OBJ,$(SRC_fleet))
+# SQL text is part of the object that runs it.
+$(B)/fleet/store/schema.o: $(wildcard fleet/store/*.sql)
 %.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -155,6 +167,11 @@ $(NAMES_agent:%=$(BIN)/%): $(BIN)/%: $(B)/agent/%.o $(B)/agent.a $(B)/lib.a
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--gc-sections,--as-needed -o $@ $^ $(LIBS_agent)
+
+$(NAMES_fleet:%=$(BIN)/%): $(BIN)/%: $(B)/fleet/%.o $(B)/fleet.a $(B)/lib.a
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LINK    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--gc-sections,--as-needed -o $@ $^ $(LIBS_fleet)
 
 # The host's programs as packages, which manifests/layers/agent.yaml puts into it: of the release flavour,
 # whatever is being tested.
@@ -184,7 +201,7 @@ $(BIN)/ashlar-initrd: $(SRC_initrd) $(wildcard agent/initrd*.h) Makefile | needs
 FORCE:
 needs-deps:
 ifdef NEEDS_DEPS
-	@echo "Libraries are missing: $$(pkg-config --print-errors --exists $(PKG_builder) $(PKG_agent) 2>&1 | head -1)" >&2
+	@echo "Libraries are missing: $$(pkg-config --print-errors --exists $(PKG_all) 2>&1 | head -1)" >&2
 	@echo "Run 'sudo make deps' first ('sudo make image' and 'sudo make check' do it by themselves)." >&2
 	@exit 1
 endif
@@ -224,16 +241,16 @@ FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(sort $(wildcard tests/fuzz
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz-%,$(B)/tests/fuzz/replay-%,$(FUZZ))
 TEST_TOOLS := $(patsubst tests/lib/%.c,$(B)/tests/lib/%,$(sort $(wildcard tests/lib/*.c)))
 
-$(UNIT) $(TEST_TOOLS): $(B)/tests/%: $(B)/tests/%.o $(B)/builder.a $(B)/agent.a $(B)/lib.a
+$(UNIT) $(TEST_TOOLS): $(B)/tests/%: $(B)/tests/%.o $(B)/builder.a $(B)/agent.a $(B)/fleet.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_tests)
 
 $(REPLAY): $(B)/tests/fuzz/replay-%: $(B)/tests/fuzz/fuzz-%.o $(B)/tests/fuzz/replay.o \
-		$(B)/builder.a $(B)/agent.a $(B)/lib.a
+		$(B)/builder.a $(B)/agent.a $(B)/fleet.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_tests)
 
-$(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/builder.a $(B)/agent.a $(B)/lib.a
+$(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/builder.a $(B)/agent.a $(B)/fleet.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS_tests)
 
@@ -319,7 +336,7 @@ $(notdir $(FUZZ)): fuzz-%:
 
 # ---- looking at the code -------------------------------------------------------------------------
 
-C_FILES = $(sort $(wildcard $(foreach d,lib builder agent fleet tests/*,$(d)/*.[ch])))
+C_FILES = $(sort $(wildcard $(foreach d,lib builder agent fleet fleet/store tests/*,$(d)/*.[ch])))
 HEADERS = $(filter %.h,$(C_FILES))
 
 .PHONY: format check-format check-headers tidy analyze coverage

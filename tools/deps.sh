@@ -31,18 +31,18 @@ for set in "$@"; do
 	image)
 		packages+=(gcc libc6-dev make pkg-config libglib2.0-dev libostree-dev libsolv-dev
 			libsolvext-dev libarchive-dev libcurl4-gnutls-dev libyaml-dev
-			libjson-glib-dev libgnutls28-dev libsystemd-dev libext2fs-dev scdoc ca-certificates gpgv
+			libjson-glib-dev libgnutls28-dev libmicrohttpd-dev libsqlite3-dev libpq-dev libargon2-dev libsystemd-dev libext2fs-dev scdoc ca-certificates gpgv
 			debian-archive-keyring systemd-container fdisk mtools dosfstools e2fsprogs
 			"${qemu[@]}")
 		;;
 	check)
 		packages+=(clang clang-format "libclang-rt-$clang-dev" shellcheck codespell
 			gnupg dpkg-dev dbus python3-cryptography time apt-utils jq perl ostree libcap2-bin python3-jsonschema
-			strace)
+			strace postgresql chromium swupdate)
 		;;
 	bench)
 		packages+=(mmdebstrap ostree squashfs-tools erofs-utils casync rauc rauc-service jq zstd
-			xz-utils dbus curl openssl)
+			xz-utils dbus curl openssl nginx-light)
 		;;
 	tidy) packages+=(clang-tidy cppcheck gcovr) ;;
 	*)

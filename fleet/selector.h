@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "fleet/live.h"
+
+/* Which hosts: one small language for the page, the command line, the API, rollouts, policies and scopes. PURE.
+ *
+ *	site = bern and (role in (web, db) or not has gpu) and memory >= 8GiB and version < 2.0.0
+ *	name ~ "edge-*"            host 3f9a…            all              none
+ *
+ * or-expression of and-expressions of terms; 'not' binds closest. Terms: KEY OP VALUE with = != < <= > >= ~ (glob with *
+ * and ?), KEY in (V, …), has KEY, host ID-PREFIX (8 digits at least), all, none, ( … ). KEY: a label, else a fact
+ * ("label.KEY", "fact.KEY" to be exact), or one of the host's own: name, id, state, health, agent, version, commit,
+ * image, variant, arch, channel (a label), rollout, verdict, enrolled (age: > 7d), seen (age), joined by 'and', 'or'.
+ * VALUE: bare word of letters, digits and . _ - : / + @, or "quoted" with \" and \\. < and > compare numbers with their
+ * units (KiB, MiB, GiB, k, M, G, s, min, h, d), versions by lib/version.h when the key is version or kernel, and
+ * otherwise nothing: that is an error where the selector is read, or 'false' for a value that is no number. A key that
+ * a host lacks: only != and not are true.
+ */
+
+#define ASH_SELECTOR_ERROR (ash_selector_error_quark())
+GQuark ash_selector_error_quark(void);
+typedef enum {
+	ASH_SELECTOR_ERROR_SYNTAX, /* "column 14: …" */
+	ASH_SELECTOR_ERROR_LIMIT,
+} AshSelectorError;
+
+enum {
+	ASH_SELECTOR_MAX_BYTES = 4096,
+	ASH_SELECTOR_MAX_TERMS = 256,
+	ASH_SELECTOR_MAX_DEPTH = 32,
+};
+
+typedef struct AshSelector AshSelector;
+
+/* "" and "all" match every host. */
+gboolean ash_selector_parse(const char *text, AshSelector **out_selector, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+AshSelector *ash_selector_ref(AshSelector *selector);
+void ash_selector_unref(AshSelector *selector);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshSelector, ash_selector_unref)
+
+bool ash_selector_matches(const AshSelector *selector, const AshHost *host, int64_t now_s);
+/* Its one canonical form. */
+char *ash_selector_format(const AshSelector *selector);
+/* Both: what an operator's scope leaves of what was asked for. */
+AshSelector *ash_selector_and(AshSelector *a, AshSelector *b);
+/* Does it read only what does not change by itself (labels, facts, name, image…)? Then matches may be kept. */
+bool ash_selector_is_stable(const AshSelector *selector);

@@ -1,0 +1,337 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Schema 1. Released schemas never change: what comes later is schema-2.sql, from this one onwards.
+-- Times are seconds since 1970, UTC; 0: never. Names in quotes are SQL's own words elsewhere.
+
+-- version of the schema, the fleet's id, cursors of readers of event ('cursor.scheduler', …), settings ('setting.…')
+CREATE TABLE meta (
+	key TEXT PRIMARY KEY,
+	value TEXT NOT NULL
+);
+
+-- ---- hosts ----
+
+CREATE TABLE host (
+	id TEXT PRIMARY KEY,                     -- SHA-256 of the public key (SubjectPublicKeyInfo), 64 digits
+	name TEXT NOT NULL,                      -- the hostname it says; not unique
+	state TEXT NOT NULL,                     -- pending, active, held, retired
+	reason TEXT NOT NULL DEFAULT '',         -- of held and retired
+	labels TEXT NOT NULL DEFAULT '{}',       -- {"site":"bern"}, given by the token and by operators
+	facts TEXT NOT NULL DEFAULT '{}',        -- {"memory":…}, said by the host
+	report TEXT NOT NULL DEFAULT '{}',       -- "state" of its last check-in (lib/checkin.h)
+	health TEXT NOT NULL DEFAULT '{}',       -- its last "health"
+	reported_at BIGINT NOT NULL DEFAULT 0,   -- when report or health last changed
+	seq BIGINT NOT NULL DEFAULT 0,           -- of its last check-in that was acknowledged
+	event BIGINT NOT NULL DEFAULT 0,         -- the last of its events that was acknowledged
+	instance TEXT NOT NULL DEFAULT '',       -- tells clones apart (lib/checkin.h)
+	enrolled_at BIGINT NOT NULL,
+	last_seen BIGINT NOT NULL DEFAULT 0,     -- written every minute or so; newer in memory
+	address TEXT NOT NULL DEFAULT '',
+	token TEXT NOT NULL DEFAULT '',          -- the join token's id
+	-- What it is to run and do; "desired" grows with each change.
+	desired BIGINT NOT NULL DEFAULT 0,
+	release BIGINT NOT NULL DEFAULT 0,       -- release.id; 0: what it runs
+	rollout TEXT NOT NULL DEFAULT '',        -- who wants that; '': an operator, or the channel
+	verb TEXT NOT NULL DEFAULT ''            -- '' or 'update' (forwards), 'return' (to a deployment it has)
+);
+CREATE INDEX host_name ON host (name);
+
+CREATE TABLE certificate (
+	serial TEXT PRIMARY KEY,                 -- hexadecimal
+	host TEXT NOT NULL,
+	not_before BIGINT NOT NULL,
+	not_after BIGINT NOT NULL,
+	revoked_at BIGINT NOT NULL DEFAULT 0,
+	reason TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX certificate_host ON certificate (host);
+
+CREATE TABLE join_token (
+	id TEXT PRIMARY KEY,                     -- shown in lists; the secret is "ID.SECRET"
+	hash TEXT NOT NULL,                      -- SHA-256 of the secret, 64 digits
+	note TEXT NOT NULL DEFAULT '',
+	labels TEXT NOT NULL DEFAULT '{}',       -- what its hosts get
+	uses_left BIGINT NOT NULL,               -- -1: any number
+	uses BIGINT NOT NULL DEFAULT 0,
+	expires_at BIGINT NOT NULL,              -- 0: never
+	needs_approval BIGINT NOT NULL DEFAULT 0,
+	created_at BIGINT NOT NULL,
+	created_by TEXT NOT NULL,
+	revoked_at BIGINT NOT NULL DEFAULT 0
+);
+
+-- Acts asked of one host.
+CREATE TABLE host_order (
+	id BIGSERIAL PRIMARY KEY,
+	host TEXT NOT NULL,
+	verb TEXT NOT NULL,                      -- lib/checkin.h
+	argument TEXT NOT NULL DEFAULT '',
+	created_at BIGINT NOT NULL,
+	created_by TEXT NOT NULL,
+	state TEXT NOT NULL DEFAULT 'open',      -- open, done, failed, dropped
+	result TEXT NOT NULL DEFAULT '',
+	ended_at BIGINT NOT NULL DEFAULT 0
+);
+CREATE INDEX host_order_host ON host_order (host, state);
+
+-- The last journal excerpts of failed updates; a few for each host.
+CREATE TABLE host_journal (
+	id BIGSERIAL PRIMARY KEY,
+	host TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	version TEXT NOT NULL DEFAULT '',
+	text TEXT NOT NULL
+);
+CREATE INDEX host_journal_host ON host_journal (host, id);
+
+-- ---- the stream of everything that happens ----
+
+-- Readers (the page, webhooks, the scheduler, other servers' memory) go on behind the last seq that they saw.
+CREATE TABLE event (
+	seq BIGSERIAL PRIMARY KEY,
+	at BIGINT NOT NULL,
+	kind TEXT NOT NULL,                      -- fleet/event.h
+	host TEXT NOT NULL DEFAULT '',
+	rollout TEXT NOT NULL DEFAULT '',
+	actor TEXT NOT NULL DEFAULT '',          -- operator; '': the host, or the server
+	text TEXT NOT NULL DEFAULT '',           -- a sentence
+	data TEXT NOT NULL DEFAULT '{}',
+	host_event BIGINT                        -- the host's own number; NULL: not one of a host
+);
+CREATE UNIQUE INDEX event_once ON event (host, host_event);
+CREATE INDEX event_host ON event (host, seq);
+CREATE INDEX event_rollout ON event (rollout, seq);
+
+-- ---- releases ----
+
+CREATE TABLE release (
+	id BIGSERIAL PRIMARY KEY,
+	name TEXT NOT NULL,                      -- the host image's name: 'host'
+	variant TEXT NOT NULL DEFAULT '',
+	arch TEXT NOT NULL,
+	version TEXT NOT NULL,
+	"commit" TEXT NOT NULL,
+	document TEXT NOT NULL,                  -- the signed one, as published; lib/target.h
+	notes TEXT NOT NULL DEFAULT '',
+	added_at BIGINT NOT NULL,
+	is_barrier BIGINT NOT NULL DEFAULT 0,    -- nobody passes it by
+	dead_end TEXT NOT NULL DEFAULT '',       -- why no update leads away from it; '': it is none
+	withdrawn TEXT NOT NULL DEFAULT '',      -- why it is not to be given to anybody; '': it may
+	UNIQUE (name, variant, arch, version)
+);
+CREATE INDEX release_commit ON release ("commit");
+
+CREATE TABLE release_package (
+	release BIGINT NOT NULL,
+	name TEXT NOT NULL,
+	version TEXT NOT NULL,
+	arch TEXT NOT NULL DEFAULT '',
+	PRIMARY KEY (release, name, arch)
+);
+CREATE INDEX release_package_name ON release_package (name);
+
+CREATE TABLE release_sbom (
+	release BIGINT NOT NULL,
+	format TEXT NOT NULL,                    -- spdx, cyclonedx
+	document TEXT NOT NULL,
+	PRIMARY KEY (release, format)
+);
+
+-- What hosts with the label channel=NAME run when no rollout says otherwise: a host that joins late gets it at once.
+CREATE TABLE channel (
+	name TEXT PRIMARY KEY,
+	release BIGINT NOT NULL DEFAULT 0,       -- 0: none yet
+	note TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE channel_history (
+	id BIGSERIAL PRIMARY KEY,
+	channel TEXT NOT NULL,
+	release BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	actor TEXT NOT NULL,
+	reason TEXT NOT NULL DEFAULT ''
+);
+
+-- ---- rollouts: fleet/rollout.h ----
+
+CREATE TABLE rollout (
+	id TEXT PRIMARY KEY,                     -- 12 letters and digits
+	name TEXT NOT NULL DEFAULT '',
+	release BIGINT NOT NULL,
+	spec TEXT NOT NULL,                      -- JSON, fleet/rollout-spec.h; with the table of limits
+	state TEXT NOT NULL,                     -- running, paused, halted, reverting, finished, cancelled
+	reason TEXT NOT NULL DEFAULT '',         -- of the state
+	summary TEXT NOT NULL DEFAULT '{}',      -- counts by ring, as the page shows them
+	created_at BIGINT NOT NULL,
+	created_by TEXT NOT NULL,
+	ended_at BIGINT NOT NULL DEFAULT 0,
+	lines BIGINT NOT NULL DEFAULT 0          -- of the ledger
+);
+
+-- What went in and what was decided, in order: replay reads it and must come to the same.
+CREATE TABLE rollout_line (
+	rollout TEXT NOT NULL,
+	line BIGINT NOT NULL,                    -- from 1, without gaps
+	text TEXT NOT NULL,
+	PRIMARY KEY (rollout, line)
+);
+
+CREATE TABLE rollout_host (
+	rollout TEXT NOT NULL,
+	host TEXT NOT NULL,
+	ring BIGINT NOT NULL,
+	outcome TEXT NOT NULL,                   -- assigned, offered, confirmed, failed, silent, withdrawn, returned
+	since BIGINT NOT NULL,
+	reason TEXT NOT NULL DEFAULT '',
+	PRIMARY KEY (rollout, host)
+);
+CREATE INDEX rollout_host_host ON rollout_host (host);
+
+-- Windows and the like for all hosts that a selector matches; the first by "rank" that matches rules.
+CREATE TABLE policy (
+	name TEXT PRIMARY KEY,
+	rank BIGINT NOT NULL DEFAULT 100,
+	selector TEXT NOT NULL,
+	windows TEXT NOT NULL DEFAULT '[]',      -- lib/window.h's texts; []: any time
+	poll_s BIGINT NOT NULL DEFAULT 0,        -- 0: the server's own
+	note TEXT NOT NULL DEFAULT ''
+);
+
+-- ---- FleetLock ----
+
+CREATE TABLE lock_group (
+	name TEXT PRIMARY KEY,
+	slots BIGINT NOT NULL,
+	lease_s BIGINT NOT NULL,
+	frees_late BIGINT NOT NULL DEFAULT 0,    -- a lease that ended frees the slot; 0: it is only flagged
+	paused TEXT NOT NULL DEFAULT ''          -- why; '': it is not
+);
+CREATE TABLE lock_hold (
+	"group" TEXT NOT NULL,
+	id TEXT NOT NULL,
+	since BIGINT NOT NULL,
+	lease_until BIGINT NOT NULL,
+	PRIMARY KEY ("group", id)
+);
+
+-- ---- hawkBit's clients (DDI) ----
+
+CREATE TABLE ddi_target (
+	id TEXT PRIMARY KEY,
+	token TEXT NOT NULL DEFAULT '',
+	attributes TEXT NOT NULL DEFAULT '{}',
+	wants_attributes BIGINT NOT NULL DEFAULT 1,
+	auto_confirm TEXT NOT NULL DEFAULT '',   -- JSON; '': not
+	installed TEXT NOT NULL DEFAULT '',      -- JSON
+	created_at BIGINT NOT NULL,
+	last_seen BIGINT NOT NULL DEFAULT 0,
+	address TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE ddi_module (
+	id BIGSERIAL PRIMARY KEY,
+	name TEXT NOT NULL,
+	version TEXT NOT NULL,
+	type TEXT NOT NULL,
+	UNIQUE (name, version, type)
+);
+CREATE TABLE ddi_artifact (
+	module BIGINT NOT NULL,
+	filename TEXT NOT NULL,
+	size BIGINT NOT NULL,
+	sha1 TEXT NOT NULL,
+	md5 TEXT NOT NULL,
+	sha256 TEXT NOT NULL,                    -- also the file's name under content/ddi/
+	PRIMARY KEY (module, filename)
+);
+CREATE TABLE ddi_action (
+	id BIGSERIAL PRIMARY KEY,
+	target TEXT NOT NULL,
+	name TEXT NOT NULL,                      -- of the set of modules
+	version TEXT NOT NULL,
+	modules TEXT NOT NULL,                   -- JSON array of ids
+	kind TEXT NOT NULL,                      -- soft, forced, download-only
+	state TEXT NOT NULL,                     -- wait-confirmation, running, retrieved, download, downloaded,
+	                                         -- canceling, canceled, finished, error, warning
+	is_active BIGINT NOT NULL DEFAULT 1,
+	weight BIGINT NOT NULL DEFAULT 1000,
+	schedule TEXT NOT NULL DEFAULT '',       -- a window of lib/window.h; '': any time
+	revision BIGINT NOT NULL DEFAULT 0,      -- changes what "c" in its link is
+	created_at BIGINT NOT NULL,
+	created_by TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX ddi_action_target ON ddi_action (target, is_active);
+CREATE TABLE ddi_status (
+	id BIGSERIAL PRIMARY KEY,
+	action BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	state TEXT NOT NULL,
+	messages TEXT NOT NULL DEFAULT '[]'
+);
+CREATE INDEX ddi_status_action ON ddi_status (action, id);
+
+-- ---- operators ----
+
+CREATE TABLE operator (
+	name TEXT PRIMARY KEY,
+	password TEXT NOT NULL,                  -- argon2id; '': cannot log in with one
+	role TEXT NOT NULL,                      -- viewer, operator, admin
+	scope TEXT NOT NULL DEFAULT '',          -- a selector: the hosts that are seen and changed; '': all
+	created_at BIGINT NOT NULL,
+	disabled_at BIGINT NOT NULL DEFAULT 0,
+	failures BIGINT NOT NULL DEFAULT 0,      -- log-ins in a row that failed
+	failed_at BIGINT NOT NULL DEFAULT 0
+);
+CREATE TABLE api_token (
+	id TEXT PRIMARY KEY,                     -- the secret is "ID.SECRET"
+	hash TEXT NOT NULL,                      -- SHA-256 of the secret
+	role TEXT NOT NULL,
+	scope TEXT NOT NULL DEFAULT '',
+	note TEXT NOT NULL DEFAULT '',
+	created_at BIGINT NOT NULL,
+	created_by TEXT NOT NULL,
+	expires_at BIGINT NOT NULL,              -- 0: never
+	last_used BIGINT NOT NULL DEFAULT 0,     -- to the minute
+	revoked_at BIGINT NOT NULL DEFAULT 0
+);
+CREATE TABLE session (
+	hash TEXT PRIMARY KEY,                   -- SHA-256 of the cookie's secret
+	operator TEXT NOT NULL,
+	csrf TEXT NOT NULL,
+	created_at BIGINT NOT NULL,
+	expires_at BIGINT NOT NULL,
+	address TEXT NOT NULL DEFAULT ''
+);
+
+-- Append-only: hash = SHA-256(previous hash, newline, canonical JSON of the other columns).
+CREATE TABLE audit (
+	seq BIGINT PRIMARY KEY,                  -- from 1, without gaps
+	at BIGINT NOT NULL,
+	actor TEXT NOT NULL,
+	role TEXT NOT NULL DEFAULT '',
+	address TEXT NOT NULL DEFAULT '',
+	action TEXT NOT NULL,                    -- 'rollout.pause'
+	object TEXT NOT NULL DEFAULT '',
+	reason TEXT NOT NULL DEFAULT '',
+	before TEXT NOT NULL DEFAULT '',         -- JSON; never a secret
+	after TEXT NOT NULL DEFAULT '',
+	hash TEXT NOT NULL
+);
+
+CREATE TABLE webhook (
+	id TEXT PRIMARY KEY,
+	url TEXT NOT NULL,
+	secret TEXT NOT NULL,                    -- signs with HMAC-SHA-256; shown once
+	kinds TEXT NOT NULL DEFAULT '[]',        -- of events; []: all
+	created_at BIGINT NOT NULL,
+	created_by TEXT NOT NULL,
+	paused TEXT NOT NULL DEFAULT '',
+	cursor BIGINT NOT NULL                   -- event.seq that is delivered
+);
+CREATE TABLE webhook_delivery (
+	webhook TEXT NOT NULL,
+	seq BIGINT NOT NULL,
+	attempts BIGINT NOT NULL DEFAULT 0,
+	next_at BIGINT NOT NULL,
+	state TEXT NOT NULL,                     -- waiting, delivered, given-up
+	answer TEXT NOT NULL DEFAULT '',
+	PRIMARY KEY (webhook, seq)
+);

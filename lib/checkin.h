@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What a host and its fleet say to each other: JSON over HTTPS (TLS 1.3), all paths below the fleet's address.
+ * ashlar-link speaks it on the host, fleet/ answers it. Unknown members are ignored on both sides; times are seconds
+ * since 1970, UTC; texts hold no NUL and no control characters but newline.
+ *
+ * The server is not trusted with what runs: it names releases, and the host takes them only when they are signed
+ * (lib/tuf.h) and its own rules allow them.
+ *
+ * POST /v1/join                              without a client certificate
+ *	{"token":"ID.SECRET","csr":PEM,"name":HOSTNAME,"instance":I,"facts":{…}}
+ *   The CSR holds an ECDSA P-256 key and is signed by it; all its names are ignored. host id = SHA-256 of its
+ *   SubjectPublicKeyInfo (DER), 64 digits.
+ *	200 {"id":ID,"certificate":PEM,"ca":PEM}      joined; again with the same key: the same host, a new certificate,
+ *	                                               and no further use of the token
+ *	202 {"id":ID,"state":"pending","next":S}      waits for approval: ask again after S seconds, the same way
+ *	403 kind "token" (unknown, used up, ended, revoked) or "retired"
+ *
+ * POST /v1/renew {"csr":PEM}                 with the certificate that still holds; same key or a new CSR of it
+ *	200 {"certificate":PEM,"ca":PEM}
+ *   At two thirds of its life. A host whose certificate has ended joins again with its key: known keys need no token
+ *   while the host is neither retired nor held.
+ *
+ * POST /v1/checkin                           with the certificate
+ *	{"seq":N,              larger than in every check-in before that was answered; the same N again: the same check-in
+ *	 "instance":I,         32 random hexadecimal digits kept beside the key; a copied disk has the same one…
+ *	 "boot":BOOT_ID,       …so a clone shows as two boots that take turns, or as a seq that falls behind
+ *	 "wait":S,             willing to be answered so late; 0: at once
+ *	 "have":N,             "desired" of the answer that it last took in; 0: none
+ *	 "state":{…},          left out when the same as in the last one that was acknowledged; below
+ *	 "health":{…},         GetHealth of agent/report.h; likewise
+ *	 "facts":{…},          likewise
+ *	 "events":[{"id":N,"at":S,"event":E,"version":V,"commit":C,"word":W,"text":"…","boot":B}],
+ *	                       agent/report.h's history behind the last acknowledged id, oldest first, at most
+ *	                       ASH_CHECKIN_MAX_EVENTS
+ *	 "orders":[{"id":N,"ok":B,"text":"…"}],    orders that have ended
+ *	 "journal":{"version":V,"at":S,"text":"…"}}   once after a failed update: its end, at most ASH_CHECKIN_MAX_JOURNAL
+ *
+ *	"state": {"state":…,"since":T,"detail":…,"booted":{commit,version,name,variant,arch},"verdict":…,
+ *	 "verdict_reason":…,"target":{version,commit,method,bytes},"available":{version,commit},"trial":{…},
+ *	 "deployments":[{commit,version,booted,good,pinned}],"failed":[{commit,version,kind,reason}],"degraded":…,
+ *	 "root_version":N,"blocker":"…","agent":"0.1.0"}: of GetStatus and Why (agent/report.h), those members alone that
+ *	 do not change by themselves. "done" of a download is not among them.
+ *
+ *	200 {"seq":N,          acknowledged: it is on disk
+ *	     "event":N,        the last event that is on disk: events up to it need not be sent again
+ *	     "need":["state","health","facts"],   the server lacks them: send them next time, soon
+ *	     "next":S,         check in again after so many seconds: 0 when it may wait (long-poll), else at least that
+ *	     "desired":N,      and, when it is not "have":
+ *	     "release":{"name","variant","arch","version","commit","verb":"update"|"return"}|null,
+ *	                       null: stay with what runs. update: get it from the source and take it when the host's
+ *	                       windows allow. return: go back to that deployment now, by Rollback; without it, stay
+ *	     "hold":"…",       why nothing new is to be begun; left out: it may
+ *	     "windows":["02:00-05:00 Europe/Zurich"],    instead of the host's own; left out: its own rule
+ *	     "orders":[{"id":N,"verb":V,"argument":A}]}  until each has been answered
+ *	   verbs: check, reboot, forgive (argument: commit, version, all), forget (its fleet: the host leaves),
+ *	          journal (send the end of the journal now), facts (send all of state, health, facts)
+ *	403 kind "held" (a clone, or an operator's doing; ask again by "next"), "retired" (stop asking), "revoked"
+ *	409 kind "seq": smaller than one that was acknowledged; {"seq":N} says which
+ *
+ * Errors: {"kind":K,"text":"a sentence","next":S} with the status; 400 kind "request" says which member; 413 too big;
+ * 429 and 503 with Retry-After, which rules over the client's own patience.
+ */
+
+enum {
+	ASH_CHECKIN_MAX_BYTES = 256 << 10, /* of a request's body; an answer's too */
+	ASH_CHECKIN_MAX_DEPTH = 12,
+	ASH_CHECKIN_MAX_EVENTS = 100,
+	ASH_CHECKIN_MAX_JOURNAL = 32 << 10,
+	ASH_CHECKIN_MAX_FACTS = 100,
+	ASH_CHECKIN_MAX_TEXT =
+			1024, /* of a name, reason or detail; longer ones are cut by the sender */
+	ASH_CHECKIN_MAX_CSR = 8 << 10,
+	ASH_CHECKIN_MAX_WAIT_S = 300,
+};
+
+/* Facts (lower-case, dots between): hostname, machine, product, vendor, virt, cpus, memory (bytes), kernel, arch, boot
+ * (id), booted_at, address, disk.root, disk.root_free, agent. Values are texts or integers.
+ */
