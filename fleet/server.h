@@ -24,7 +24,9 @@ typedef struct AshServer {
 	struct AshCa *ca;  /* fleet/ca.h */
 	struct AshScheduler
 			*scheduler; /* fleet/scheduler.h: the rollouts, when this server leads */
+	struct AshOperators *operators; /* fleet/operator.h: who calls */
 	struct AshWebhooks *webhooks;
+	struct AshOverview *overview; /* fleet/overview.h: samples for the page's time line */
 	AshHttp *http;
 	int64_t started_at;
 	int64_t (*now)(void); /* seconds since 1970; tests put another in its place */
