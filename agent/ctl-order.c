@@ -281,6 +281,46 @@ static gboolean wait_for_end(Wait *wait, const char *text, GError **error)
 	return TRUE;
 }
 
+static bool is_checking(AshBus *bus)
+{
+	g_autoptr(JsonNode) root = NULL;
+	g_autofree char *json = NULL;
+
+	return ash_bus_call(bus, "GetStatus", NULL, &json, NULL) &&
+	       ash_ctl_parse(json, &root, NULL) &&
+	       g_strcmp0(ash_json_find_text(json_node_get_object(root), "state"), "checking") == 0;
+}
+
+/* Hosts look for releases by themselves. Whoever asks for something just then is not sent away, but waits
+ * for the moment that it takes.
+ */
+static gboolean call_after_check(
+		Wait *wait, const char *method, const char *text, char **out_json, GError **error)
+{
+	int64_t until_us = ash_bus_now_us() + PATIENCE_US;
+	bool is_told = false, is_last = false;
+
+	for (;;) {
+		g_autoptr(GError) local = NULL;
+		if (ash_ctl_call(wait->bus, method, text, out_json, &local))
+			return TRUE;
+		if (!g_error_matches(local, ASH_BUS_ERROR, ASH_BUS_ERROR_WRONG_STATE) || is_last ||
+				ash_bus_now_us() >= until_us) {
+			g_propagate_error(error, g_steal_pointer(&local));
+			return FALSE;
+		}
+		if (!is_checking(wait->bus)) {
+			/* It may have ended between the two calls. */
+			is_last = true;
+			continue;
+		}
+		if (!is_told)
+			ash_progress_note(wait->context->progress, "waiting for a check to end");
+		is_told = true;
+		g_usleep(LOOK_EVERY_US / 4);
+	}
+}
+
 gboolean ash_ctl_order(const AshCliContext *context, const char *method, const char *text,
 		bool is_waiting, GError **error)
 {
@@ -297,7 +337,7 @@ gboolean ash_ctl_order(const AshCliContext *context, const char *method, const c
 	if (is_waiting && (!ash_bus_watch(wait.bus, "State", on_state, &wait, error) ||
 					  !ash_bus_watch_events(wait.bus, on_event, &wait, error)))
 		return FALSE;
-	if (!ash_ctl_call(wait.bus, method, text, &json, error))
+	if (!call_after_check(&wait, method, text, &json, error))
 		return FALSE;
 	g_strchomp(json);
 	if (!is_waiting && context->json) {

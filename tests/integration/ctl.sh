@@ -157,6 +157,17 @@ exits 1 "the same as JSON" "$ctl" update --json
 is "on standard error" "$(jq -r .text "$tmp/err" | tail -n 1)" \
 	"trial: wait until it is decided, or roll back"
 
+# The host looks for a release by itself just then.
+echo "WRONG_STATE checking: wait until it has ended" >"$fake/Rollback.error"
+status_of checking >"$fake/GetStatus.json"
+{
+	sleep 1
+	rm "$fake/Rollback.error"
+	status_of idle >"$fake/GetStatus.json"
+} &
+ok "an order during a check waits for its end" "$ctl" rollback
+wait $!
+
 # waits NAME EXIT VERB…: 'ashlarctl VERB --wait', with what $fake has.
 waits()
 {

@@ -98,7 +98,12 @@ check()
 # told EVENT VERSION: how often the history has it.
 told()
 {
-	ctl history --json -n 1000 | jq --arg e "$1" --arg v "$2" '[.events[] | select(.event == $e and .version == $v)] | length'
+	local history tries=5
+	# The answer may be what a fault that is still to come hits.
+	until history=$(ctl history --json -n 1000) || [ $((tries -= 1)) -eq 0 ]; do
+		sleep 0.2
+	done
+	jq --arg e "$1" --arg v "$2" '[.events[] | select(.event == $e and .version == $v)] | length' <<<"$history"
 }
 
 told_once()
