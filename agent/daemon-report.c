@@ -33,6 +33,12 @@ static int64_t reboot_at(AshDaemon *daemon, AshUpdateWorld *world)
 	return change_s;
 }
 
+/* Why it cannot go on by itself; NULL: it can. */
+static const char *trouble_of(const AshDaemon *daemon)
+{
+	return daemon->update->degraded != NULL ? daemon->update->degraded : daemon->trouble;
+}
+
 /* A sentence on what goes on. */
 static char *detail(AshDaemon *daemon)
 {
@@ -243,7 +249,7 @@ char *ash_daemon_status(AshDaemon *daemon)
 	add_failed(builder, update);
 	add_source(builder, daemon);
 	add_space(builder, daemon->system);
-	ash_json_add_text(builder, "degraded", update->degraded);
+	ash_json_add_text(builder, "degraded", trouble_of(daemon));
 	ash_json_add_texts(builder, "warnings", daemon->warnings);
 	ash_json_add_text(builder, "agent", ASH_VERSION);
 	json_builder_end_object(builder);
@@ -398,8 +404,8 @@ static void add_state_conditions(Why *why, AshDaemon *daemon)
 		condition(why, "the trial is over", false, "%s is on trial: %s",
 				update->target.version,
 				daemon->verdict_reason != NULL ? daemon->verdict_reason : "…");
-	if (update->degraded != NULL)
-		condition(why, "the host can go on by itself", false, "%s", update->degraded);
+	if (trouble_of(daemon) != NULL)
+		condition(why, "the host can go on by itself", false, "%s", trouble_of(daemon));
 }
 
 static void add_because(JsonBuilder *builder, const AshUpdate *update)
@@ -422,7 +428,7 @@ static const char *answer_word(const AshDaemon *daemon, const Why *why, bool has
 {
 	AshUpdateState state = daemon->update->state;
 
-	if (daemon->update->degraded != NULL)
+	if (trouble_of(daemon) != NULL)
 		return "stuck";
 	if (state == ASH_UPDATE_READY || state == ASH_UPDATE_TRIAL)
 		return "waiting";

@@ -142,6 +142,7 @@ void ash_daemon_free(AshDaemon *daemon)
 	ash_job_system_free(daemon->system);
 	ash_health_free(daemon->health);
 	g_free(daemon->verdict_reason);
+	g_free(daemon->trouble);
 	g_free(daemon->job_verb);
 	g_free(daemon->job_result);
 	g_free(daemon->job_error);
@@ -210,8 +211,10 @@ bool ash_daemon_save(AshDaemon *daemon)
 	g_autoptr(GError) local = NULL;
 
 	daemon->save_again_us = INT64_MAX;
+	g_clear_pointer(&daemon->trouble, g_free);
 	if (ash_update_save(daemon->root, daemon->update, &daemon->saved, &local))
 		return true;
+	daemon->trouble = g_strdup_printf("the state cannot be written: %s", local->message);
 	g_warning("%s; trying again in %" G_GINT64_FORMAT " s", local->message, daemon->wait_s);
 	daemon->save_again_us = ash_bus_now_us() + daemon->wait_s * G_USEC_PER_SEC;
 	return false;

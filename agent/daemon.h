@@ -92,6 +92,7 @@ typedef struct {
 	bool has_started, is_ticking;
 	/* @system may be older than the disk. */
 	bool must_inspect;
+	char *trouble; /* why the state cannot be written; NULL: it can */
 	int64_t save_again_us, reboot_again_us; /* INT64_MAX: not */
 } AshDaemon;
 

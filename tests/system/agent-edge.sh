@@ -166,6 +166,12 @@ mount -t tmpfs -o size=64k tmpfs "$host/var/lib/ashlar" && cat /dev/zero >"$host
 agent_boot
 ok "a full /var: the trial is judged" agent_live '.booted.version == "2.0.0" and .deployments[0].good and .deployments[0].tries_left == null'
 unlike "…the boot entry has no counter" "$(ls "$host/efi/loader/entries")" '\+'
+# What has to be on disk before it begins does not begin, and says why.
+order check >"$tmp/out" 2>&1
+ok "…a check waits for room" agent_live '.degraded | test("cannot be written.*No space left")'
+is "…and why says so" "$(ctl why --json | jq -r .answer)" stuck
+rm "$host/var/lib/ashlar/filler"
+ok "…with room again it goes on" agent_live '.state == "idle" and .degraded == null'
 umount "$host/var/lib/ashlar"
 
 # ---- the source ----
