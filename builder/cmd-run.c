@@ -27,6 +27,8 @@ static char **opt_arguments;
 static char *opt_firmware;
 static char *opt_accel;
 static char *opt_report_file;
+static char *opt_state;
+static char *opt_host_document;
 
 static const GOptionEntry options[] = {
 		{"smoke", 0, 0, G_OPTION_ARG_NONE, &opt_smoke,
@@ -50,6 +52,11 @@ static const GOptionEntry options[] = {
 				"S"},
 		{"report-file", 0, 0, G_OPTION_ARG_FILENAME, &opt_report_file,
 				"Keep what the console shows in FILE", "FILE"},
+		{"state", 0, 0, G_OPTION_ARG_FILENAME, &opt_state,
+				"Keep the machine in DIR: its disk over the image, its firmware's variables",
+				"DIR"},
+		{"host-document", 0, 0, G_OPTION_ARG_FILENAME, &opt_host_document,
+				"Hand the host its document, see hostdoc(5)", "FILE"},
 		{0},
 };
 
@@ -142,6 +149,8 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 			.forwards = (const char *const *) opt_forwards,
 			.kernel_arguments = (const char *const *) opt_arguments,
 			.console_file = opt_report_file,
+			.state_dir = opt_state,
+			.host_document = opt_host_document,
 			.show_console = opt_console};
 
 	if (!check_range("memory", opt_memory, 64, MAX_MEMORY_MIB, error) ||
@@ -163,8 +172,8 @@ const AshCliCommand ash_cmd_run = {
 		.name = "run",
 		.synopsis = "IMAGE",
 		.summary = "Boot a disk image in QEMU; the image is not changed.",
-		.details = "The machine writes to a throw-away overlay. Its serial console is this "
-			   "terminal: Ctrl-A x ends it.\n\n"
+		.details = "The machine writes to a throw-away overlay unless it is kept (--state). Its "
+			   "serial console is this terminal: Ctrl-A x ends it.\n\n"
 			   "KVM is used where the processor and /dev/kvm offer it, emulation otherwise.",
 		.options = options,
 		.min_args = 1,

@@ -144,6 +144,13 @@ static const char *disk_format(const char *path)
 	return NULL;
 }
 
+static gboolean throw_format(const char *path, GError **error)
+{
+	return ash_throw(error, ASH_VM_ERROR, ASH_VM_ERROR_IMAGE,
+			"'%s' is no disk image by its name, expected .qcow2, .raw, .img, .vmdk, .vdi or .vhdx",
+			path);
+}
+
 /* A comma ends an option's value unless it is doubled. */
 static char *quote(const char *text)
 {
@@ -193,16 +200,40 @@ static void add_drives(GPtrArray *argv, const AshVmPlan *plan, const char *forma
 {
 	g_autofree char *code = quote(plan->firmware_code);
 	g_autofree char *vars = quote(plan->firmware_vars);
-	g_autofree char *image = quote(plan->image_path);
+	g_autofree char *image =
+			quote(plan->state_disk != NULL ? plan->state_disk : plan->image_path);
 
 	add(argv, "-drive");
 	add(argv, "if=pflash,unit=0,format=raw,readonly=on,file=%s", code);
 	add(argv, "-drive");
 	add(argv, "if=pflash,unit=1,format=raw,file=%s", vars);
 	add(argv, "-drive");
-	add(argv, "if=none,id=disk,format=%s,snapshot=on,file=%s", format, image);
+	if (plan->state_disk != NULL)
+		add(argv, "if=none,id=disk,format=qcow2,discard=unmap,file=%s", image);
+	else
+		add(argv, "if=none,id=disk,format=%s,snapshot=on,file=%s", format, image);
 	add(argv, "-device");
-	add(argv, "virtio-blk-pci,drive=disk");
+	add(argv, "virtio-blk-pci,drive=disk,bootindex=1");
+}
+
+/* A machine that lives on may hang in an update: the host feeds this from its initramfs on. */
+static void add_watchdog(GPtrArray *argv, const AshVmPlan *plan)
+{
+	if (plan->state_disk == NULL || strcmp(plan->arch, "amd64") != 0)
+		return;
+	add(argv, "-device");
+	add(argv, "i6300esb");
+	add(argv, "-action");
+	add(argv, "watchdog=reset");
+}
+
+static void add_document(GPtrArray *argv, const char *document)
+{
+	if (document == NULL)
+		return;
+	g_autofree char *encoded = g_base64_encode((const guchar *) document, strlen(document));
+	add(argv, "-smbios");
+	add(argv, "type=11,value=io.systemd.credential.binary:ashlar.host=%s", encoded);
 }
 
 static void add_channels(GPtrArray *argv, const AshVmPlan *plan)
@@ -258,9 +289,7 @@ gboolean ash_vm_arguments(const AshVmPlan *plan, char ***out_argv, GError **erro
 				"images for architecture '%s' are not known how to be booted",
 				plan->arch);
 	if (format == NULL)
-		return ash_throw(error, ASH_VM_ERROR, ASH_VM_ERROR_IMAGE,
-				"'%s' is no disk image by its name, expected .qcow2, .raw, .img, .vmdk, .vdi or .vhdx",
-				plan->image_path);
+		return throw_format(plan->image_path, error);
 	add(argv, "%s", machine->program);
 	add(argv, "-name");
 	add(argv, "ashlar");
@@ -284,7 +313,9 @@ gboolean ash_vm_arguments(const AshVmPlan *plan, char ***out_argv, GError **erro
 	add(argv, "-device");
 	add(argv, "virtio-rng-pci");
 	add_channels(argv, plan);
+	add_watchdog(argv, plan);
 	add_kernel_arguments(argv, plan->options->kernel_arguments);
+	add_document(argv, plan->host_document);
 	g_ptr_array_add(argv, NULL);
 	*out_argv = (char **) g_ptr_array_steal(argv, NULL);
 	return TRUE;
@@ -301,10 +332,43 @@ void ash_vm_free(AshVm *vm)
 	g_free(vm);
 }
 
-/* The firmware keeps its variables in a file, which every machine needs for itself. */
-static gboolean prepare_firmware(const char *wanted, const Machine *machine, const AshVm *vm,
-		char **out_code, char **out_vars, GError **error)
+/* The disk of a machine that lives on. */
+static gboolean prepare_disk(
+		const char *state_dir, const char *image, char **out_disk, GError **error)
 {
+	g_autofree char *dir = NULL, *temp = NULL;
+
+	if (!ash_file_ensure_dir(AT_FDCWD, state_dir, 0755, error))
+		return FALSE;
+	dir = realpath(state_dir, NULL);
+	if (dir == NULL)
+		return ash_throw_errno(error, "%s", state_dir);
+	*out_disk = g_build_filename(dir, "disk.qcow2", NULL);
+	if (access(*out_disk, F_OK) == 0)
+		return TRUE;
+	temp = g_strconcat(*out_disk, ".new", NULL);
+	if (!ash_spawn_simple(error, "qemu-img", "create", "-q", "-f", "qcow2", "-F",
+			    disk_format(image), "-b", image, temp, NULL))
+		return FALSE;
+	return rename(temp, *out_disk) == 0 || ash_throw_errno(error, "%s", *out_disk);
+}
+
+static gboolean read_document(const char *path, char **out_text, GError **error)
+{
+	g_autoptr(GBytes) bytes = NULL;
+
+	ASH_PREFIX("host document '%s'", path);
+	if (!ash_file_read(AT_FDCWD, path, ASH_VM_MAX_DOCUMENT_BYTES, &bytes, error))
+		return FALSE;
+	*out_text = g_strdup(g_bytes_get_data(bytes, NULL));
+	return TRUE;
+}
+
+/* The firmware keeps its variables in a file, which every machine needs for itself. */
+static gboolean prepare_firmware(const AshVmOptions *options, const Machine *machine,
+		const AshVm *vm, char **out_code, char **out_vars, GError **error)
+{
+	const char *wanted = options->firmware;
 	g_auto(GStrv) parts = wanted != NULL ? g_strsplit(wanted, ":", 2) : NULL;
 	const char *code = parts != NULL ? parts[0] : machine->code;
 	const char *vars = parts != NULL && parts[0] != NULL ? parts[1] : machine->vars;
@@ -321,7 +385,11 @@ static gboolean prepare_firmware(const char *wanted, const Machine *machine, con
 		return ash_throw(error, ASH_VM_ERROR, ASH_VM_ERROR_ENVIRONMENT,
 				"UEFI variables '%s': %s", vars, local->message);
 	*out_code = g_strdup(code);
-	*out_vars = g_build_filename(vm->scratch->path, "vars.fd", NULL);
+	*out_vars = g_build_filename(
+			options->state_dir != NULL ? options->state_dir : vm->scratch->path,
+			"vars.fd", NULL);
+	if (options->state_dir != NULL && access(*out_vars, F_OK) == 0)
+		return TRUE;
 	return ash_file_replace(AT_FDCWD, *out_vars, g_bytes_get_data(bytes, NULL),
 			g_bytes_get_size(bytes), 0600, error);
 }
@@ -345,10 +413,18 @@ gboolean ash_vm_prepare(
 				path);
 	g_autofree char *code = NULL;
 	g_autofree char *vars = NULL;
+	g_autofree char *disk = NULL;
+	g_autofree char *document = NULL;
+	if (disk_format(path) == NULL)
+		return throw_format(path, error);
 	if (!choose_accel(options->accel, arch, &vm->has_kvm, error) ||
 			!check_qemu(machine, vm->has_kvm, error) ||
 			!ash_temp_dir_new("/var/tmp", "ashlar-vm", &vm->scratch, error) ||
-			!prepare_firmware(options->firmware, machine, vm, &code, &vars, error))
+			(options->state_dir != NULL &&
+					!prepare_disk(options->state_dir, path, &disk, error)) ||
+			(options->host_document != NULL &&
+					!read_document(options->host_document, &document, error)) ||
+			!prepare_firmware(options, machine, vm, &code, &vars, error))
 		return FALSE;
 	AshVmPlan plan = {
 			.options = options,
@@ -357,6 +433,8 @@ gboolean ash_vm_prepare(
 			.image_path = path,
 			.firmware_code = code,
 			.firmware_vars = vars,
+			.state_disk = disk,
+			.host_document = document,
 			.socket_dir = is_watched ? vm->scratch->path : NULL,
 	};
 	if (!ash_vm_arguments(&plan, &vm->argv, error))

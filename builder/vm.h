@@ -37,6 +37,7 @@ enum {
 	ASH_VM_MAX_REPORT_BYTES = 1 << 16,
 	ASH_VM_CONSOLE_LINES = 30, /* kept for the reason of a failure */
 	ASH_VM_MAX_LINE_BYTES = 4096,
+	ASH_VM_MAX_DOCUMENT_BYTES = 32 << 10, /* what an SMBIOS string is sure to carry */
 };
 
 typedef enum {
@@ -56,6 +57,10 @@ typedef struct {
 	unsigned timeout_s;                  /* 0: none */
 	const char *console_file;            /* where the console's output is kept; NULL: nowhere */
 	bool show_console;                   /* smoke: on stderr too */
+	/* The machine's own disk and firmware variables, made when they are not there: what it writes stays. The
+	 * image below must stay as it is. NULL: a throw-away overlay. */
+	const char *state_dir;
+	const char *host_document; /* a file that the host finds as credential ashlar.host; NULL: none */
 } AshVmOptions;
 
 /* A question: would KVM work? */
@@ -72,6 +77,8 @@ typedef struct {
 	const char *image_path; /* links resolved */
 	const char *firmware_code;
 	const char *firmware_vars; /* a copy that may be written to */
+	const char *state_disk;    /* qcow2 over the image; NULL: a throw-away overlay */
+	const char *host_document; /* its text; NULL: none */
 	const char *socket_dir;    /* NULL: console and monitor on the terminal */
 } AshVmPlan;
 

@@ -59,6 +59,29 @@ static void test_arguments(void)
 	g_assert_null(strstr(watched, "stdio"));
 }
 
+/* A machine that is kept has a disk of its own, a watchdog, and its document. */
+static void test_kept(void)
+{
+	AshVmOptions options = basic_options();
+	AshVmPlan plan = {.options = &options,
+			.arch = "amd64",
+			.image_path = "/a.raw",
+			.firmware_code = "/c.fd",
+			.firmware_vars = "/k/vars.fd",
+			.state_disk = "/k,1/disk.qcow2",
+			.host_document = "hostname: one\n"};
+	g_auto(GStrv) argv = NULL;
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(ash_vm_arguments(&plan, &argv, &error));
+	g_autofree char *line = g_strjoinv(" ", argv);
+	assert_has(line, "format=qcow2,discard=unmap,file=/k,,1/disk.qcow2");
+	g_assert_null(strstr(line, "snapshot=on"));
+	g_assert_null(strstr(line, "/a.raw"));
+	assert_has(line, "-device i6300esb -action watchdog=reset");
+	assert_has(line, "io.systemd.credential.binary:ashlar.host=aG9zdG5hbWU6IG9uZQo=");
+}
+
 static void test_argument_errors(void)
 {
 	static const char *const bad[] = {"80", "80:", "0:1", "1:65536", "a:b", "1:2:3", "-1:2"};
@@ -172,6 +195,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
 	g_test_add_func("/vm/arguments", test_arguments);
+	g_test_add_func("/vm/kept", test_kept);
 	g_test_add_func("/vm/argument-errors", test_argument_errors);
 	g_test_add_func("/vm/guess-arch", test_guess_arch);
 	g_test_add_func("/vm/report", test_report);
