@@ -6,15 +6,12 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/auto.h"
 #include "lib/crypto.h"
 #include "lib/error.h"
-#include "lib/fetch-limits.h"
-#include "lib/fetch-pace.h"
 #include "lib/fetch-part.h"
+#include "lib/fetch-session.h"
 #include "lib/file.h"
 #include "lib/interrupt.h"
 #include "lib/text.h"
@@ -37,9 +34,7 @@
 G_DEFINE_QUARK(ash_fetch_error, ash_fetch_error)
 
 enum {
-	DEFAULT_PARALLEL = 8,
 	MAX_REDIRECTS = 5,
-	CONNECT_TIMEOUT_S = 20,
 	BATCH_MAX = 16,
 	BATCH_US = 100000,
 	REPORT_US = 250000,
@@ -51,21 +46,6 @@ typedef enum {
 	RECEIVED,
 	DONE,
 } TransferState;
-
-struct AshFetchSession {
-	CURLM *multi;
-	char *proxy;   /* NULL: of the environment */
-	int ca_fd;     /* -1: the system's */
-	char *ca_path; /* of ca_fd */
-	bool is_http_only;
-	AshFetchLimits limits;
-	int64_t started_us, deadline_us; /* INT64_MAX: none */
-	AshFetchPace pace;
-	uint64_t received, budget;
-	void (*on_bytes)(uint64_t received, gpointer data);
-	gpointer data;
-	int64_t reported_us;
-};
 
 typedef struct {
 	AshFetchSession *session;
@@ -99,31 +79,6 @@ typedef struct {
 	uint64_t total_bytes; /* 0 when a size is unknown */
 	bool keeps_received;  /* commits what is whole when another item failed */
 } Run;
-
-static void set_up_curl(void)
-{
-	static gsize once = 0;
-
-	if (g_once_init_enter(&once)) {
-		curl_global_init(CURL_GLOBAL_DEFAULT);
-		g_once_init_leave(&once, 1);
-	}
-}
-
-/* A URI may hold a password: never say it. */
-static char *printable_uri(const char *uri)
-{
-	const char *host = strstr(uri, "://");
-
-	if (host == NULL)
-		return g_strdup(uri);
-	host += 3;
-	size_t authority = strcspn(host, "/?#");
-	const char *at = memrchr(host, '@', authority);
-	if (at == NULL)
-		return g_strdup(uri);
-	return g_strdup_printf("%.*s%s", (int) (host - uri), uri, at + 1);
-}
 
 static const char *transfer_uri(const Transfer *t)
 {
@@ -227,17 +182,13 @@ static void set_rules(const AshFetchSession *session, const Transfer *t)
 	SET(easy, CURLOPT_FOLLOWLOCATION, 1L);
 	SET(easy, CURLOPT_REDIR_PROTOCOLS_STR, is_https ? "https" : "http,https");
 	SET(easy, CURLOPT_MAXREDIRS, (long) MAX_REDIRECTS);
-	SET(easy, CURLOPT_CONNECTTIMEOUT, MIN((long) CONNECT_TIMEOUT_S, session->limits.stall_s));
+	SET(easy, CURLOPT_CONNECTTIMEOUT,
+			MIN((long) ASH_FETCH_CONNECT_TIMEOUT_S, session->limits.stall_s));
 	SET(easy, CURLOPT_LOW_SPEED_LIMIT, session->limits.stall_bytes_per_s);
 	SET(easy, CURLOPT_LOW_SPEED_TIME, session->limits.stall_s);
 	/* Refused by its header, before a byte of the body is read. */
 	SET(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) MIN(t->part.max_bytes, G_MAXINT64));
-	if (session->proxy != NULL)
-		SET(easy, CURLOPT_PROXY, session->proxy);
-	if (session->ca_path != NULL) {
-		SET(easy, CURLOPT_CAINFO, session->ca_path);
-		SET(easy, CURLOPT_CAPATH, NULL);
-	}
+	ash_fetch_session_set_rules(session, easy);
 }
 
 static void set_options(Transfer *t)
@@ -249,8 +200,6 @@ static void set_options(Transfer *t)
 	SET(easy, CURLOPT_WRITEFUNCTION, on_data);
 	SET(easy, CURLOPT_WRITEDATA, t);
 	SET(easy, CURLOPT_ERRORBUFFER, t->curl_text);
-	SET(easy, CURLOPT_USERAGENT, "ashlar/" ASH_VERSION);
-	SET(easy, CURLOPT_NOSIGNAL, 1L);
 	SET(easy, CURLOPT_FAILONERROR, 1L);
 	set_rules(t->session, t);
 	if (t->part.offset > 0) {
@@ -284,45 +233,9 @@ static bool may_pass(const GError *error, long status)
 	return false;
 }
 
-static AshFetchError translate(CURLcode code, long status)
-{
-	/* Everything that is not named is FAILED. */
-	switch ((int) code) {
-	case CURLE_COULDNT_RESOLVE_PROXY:
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR:
-	case CURLE_GOT_NOTHING:
-	case CURLE_PARTIAL_FILE:
-	case CURLE_HTTP2:
-	case CURLE_HTTP2_STREAM:
-		return ASH_FETCH_ERROR_OFFLINE;
-	case CURLE_OPERATION_TIMEDOUT:
-		return ASH_FETCH_ERROR_TIMEOUT;
-	case CURLE_HTTP_RETURNED_ERROR:
-		return status == 404 || status == 410 ? ASH_FETCH_ERROR_GONE : ASH_FETCH_ERROR_HTTP;
-	case CURLE_FILE_COULDNT_READ_FILE:
-	case CURLE_REMOTE_FILE_NOT_FOUND:
-		return ASH_FETCH_ERROR_GONE;
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_USE_SSL_FAILED:
-		return ASH_FETCH_ERROR_TLS;
-	case CURLE_FILESIZE_EXCEEDED:
-		return ASH_FETCH_ERROR_TOO_BIG;
-	default:
-		return ASH_FETCH_ERROR_FAILED;
-	}
-}
-
 static gboolean throw_curl(const Transfer *t, CURLcode code, long status, GError **error)
 {
-	AshFetchError kind = translate(code, status);
+	AshFetchError kind = ash_fetch_translate((int) code, status);
 	curl_off_t connect_us = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
@@ -409,7 +322,7 @@ static gboolean attempt_failed(
 	} else {
 		if (is_mismatch)
 			ash_part_remove(&t->part);
-		g_autofree char *uri = printable_uri(transfer_uri(t));
+		g_autofree char *uri = ash_fetch_printable_uri(transfer_uri(t));
 		g_propagate_prefixed_error(error, g_steal_pointer(&failure),
 				"fetching %s from '%s': ", transfer_what(t), uri);
 		return FALSE;
@@ -647,72 +560,7 @@ static gboolean run_transfers(Run *run, GError **error)
 	return is_ok;
 }
 
-/* ---- sessions -------------------------------------------------------------------------------- */
-
-/* curl reads certificates from memory with other TLS libraries only. */
-static gboolean take_ca(AshFetchSession *session, const char *pem, GError **error)
-{
-	ash_autofd int fd = memfd_create("ashlar-ca", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return ash_throw_errno(error, "memfd_create");
-	if (!ash_file_write_all(fd, pem, strlen(pem), error))
-		return FALSE;
-	session->ca_fd = g_steal_fd(&fd);
-	session->ca_path = g_strdup_printf("/proc/self/fd/%d", session->ca_fd);
-	return TRUE;
-}
-
-gboolean ash_fetch_session_new(
-		const AshFetchOptions *options, AshFetchSession **out_session, GError **error)
-{
-	g_autoptr(AshFetchSession) session = g_new0(AshFetchSession, 1);
-
-	set_up_curl();
-	session->ca_fd = -1;
-	if (options->ca_pem != NULL && *options->ca_pem != '\0' &&
-			!take_ca(session, options->ca_pem, error))
-		return FALSE;
-	session->multi = curl_multi_init();
-	g_assert(session->multi != NULL);
-	if (options->proxy != NULL && *options->proxy != '\0')
-		session->proxy = g_strdup(options->proxy);
-	session->is_http_only = options->is_http_only;
-	ash_fetch_limits_init(&session->limits, options, DEFAULT_PARALLEL);
-	session->started_us = g_get_monotonic_time();
-	session->deadline_us = G_MAXINT64;
-	if (session->limits.deadline_s != 0)
-		session->deadline_us =
-				session->started_us + session->limits.deadline_s * G_USEC_PER_SEC;
-	session->budget = UINT64_MAX;
-	ash_fetch_pace_init(&session->pace, options->rate_limit, session->started_us);
-	session->on_bytes = options->on_bytes;
-	session->data = options->data;
-	*out_session = g_steal_pointer(&session);
-	return TRUE;
-}
-
-void ash_fetch_session_free(AshFetchSession *session)
-{
-	if (session == NULL)
-		return;
-	if (session->multi != NULL)
-		curl_multi_cleanup(session->multi);
-	ash_close_fd(&session->ca_fd);
-	g_free(session->ca_path);
-	g_free(session->proxy);
-	g_free(session);
-}
-
-uint64_t ash_fetch_session_received(const AshFetchSession *session)
-{
-	return session->received;
-}
-
-void ash_fetch_session_set_budget(AshFetchSession *session, uint64_t bytes)
-{
-	session->budget = bytes;
-}
+/* ---- runs ----------------------------------------------------------------------------------- */
 
 static gboolean run_items(AshFetchSession *session, const AshFetchItem *items, size_t count,
 		unsigned parallel, AshFetchDone done, gpointer data, AshProgress *progress,
@@ -722,7 +570,7 @@ static gboolean run_items(AshFetchSession *session, const AshFetchItem *items, s
 	Run run = {.session = session,
 			.transfers = transfers,
 			.count = count,
-			.parallel = parallel != 0 ? parallel : DEFAULT_PARALLEL,
+			.parallel = parallel != 0 ? parallel : ASH_FETCH_PARALLEL,
 			.done = done,
 			.data = data,
 			.progress = progress,

@@ -8,7 +8,8 @@
 
 #include "lib/progress.h"
 
-/* HTTP(S) and file: downloads, several at a time, by libcurl. The one file that may include curl.
+/* HTTP(S) and file: downloads, several at a time, by libcurl (lib/fetch*.c are the only files that may
+ * include curl). lib/fetch-request.h has requests to a server that answers.
  *
  * Guarantees: a destination file appears only whole and with the expected size and SHA-256 (where
  * given), by temp + fsync + rename; a download that broke off leaves "DEST.part" and is resumed
@@ -57,9 +58,13 @@ gboolean ash_fetch_run(const AshFetchItem *items, size_t count, unsigned paralle
 /* ---- sessions: many runs by one set of rules, with connections kept from one to the next ---- */
 
 typedef struct {
-	const char *ca_pem;       /* believed instead of the system's; NULL or "": the system's */
-	const char *proxy;        /* NULL or "": what the environment says */
-	bool is_http_only;        /* no file: */
+	const char *ca_pem; /* believed instead of the system's; NULL or "": the system's */
+	const char *proxy;  /* NULL or "": what the environment says */
+	/* Who we are, for servers that ask: a certificate (with those between it and the server's CA) and its
+	 * key, PEM; both or neither. */
+	const char *certificate_pem, *key_pem;
+	bool is_http_only; /* no file: */
+	bool is_tls13_only;
 	uint64_t rate_limit;      /* bytes a second of all transfers together; 0: none */
 	uint64_t low_speed_bytes; /* a second, of one transfer; 0: 1024 */
 	unsigned low_speed_s;     /* for so long; 0: 30 */
