@@ -32,7 +32,7 @@ enum {
 	ASH_OPERATOR_MIN_PASSWORD = 10,
 	ASH_OPERATOR_MAX_PASSWORD = 1024,
 	ASH_OPERATOR_MAX_NOTE = 1024,
-	ASH_OPERATOR_MAX_SESSIONS = 20, /* of one operator; the oldest ends */
+	ASH_OPERATOR_MAX_SESSIONS = 20, /* of one who; the oldest ends */
 	ASH_OPERATOR_SESSION_S = 12 * 60 * 60,
 };
 
@@ -51,8 +51,8 @@ typedef struct {
 	int64_t expires_at; /* 0: never */
 } AshOperator;
 
-AshOperator *ash_operator_ref(AshOperator *operator);
-void ash_operator_unref(AshOperator *operator);
+AshOperator *ash_operator_ref(AshOperator *who);
+void ash_operator_unref(AshOperator *who);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshOperator, ash_operator_unref)
 
 typedef struct AshOperators AshOperators;
@@ -91,16 +91,27 @@ gboolean ash_operators_flush(AshOperators *operators, AshDb *db, GError **error)
 
 /* ---- sessions ---- */
 
-/* ash_operator_log_in: by name and password, or @token "ID.SECRET" with @name NULL. The same refusal, after the same
- * time, whether the name is wrong, the password, or the operator is disabled; then ever longer waits for this name from
- * this address.
- * @out_cookie: the value of the cookie, told once
+/* ash_operator_prove: by name and password. The same refusal, after the same time, whether the name is wrong, the
+ * password, or the operator is disabled; then ever longer waits for this name from this address, for the address, and
+ * (never more than a minute) for the name. Opens transactions of its own; blocks while it computes.
  */
-gboolean ash_operator_log_in(AshOperators *operators, AshDb *db, const char *name,
-		const char *password, const char *token, const char *address, char **out_cookie,
-		AshOperator **out_operator, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-gboolean ash_operator_log_out(AshOperators *operators, AshDb *db, const AshOperator *operator,
-		GError ** error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_operator_prove(AshOperators *operators, AshDb *db, const char *name,
+		const char *password, const char *address, AshOperator **out_operator,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ash_operator_make_session: in the open writing transaction of @db.
+ * @out_cookie: the value of the cookie, told once
+ * @out_session: @who by this session
+ */
+gboolean ash_operator_make_session(AshDb *db, const AshOperator *who, const char *address,
+		int64_t now, char **out_cookie, AshOperator **out_session, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* All of @actor ("NAME", "token:ID"); likewise. */
+gboolean ash_operator_end_sessions(AshDb *db, const char *actor, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* The one; likewise. */
+gboolean ash_operator_end_session(AshDb *db, const AshOperator *session, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- making, in the open writing transaction of @db ---- */
 
@@ -134,3 +145,9 @@ bool ash_operator_split_secret(const char *secret, char **out_id, char **out_has
 char *ash_operator_random(void);
 /* Compares the whole of both, however early they differ. */
 bool ash_operator_hash_equal(const char *a, const char *b);
+/* @scope that cannot be read: ASH_SELECTOR_ERROR. */
+gboolean ash_operator_new(const char *actor, const char *role, const char *scope,
+		AshOperator **out_operator, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* What X-CSRF-Token must say beside this cookie. */
+char *ash_operator_csrf(const char *cookie);
+int64_t ash_operators_now(const AshOperators *operators);

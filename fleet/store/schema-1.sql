@@ -276,9 +276,13 @@ CREATE TABLE operator (
 	role TEXT NOT NULL,                      -- viewer, operator, admin
 	scope TEXT NOT NULL DEFAULT '',          -- a selector: the hosts that are seen and changed; '': all
 	created_at BIGINT NOT NULL,
-	disabled_at BIGINT NOT NULL DEFAULT 0,
-	failures BIGINT NOT NULL DEFAULT 0,      -- log-ins in a row that failed
-	failed_at BIGINT NOT NULL DEFAULT 0
+	disabled_at BIGINT NOT NULL DEFAULT 0
+);
+-- Log-ins in a row that failed, by name and address, address, name; whether there is such an operator or not.
+CREATE TABLE login_failure (
+	key TEXT PRIMARY KEY,                    -- a SHA-256: people type passwords into fields for names
+	failures BIGINT NOT NULL,
+	failed_at BIGINT NOT NULL
 );
 CREATE TABLE api_token (
 	id TEXT PRIMARY KEY,                     -- the secret is "ID.SECRET"
@@ -294,12 +298,12 @@ CREATE TABLE api_token (
 );
 CREATE TABLE session (
 	hash TEXT PRIMARY KEY,                   -- SHA-256 of the cookie's secret
-	operator TEXT NOT NULL,
-	csrf TEXT NOT NULL,
+	operator TEXT NOT NULL,                  -- or 'token:ID'
 	created_at BIGINT NOT NULL,
 	expires_at BIGINT NOT NULL,
 	address TEXT NOT NULL DEFAULT ''
 );
+CREATE INDEX session_operator ON session (operator, created_at);
 
 -- Append-only: hash = SHA-256(previous hash, newline, canonical JSON of the other columns).
 CREATE TABLE audit (
