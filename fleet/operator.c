@@ -206,23 +206,23 @@ static AshOperator *find_known(AshOperators *operators, const char *key)
 
 void ash_operators_forget(AshOperators *operators)
 {
-	g_mutex_lock(&whos->lock);
+	g_mutex_lock(&operators->lock);
 	operators->generation++;
 	g_hash_table_remove_all(operators->known);
-	g_mutex_unlock(&whos->lock);
+	g_mutex_unlock(&operators->lock);
 }
 
 /* Not when something was forgotten while the database was read: what was read may be what was changed. */
 static void keep(AshOperators *operators, const char *key, AshOperator *who, uint64_t generation)
 {
-	g_mutex_lock(&whos->lock);
+	g_mutex_lock(&operators->lock);
 	if (operators->generation == generation) {
 		Known *known = g_new0(Known, 1);
 		known->who = ash_operator_ref(who);
 		known->read_at = operators->now();
 		g_hash_table_replace(operators->known, g_strdup(key), known);
 	}
-	g_mutex_unlock(&whos->lock);
+	g_mutex_unlock(&operators->lock);
 }
 
 /* ---- proofs ---- */
@@ -317,11 +317,11 @@ gboolean ash_operator_peek(AshOperators *operators, const AshOperatorProof *said
 	if (!read_proof(said, &proof, error))
 		return FALSE;
 	if (proof.key != NULL) {
-		g_mutex_lock(&whos->lock);
+		g_mutex_lock(&operators->lock);
 		who = find_known(operators, proof.key);
 		if (who != NULL && proof.id != NULL)
 			note_use(operators, proof.id);
-		g_mutex_unlock(&whos->lock);
+		g_mutex_unlock(&operators->lock);
 		if (who != NULL && !judge(&proof, who, error))
 			return FALSE;
 	}
@@ -457,9 +457,9 @@ gboolean ash_operator_identify(AshOperators *operators, AshDb *db, const AshOper
 	if (!ash_operator_peek(operators, said, &is_known, &who, error))
 		return FALSE;
 	if (!is_known) {
-		g_mutex_lock(&whos->lock);
+		g_mutex_lock(&operators->lock);
 		uint64_t generation = operators->generation;
-		g_mutex_unlock(&whos->lock);
+		g_mutex_unlock(&operators->lock);
 		if ((db == NULL && !ash_db_pool_take(operators->pool, &taken, error)) ||
 				!read_proof(said, &proof, error) ||
 				!read_database(operators, db != NULL ? db : taken, &proof, &who,
@@ -469,9 +469,9 @@ gboolean ash_operator_identify(AshOperators *operators, AshDb *db, const AshOper
 		/* Only what is right: wrong secrets take no memory. */
 		keep(operators, proof.key, who, generation);
 		if (proof.id != NULL) {
-			g_mutex_lock(&whos->lock);
+			g_mutex_lock(&operators->lock);
 			note_use(operators, proof.id);
-			g_mutex_unlock(&whos->lock);
+			g_mutex_unlock(&operators->lock);
 		}
 	}
 	*out_operator = g_steal_pointer(&who);
@@ -487,7 +487,7 @@ static gboolean write_used(AshOperators *operators, AshDb *db, GError **error)
 	GHashTableIter i;
 	gpointer id, value;
 
-	g_mutex_lock(&whos->lock);
+	g_mutex_lock(&operators->lock);
 	g_hash_table_iter_init(&i, operators->used);
 	while (g_hash_table_iter_next(&i, &id, &value)) {
 		Used *used = value;
@@ -497,7 +497,7 @@ static gboolean write_used(AshOperators *operators, AshDb *db, GError **error)
 		g_ptr_array_add(ids, g_strdup(id));
 		g_array_append_val(times, used->at);
 	}
-	g_mutex_unlock(&whos->lock);
+	g_mutex_unlock(&operators->lock);
 	for (guint n = 0; n < ids->len; n++)
 		if (!ash_db_exec(db,
 				    "UPDATE api_token SET last_used = $2 WHERE id = $1 AND last_used "
@@ -515,7 +515,7 @@ static void drop_ended(AshOperators *operators)
 	gpointer value;
 	int64_t now = operators->now();
 
-	g_mutex_lock(&whos->lock);
+	g_mutex_lock(&operators->lock);
 	g_hash_table_iter_init(&i, operators->known);
 	while (g_hash_table_iter_next(&i, NULL, &value))
 		if (now - ((Known *) value)->read_at >= BELIEVED_S)
@@ -524,7 +524,7 @@ static void drop_ended(AshOperators *operators)
 	while (g_hash_table_iter_next(&i, NULL, &value))
 		if (((Used *) value)->is_written && ((Used *) value)->at != whole_minute(now))
 			g_hash_table_iter_remove(&i);
-	g_mutex_unlock(&whos->lock);
+	g_mutex_unlock(&operators->lock);
 }
 
 gboolean ash_operators_flush(AshOperators *operators, AshDb *db, GError **error)
@@ -560,16 +560,17 @@ static gpointer flush_thread(gpointer data)
 {
 	AshOperators *operators = data;
 
-	g_mutex_lock(&whos->lock);
+	g_mutex_lock(&operators->lock);
 	while (!operators->is_ending) {
 		int64_t until = g_get_monotonic_time() + FLUSH_S * G_TIME_SPAN_SECOND;
-		while (!operators->is_ending && g_cond_wait_until(&whos->wake, &whos->lock, until))
+		while (!operators->is_ending &&
+				g_cond_wait_until(&operators->wake, &operators->lock, until))
 			;
-		g_mutex_unlock(&whos->lock);
+		g_mutex_unlock(&operators->lock);
 		flush_once(operators);
-		g_mutex_lock(&whos->lock);
+		g_mutex_lock(&operators->lock);
 	}
-	g_mutex_unlock(&whos->lock);
+	g_mutex_unlock(&operators->lock);
 	return NULL;
 }
 
@@ -581,8 +582,8 @@ AshOperators *ash_operators_new(AshDbPool *pool, int64_t (*now)(void))
 
 	operators->pool = pool;
 	operators->now = now;
-	g_mutex_init(&whos->lock);
-	g_cond_init(&whos->wake);
+	g_mutex_init(&operators->lock);
+	g_cond_init(&operators->wake);
 	operators->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, known_free);
 	operators->used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	operators->thread = g_thread_new("operators", flush_thread, operators);
@@ -612,14 +613,14 @@ void ash_operators_free(AshOperators *operators)
 		return;
 	if (operators->events != NULL)
 		ash_events_leave(operators->events, operators->listener);
-	g_mutex_lock(&whos->lock);
+	g_mutex_lock(&operators->lock);
 	operators->is_ending = true;
-	g_cond_signal(&whos->wake);
-	g_mutex_unlock(&whos->lock);
+	g_cond_signal(&operators->wake);
+	g_mutex_unlock(&operators->lock);
 	g_thread_join(operators->thread);
 	g_hash_table_unref(operators->known);
 	g_hash_table_unref(operators->used);
-	g_mutex_clear(&whos->lock);
-	g_cond_clear(&whos->wake);
+	g_mutex_clear(&operators->lock);
+	g_cond_clear(&operators->wake);
 	g_free(operators);
 }
