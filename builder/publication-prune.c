@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "builder/draft.h"
+#include "builder/inventory.h"
 #include "builder/publication.h"
 #include "builder/repo.h"
 #include "lib/auto.h"
@@ -20,6 +21,7 @@ typedef struct {
 	GHashTable *targets;  /* "host/NAME/ARCH/HASH.VERSION.json" */
 	GHashTable *deltas;   /* "deltas/ab/cdef…", directories */
 	GHashTable *commits;
+	GHashTable *inventory; /* "COMMIT.spdx.json" */
 } Keep;
 
 static GHashTable *new_set(void)
@@ -33,6 +35,13 @@ static void clear_keep(Keep *keep)
 	g_hash_table_unref(keep->targets);
 	g_hash_table_unref(keep->deltas);
 	g_hash_table_unref(keep->commits);
+	g_hash_table_unref(keep->inventory);
+}
+
+static void keep_commit(Keep *keep, const char *commit)
+{
+	g_hash_table_add(keep->commits, g_strdup(commit));
+	ash_inventory_names(commit, keep->inventory);
 }
 
 /* Removes what is not in @keep from the directory @path below the publication; @prefix stands before
@@ -94,7 +103,7 @@ static gboolean keep_release(const AshPublication *publication, const AshPublica
 	if (!ash_publication_read(publication, file, &bytes, error) ||
 			!ash_release_parse(bytes, &release, error))
 		return FALSE;
-	g_hash_table_add(keep->commits, g_strdup(release->commit));
+	keep_commit(keep, release->commit);
 	for (guint i = 0; i < release->deltas->len; i++) {
 		const AshTargetDelta *delta = release->deltas->pdata[i];
 		g_hash_table_add(keep->deltas, g_path_get_dirname(delta->path));
@@ -163,7 +172,7 @@ static gboolean keep_drafts(const AshPublication *publication, Keep *keep, GErro
 		return FALSE;
 	for (guint i = 0; i < drafts->len; i++) {
 		const AshRelease *draft = drafts->pdata[i];
-		g_hash_table_add(keep->commits, g_strdup(draft->commit));
+		keep_commit(keep, draft->commit);
 	}
 	return TRUE;
 }
@@ -203,7 +212,7 @@ gboolean ash_publication_prune(AshPublication *publication, unsigned keep_count,
 		uint64_t *out_bytes, GError **error)
 {
 	ASH_PREFIX("pruning '%s'", publication->dir);
-	Keep keep = {new_set(), new_set(), new_set(), new_set()};
+	Keep keep = {new_set(), new_set(), new_set(), new_set(), new_set()};
 	uint64_t newest = publication->published.snapshot;
 	uint64_t oldest = newest > keep_count ? newest - keep_count + 1 : 1;
 	uint64_t bytes = 0;
@@ -215,6 +224,7 @@ gboolean ash_publication_prune(AshPublication *publication, unsigned keep_count,
 	ok = ok && keep_drafts(publication, &keep, error) &&
 	     sweep(publication, "metadata", "", keep.metadata, is_versioned, &bytes, error) &&
 	     sweep(publication, "targets", "", keep.targets, NULL, &bytes, error) &&
+	     sweep(publication, "sbom", "", keep.inventory, NULL, &bytes, error) &&
 	     prune_repo(publication, &keep, &bytes, error);
 	clear_keep(&keep);
 	if (ok)

@@ -12,6 +12,7 @@
  *	metadata/   N.root.json, N.targets.json, N.workloads.json, N.snapshot.json, timestamp.json
  *	targets/    documents, as DIR/HASH.NAME
  *	repo/       OSTree repository, mode archive, with static deltas
+ *	sbom/       what is in each release (builder/inventory.h)
  *	pending/    releases that are not published yet (builder/draft.h); 0700, not for readers
  *
  * A reader sees the state before ash_publication_save or the one behind it, never a mixture: a file once

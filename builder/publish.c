@@ -6,6 +6,7 @@
 #include "builder/commit.h"
 #include "builder/content.h"
 #include "builder/draft.h"
+#include "builder/inventory.h"
 #include "builder/repo.h"
 #include "lib/error.h"
 #include "lib/interrupt.h"
@@ -142,7 +143,8 @@ gboolean ash_publish_release(AshPublication *publication, AshRepo *source, const
 
 	if (!ash_commit_load(source, rev, &commit, error) ||
 			!describe(commit, options, release, error) ||
-			!check_published(publication, release, &is_known, error))
+			!check_published(publication, release, &is_known, error) ||
+			!ash_inventory_save(publication, commit, error))
 		return FALSE;
 	if (!is_known) {
 		warn_if_lower(publication, release, progress);

@@ -49,6 +49,12 @@ stderr_like "which is told" 'cannot replace 1.0 and later'
 ok "a release" release "$v1" --notes $'first\n"quoted"' --json
 is "with its sizes" "$(jq -r '."boot-bytes"' "$tmp/out")" 400000
 empty "nothing is published by that" "$(ls "$pub/metadata")"
+is "what is in it lies beside it" "$(jq -c '.packages[] | [.name, .version, .arch]' "$pub/sbom/$v1.packages.json")" \
+	'["tool","1.0",null]'
+for format in spdx cyclonedx; do
+	"$ashlar" sbom "$v1" --repo "$repo" --format $format -o "$tmp/$format" -q
+	ok "with the bill of materials that 'sbom' prints: $format" cmp "$tmp/$format" "$pub/sbom/$v1.$format.json"
+done
 exits 3 "so there is nothing to bundle" "$ashlar" bundle "$pub" 1.0 -o "$tmp/none"
 ok "publish" publish
 serve
@@ -249,9 +255,12 @@ stderr_like "is refused with the way out" 'removing its file from .*/pending'
 rm "$draft"
 
 # ---- pruning ----------------------------------------------------------------------------------------
+touch "$pub/sbom/0000.spdx.json"
 ok "pruning" publish --prune --keep 1
 is "leaves one snapshot" "$(find "$pub/metadata" -name '*.snapshot.json' | wc -l)" 1
 is "and one list" "$(find "$pub/metadata" -name '*.targets.json' | wc -l)" 1
+is "and what is in the releases that are left" "$(find "$pub/sbom" -name '*.spdx.json' | wc -l)" \
+	"$(find "$pub/targets" -name '*.json' ! -path '*/recall/*' -exec jq -r .commit {} + | sort -u | wc -l)"
 ok "all roots" test "$(find "$pub/metadata" -name '*.root.json' | wc -l)" -gt 5
 ok "a new reader reads" reader "$tmp/new" "$tmp/old-root.json"
 ok "  all" refresh "$tmp/new"
