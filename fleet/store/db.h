@@ -27,7 +27,7 @@ GQuark ash_db_error_quark(void);
 typedef enum {
 	ASH_DB_ERROR_FAILED,   /* what the library says: a wrong statement, mostly */
 	ASH_DB_ERROR_CONFLICT, /* unique, foreign key, check; serialization */
-	ASH_DB_ERROR_FULL,     /* no room, or read-only */
+	ASH_DB_ERROR_FULL,     /* no room, read-only, or a disk that fails */
 	ASH_DB_ERROR_CORRUPT,  /* not a database, or a damaged one; the text says how to restore */
 	ASH_DB_ERROR_LOST,   /* the server does not answer, or the connection ended: later, again */
 	ASH_DB_ERROR_BUSY,   /* another process holds the file; the deadline passed */
@@ -37,7 +37,9 @@ typedef enum {
 typedef struct AshDb AshDb;
 typedef struct AshDbPool AshDbPool;
 
-/* @connections: at most so many at a time, whoever asks beyond waits. */
+/* @connections: at most so many at a time (4 at least: the writer and the reader of events keep one each), whoever asks
+ * beyond waits.
+ */
 gboolean ash_db_pool_open(const char *address, unsigned connections, AshDbPool **out_pool,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void ash_db_pool_free(AshDbPool *pool);
@@ -108,8 +110,9 @@ gboolean ash_db_query_string(AshDb *db, const char *sql, const AshDbValue *value
 
 /* ---- transactions ---- */
 
-/* Without one each statement is one. A writing one waits for other writers of this process (SQLite), so it is short
- * and never waits for anything else. Committed is on disk.
+/* Without one each statement is one. There is one writing one at a time (SQLite: in this process; PostgreSQL: among all
+ * servers), so it is short and never waits for anything else; what it reads stays so until its end. A reading one sees
+ * one state throughout. Committed is on disk. After a statement that failed only rollback is left.
  */
 gboolean ash_db_begin(AshDb *db, bool is_writing, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_db_commit(AshDb *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
