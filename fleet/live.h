@@ -2,14 +2,23 @@
 #pragma once
 
 #include <glib.h>
+#include <json-glib/json-glib.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "fleet/event.h"
 #include "fleet/store/db.h"
 
 /* Every host, in memory: what a check-in, a selector, a list or the scheduler needs without asking the database, which
  * is the truth at start and after every change (the listener of fleet/event.h keeps this up with other servers). A few
  * hundred bytes for each host; texts that many hosts share are there once.
+ *
+ * Whoever changes a host in the database calls ash_live_reload when that is committed; whoever forgets is helped by the
+ * listener a moment later, except after host.report and host.event of this process, whose check-ins keep this up.
+ *
+ * Texts of a host are counted references into one pool (fleet/live-text.h), for hosts make up new ones all the time.
+ * 'rollout' and 'verb' alone are not counted: they are literals, or of ash_live_intern.
  */
 
 typedef enum {
@@ -30,18 +39,30 @@ typedef enum {
 
 enum {
 	ASH_HOST_ID_BYTES = 32,
-	ASH_LIVE_MAX_LABELS = 64,       /* of a host */
-	ASH_LIVE_MAX_LABEL_BYTES = 128, /* of a key and of a value */
+	ASH_LIVE_MAX_LABELS = 64,            /* of a host */
+	ASH_LIVE_MAX_LABEL_BYTES = 128,      /* of a key and of a label's value */
+	ASH_LIVE_MAX_FACT_BYTES = 1024,      /* of a fact's value: ASH_CHECKIN_MAX_TEXT */
+	ASH_LIVE_MAX_PAIRS_BYTES = 32 << 10, /* of the JSON text of all labels, or all facts */
+	ASH_LIVE_BOOTS = 3,
 };
 
-/* One label or fact; both texts interned for the life of the process. */
+/* AshHost.said: what the database has of it. */
+enum {
+	ASH_HOST_SAID_STATE = 1,
+	ASH_HOST_SAID_HEALTH = 2,
+	ASH_HOST_SAID_FACTS = 4,
+	ASH_HOST_SAID_STUCK = 8,     /* "degraded": it cannot go on by itself */
+	ASH_HOST_SAID_RETURNED = 16, /* it remembers as bad a release newer than the one it runs */
+};
+
+/* One label or fact. Valid as long as a reference on the array is held. */
 typedef struct {
 	const char *key, *value;
 } AshPair;
 
 typedef struct {
 	uint8_t id[ASH_HOST_ID_BYTES];
-	const char *name; /* interned like all texts here; never NULL */
+	const char *name; /* like all texts here never NULL */
 	AshHostState state;
 	AshHealth health;
 	int64_t health_since_s, last_seen_s, reported_s, enrolled_s;
@@ -56,25 +77,34 @@ typedef struct {
 	uint32_t label_count, fact_count;
 	const AshPair *labels, *facts; /* sorted by key; replaced whole */
 	uint16_t open_orders;
+	uint8_t said;
+	uint64_t instance;              /* hash of table host's; 0: it has none */
+	uint64_t boots[ASH_LIVE_BOOTS]; /* hashes of boots before 'boot', newest first; 0: none */
 } AshHost;
 
 typedef struct AshLive AshLive;
 
 gboolean ash_live_load(AshDbPool *pool, AshLive **out_live, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+/* Listens from where ash_live_load read; ended by ash_live_free, which comes before ash_events_free. */
+void ash_live_follow(AshLive *live, AshDbPool *pool, AshEvents *events);
+/* Without a database: tests, simulators. */
+AshLive *ash_live_new(void);
 void ash_live_free(AshLive *live);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshLive, ash_live_free)
 
 bool ash_host_id_parse(
 		const char *hex, uint8_t out_id[ASH_HOST_ID_BYTES]); /* 64 digits, lower-case */
 void ash_host_id_format(const uint8_t id[ASH_HOST_ID_BYTES], char out_hex[65]);
 
-/* A copy, with a reference on its pairs; false: not known. ash_host_clear ends it. */
+/* A copy, with references on its texts and pairs; false: not known. ash_host_clear ends it. */
 bool ash_live_get(AshLive *live, const uint8_t *id, AshHost *out_host);
 void ash_host_clear(AshHost *host);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AshHost, ash_host_clear)
 
 /* @change edits the entry under its lock; entries are made when they are not there and @may_add. Wakes what waits for
- * the host (ash_live_wait) when desired, state or open_orders became another.
+ * the host (ash_live_wait) when desired, state or open_orders became another. It must be quick, must not call @live, and
+ * sets texts by ash_host_set_text and pairs by ash_host_take_labels and _facts.
  */
 typedef void (*AshLiveChange)(AshHost *host, gpointer data);
 bool ash_live_change(AshLive *live, const uint8_t *id, bool may_add, AshLiveChange change,
@@ -89,19 +119,63 @@ typedef bool (*AshLiveEach)(const AshHost *host, gpointer data);
 void ash_live_each(AshLive *live, AshLiveEach each, gpointer data);
 uint64_t ash_live_count(AshLive *live);
 
-/* Setting pairs from JSON objects ({"site":"bern"}; numbers and booleans become texts), within the limits. */
+/* The health that follows from the rest of @host; SILENT is not derived, it is found by the clock. */
+AshHealth ash_host_derive_health(const AshHost *host);
+
+/* ---- texts and pairs ---- */
+
+/* Any of the texts of a host but rollout and verb. @text NULL: "". */
+void ash_host_set_text(const char **field, const char *text);
+/* Both consume one reference. */
+void ash_host_take_labels(AshHost *host, AshPair *take_pairs, uint32_t count);
+void ash_host_take_facts(AshHost *host, AshPair *take_pairs, uint32_t count);
+/* A boot that differs from the last: remembers that one among 'boots'. */
+void ash_host_set_boot(AshHost *host, const char *boot);
+/* What AshHost keeps of an instance or an earlier boot; never 0 but for "". */
+uint64_t ash_host_hash(const char *text);
+
+#define ASH_PAIRS_ERROR (ash_pairs_error_quark())
+GQuark ash_pairs_error_quark(void);
+typedef enum {
+	ASH_PAIRS_ERROR_TYPE,  /* neither text nor number nor true nor false */
+	ASH_PAIRS_ERROR_KEY,   /* not of letters, digits and . _ - / */
+	ASH_PAIRS_ERROR_LIMIT, /* too many, too long */
+} AshPairsError;
+
+/* Pairs from JSON objects ({"site":"bern"}; numbers and booleans become texts), sorted by key, within the limits. The
+ * array is the caller's reference; NULL when there are none. Errors: ASH_PAIRS_ERROR; ASH_JSON_ERROR.
+ */
 gboolean ash_pairs_parse(const char *json, unsigned max_count, AshPair **out_pairs,
 		uint32_t *out_count, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_pairs_from_object(JsonObject *object, unsigned max_count, size_t max_value_bytes,
+		AshPair **out_pairs, uint32_t *out_count, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+const AshPair *ash_pairs_ref(const AshPair *pairs, uint32_t count);
+void ash_pairs_unref(const AshPair *pairs, uint32_t count);
 const char *ash_pairs_get(const AshPair *pairs, uint32_t count, const char *key); /* NULL */
+/* The object again, for the database and for answers. */
+char *ash_pairs_format(const AshPair *pairs, uint32_t count);
+
+/* For the life of the process: names of what operators and this program make, never what a host says. */
 const char *ash_live_intern(const char *text);
+
 const char *ash_health_text(AshHealth health);
+bool ash_health_find(const char *text, AshHealth *out_health);
 const char *ash_host_state_text(AshHostState state);
+bool ash_host_state_find(const char *text, AshHostState *out_state);
+
+/* ---- certificates that are no longer believed ---- */
+
+void ash_live_revoke(AshLive *live, const char *serial);
+bool ash_live_is_revoked(AshLive *live, const char *serial);
+
+/* ---- waiting ---- */
 
 /* Long-poll: @wake is called once, from any thread, when something is wanted of the host, when @deadline_us
  * (g_get_monotonic_time) has passed, or when another wait for the same host takes its place. Returns FALSE, without
- * having called it, when @desired is not the host's any more.
+ * having called it, when @desired is not the host's any more, or the host is not active, or all is ending.
  */
 typedef void (*AshLiveWake)(gpointer data);
 bool ash_live_wait(AshLive *live, const uint8_t *id, int64_t desired, int64_t deadline_us,
 		AshLiveWake wake, gpointer data);
-void ash_live_wake_all(AshLive *live); /* at the end */
+void ash_live_wake_all(AshLive *live); /* at the end; who waits from then on is refused */
+uint64_t ash_live_waiting(AshLive *live);

@@ -15,6 +15,19 @@ CREATE TABLE host (
 	name TEXT NOT NULL,                      -- the hostname it says; not unique
 	state TEXT NOT NULL,                     -- pending, active, held, retired
 	reason TEXT NOT NULL DEFAULT '',         -- of held and retired
+	-- What memory, lists and selectors take from report and health below, so that a start parses neither:
+	health_word TEXT NOT NULL DEFAULT 'unknown', -- fleet/live.h's AshHealth
+	health_since BIGINT NOT NULL DEFAULT 0,
+	agent_state TEXT NOT NULL DEFAULT '',
+	verdict TEXT NOT NULL DEFAULT '',
+	"commit" TEXT NOT NULL DEFAULT '',       -- booted
+	version TEXT NOT NULL DEFAULT '',
+	image TEXT NOT NULL DEFAULT '',
+	variant TEXT NOT NULL DEFAULT '',
+	arch TEXT NOT NULL DEFAULT '',
+	failed_commit TEXT NOT NULL DEFAULT '',  -- the newest that it remembers as bad
+	boot TEXT NOT NULL DEFAULT '',           -- boot id of its last check-in
+	said BIGINT NOT NULL DEFAULT 0,          -- bits: ASH_HOST_SAID_* of fleet/live.h
 	labels TEXT NOT NULL DEFAULT '{}',       -- {"site":"bern"}, given by the token and by operators
 	facts TEXT NOT NULL DEFAULT '{}',        -- {"memory":…}, said by the host
 	report TEXT NOT NULL DEFAULT '{}',       -- "state" of its last check-in (lib/checkin.h)
@@ -24,7 +37,7 @@ CREATE TABLE host (
 	event BIGINT NOT NULL DEFAULT 0,         -- the last of its events that was acknowledged
 	instance TEXT NOT NULL DEFAULT '',       -- tells clones apart (lib/checkin.h)
 	enrolled_at BIGINT NOT NULL,
-	last_seen BIGINT NOT NULL DEFAULT 0,     -- written every minute or so; newer in memory
+	last_seen BIGINT NOT NULL DEFAULT 0,     -- with each check-in
 	address TEXT NOT NULL DEFAULT '',
 	token TEXT NOT NULL DEFAULT '',          -- the join token's id
 	-- What it is to run and do; "desired" grows with each change.
