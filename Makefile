@@ -152,6 +152,21 @@ $(B)/lib.a: $(call OBJ,$(SRC_lib))
 $(B)/builder.a: $(call OBJ,$(filter-out builder/main.c,$(SRC_builder)))
 $(B)/agent.a: $(call OBJ,$(SRC_agent))
 $(B)/fleet.a: $(call OBJ,$(SRC_fleet))
+# The page is part of the server, as it is; build/node_modules is shared by the flavours.
+build/node_modules/.ashlar: fleet/web/package-lock.json
+	$(Q)tools/web-npm.sh
+	@touch $@
+$(B)/web/web.gresource.xml: $(wildcard fleet/web/*) tools/web.sh build/node_modules/.ashlar
+	@$(if $(V),,echo "  WEB     $(@D)")
+	$(Q)tools/web.sh build/node_modules $(@D)
+$(B)/fleet/web-data.c: $(B)/web/web.gresource.xml
+	@mkdir -p $(@D)
+	$(Q)glib-compile-resources --generate-source --internal --manual-register \
+		--c-name ash_web_data --sourcedir $(<D) --target $@ $<
+$(B)/fleet/web-data.o: $(B)/fleet/web-data.c $(B)/flags
+	@$(if $(V),,echo "  CC      $<")
+	$(Q)$(CC) $(CFLAGS_ALL) -Wno-missing-prototypes -Wno-missing-declarations $(CFLAGS_PKG) -c -o $@ $<
+$(B)/fleet.a: $(B)/fleet/web-data.o
 # SQL text is part of the object that runs it.
 $(B)/fleet/store/schema.o: $(wildcard fleet/store/*.sql)
 %.a:

@@ -52,6 +52,18 @@ for set in "$@"; do
 	esac
 done
 
+# Node and npm fetch what the page of the fleet server is made of. Where they come from somewhere else, Debian's would
+# only stand in their way.
+command -v npm >/dev/null || packages+=(nodejs npm)
+web()
+{
+	local set
+	for set in "$@"; do
+		[ "$set" != image ] || "$(dirname "$0")/web-npm.sh"
+		[ "$set" != check ] || "$(dirname "$0")/web-npm.sh" tests
+	done
+}
+
 # Trixie's kernel dies of double faults under QEMU 7.2, so QEMU has to be 10 at least.
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' "${packages[@]}" \
 	2>/dev/null || true)
@@ -65,7 +77,10 @@ for package in "${packages[@]}"; do
 		missing+=("$package")
 	fi
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
+if [ ${#missing[@]} -eq 0 ]; then
+	web "$@"
+	exit 0
+fi
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "deps: these packages are missing: ${missing[*]}" >&2
@@ -125,4 +140,5 @@ if [ ${#rest[@]} -gt 0 ]; then
 	say "installing: ${rest[*]}"
 	"${apt[@]}" install --no-install-recommends "${rest[@]}" </dev/null >/dev/null
 fi
+web "$@"
 say "all there"
