@@ -140,7 +140,7 @@ for name in "${names[@]}"; do
 	side "$name" &
 	sides+=($!)
 done
-at_exit+=("kill ${sides[*]}; wait")
+at_exit+=("kill ${sides[*]}; wait ${sides[*]}")
 wait "${sides[@]}"
 for name in "${names[@]}"; do
 	while read -r line; do

@@ -96,7 +96,7 @@ side one "$seed" $(((kills + 1) / 2)) &
 sides=($!)
 side two $((seed + 1000)) $((kills / 2)) &
 sides+=($!)
-at_exit+=("kill ${sides[*]}; wait")
+at_exit+=("kill ${sides[*]}; wait ${sides[*]}")
 wait "${sides[@]}"
 for name in one two; do
 	while read -r line; do
