@@ -104,7 +104,7 @@ side ordered &
 sides=($!)
 side writeback &
 sides+=($!)
-at_exit+=("kill ${sides[*]}; wait")
+at_exit+=("kill ${sides[*]}; wait ${sides[*]}")
 ok "an update of a real machine is recorded" wait "${sides[0]}"
 ok "…and one with its root in writeback mode" wait "${sides[1]}"
 if [ "$test_failed" -gt 0 ]; then
