@@ -44,9 +44,12 @@ CREATE TABLE host (
 	desired BIGINT NOT NULL DEFAULT 0,
 	release BIGINT NOT NULL DEFAULT 0,       -- release.id; 0: what it runs
 	rollout TEXT NOT NULL DEFAULT '',        -- who wants that; '': an operator, or the channel
-	verb TEXT NOT NULL DEFAULT ''            -- '' or 'update' (forwards), 'return' (to a deployment it has)
+	verb TEXT NOT NULL DEFAULT '',           -- '' or 'update' (forwards), 'return' (to a deployment it has)
+	by_hand BIGINT NOT NULL DEFAULT 0,       -- an operator said so: neither channel nor rollout changes it
+	silent_since BIGINT NOT NULL DEFAULT 0   -- host.silent was said; 0: heard of
 );
 CREATE INDEX host_name ON host (name);
+CREATE INDEX host_silent ON host (silent_since) WHERE silent_since > 0;
 
 CREATE TABLE certificate (
 	serial TEXT PRIMARY KEY,                 -- hexadecimal
@@ -171,13 +174,16 @@ CREATE TABLE rollout (
 	name TEXT NOT NULL DEFAULT '',
 	release BIGINT NOT NULL,
 	spec TEXT NOT NULL,                      -- JSON, fleet/rollout-spec.h; with the table of limits
-	state TEXT NOT NULL,                     -- running, paused, halted, reverting, finished, cancelled
+	state TEXT NOT NULL,                     -- starting, running, paused, halted, reverting, finished,
+	                                         -- reverted, cancelled
 	reason TEXT NOT NULL DEFAULT '',         -- of the state
 	summary TEXT NOT NULL DEFAULT '{}',      -- counts by ring, as the page shows them
 	created_at BIGINT NOT NULL,
 	created_by TEXT NOT NULL,
 	ended_at BIGINT NOT NULL DEFAULT 0,
-	lines BIGINT NOT NULL DEFAULT 0          -- of the ledger
+	lines BIGINT NOT NULL DEFAULT 0,         -- of the ledger
+	checkpoint BIGINT NOT NULL DEFAULT 0,    -- its last checkpoint's first line; 0: none
+	ring BIGINT NOT NULL DEFAULT 0
 );
 
 -- What went in and what was decided, in order: replay reads it and must come to the same.
@@ -195,6 +201,7 @@ CREATE TABLE rollout_host (
 	outcome TEXT NOT NULL,                   -- assigned, offered, confirmed, failed, silent, withdrawn, returned
 	since BIGINT NOT NULL,
 	reason TEXT NOT NULL DEFAULT '',
+	previous BIGINT NOT NULL DEFAULT 0,      -- release.id that it ran when it was assigned; 0: not known
 	PRIMARY KEY (rollout, host)
 );
 CREATE INDEX rollout_host_host ON rollout_host (host);
