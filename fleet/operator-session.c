@@ -73,7 +73,8 @@ static gboolean take_failure(const AshDbRow *row, gpointer data, GError **error)
 	return TRUE;
 }
 
-static gboolean check_patience(AshDb *db, Failures *failures, int64_t now, GError **error)
+static gboolean check_patience(
+		AshDb *db, Failures *failures, int64_t now, int64_t *out_wait_s, GError **error)
 {
 	int64_t wait = 0;
 
@@ -87,6 +88,7 @@ static gboolean check_patience(AshDb *db, Failures *failures, int64_t now, GErro
 		return FALSE;
 	for (int i = 0; i < KEYS; i++)
 		wait = MAX(wait, wait_of(i, failures, now));
+	*out_wait_s = wait;
 	if (wait > 0)
 		return ash_throw(error, ASH_OPERATOR_ERROR, ASH_OPERATOR_ERROR_LATER,
 				"too many log-ins failed: try again in %" G_GINT64_FORMAT
@@ -146,7 +148,7 @@ static gboolean take_account(const AshDbRow *row, gpointer data, GError **error)
 
 gboolean ash_operator_prove(AshOperators *operators, AshDb *db, const char *name,
 		const char *password, const char *address, AshOperator **out_operator,
-		GError **error)
+		int64_t *out_wait_s, GError **error)
 {
 	int64_t now = ash_operators_now(operators);
 	g_auto(Failures) failures = {
@@ -157,7 +159,8 @@ gboolean ash_operator_prove(AshOperators *operators, AshDb *db, const char *name
 	g_auto(Account) account = {0};
 	bool is_right = false;
 
-	if (!check_patience(db, &failures, now, error) ||
+	*out_wait_s = 0;
+	if (!check_patience(db, &failures, now, out_wait_s, error) ||
 			!ash_db_query(db,
 					"SELECT password, role, scope FROM operator WHERE name = $1 "
 					"AND disabled_at = 0",

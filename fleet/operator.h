@@ -94,10 +94,11 @@ gboolean ash_operators_flush(AshOperators *operators, AshDb *db, GError **error)
 /* ash_operator_prove: by name and password. The same refusal, after the same time, whether the name is wrong, the
  * password, or the operator is disabled; then ever longer waits for this name from this address, for the address, and
  * (never more than a minute) for the name. Opens transactions of its own; blocks while it computes.
+ * @out_wait_s: set on failure too: of LATER, else 0
  */
 gboolean ash_operator_prove(AshOperators *operators, AshDb *db, const char *name,
 		const char *password, const char *address, AshOperator **out_operator,
-		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+		int64_t *out_wait_s, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ash_operator_make_session: in the open writing transaction of @db.
  * @out_cookie: the value of the cookie, told once
