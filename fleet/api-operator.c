@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "fleet/api-operator.h"
 #include "fleet/change.h"
 #include "fleet/operator.h"
 #include "fleet/password.h"
-#include "fleet/routes.h"
 #include "fleet/server.h"
 #include "lib/error.h"
 #include "lib/json.h"
@@ -13,7 +13,7 @@
 
 typedef struct {
 	const char *name, *role, *scope;
-	char *kept; /* password; NULL: as it was */
+	char *kept;   /* password; NULL: as it was */
 	int disabled; /* -1: as it was */
 	/* as it was */
 	bool is_found;
@@ -71,8 +71,7 @@ static gboolean list_operators(AshRequest *request, GError **error)
 	json_builder_begin_object(json);
 	ash_json_begin_array(json, "items");
 	gboolean ok = ash_db_query(request->db,
-			"SELECT " COLUMNS
-			" FROM operator WHERE name > $1 ORDER BY name LIMIT $2",
+			"SELECT " COLUMNS " FROM operator WHERE name > $1 ORDER BY name LIMIT $2",
 			ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)), ASH_DB_I(list.limit + 1)),
 			take_item, &list, error);
 	g_autofree char *last = list.last;
@@ -115,8 +114,7 @@ static gboolean get_operator(AshRequest *request, GError **error)
 
 /* ---- what is asked for ---- */
 
-gboolean ash_api_operator_check_role(
-		const char *role, const char *scope, GError **error)
+gboolean ash_api_operator_check_role(const char *role, const char *scope, GError **error)
 {
 	AshRole parsed = ASH_ROLE_NONE;
 	g_autoptr(AshSelector) selector = NULL;
@@ -135,8 +133,8 @@ gboolean ash_api_operator_check_role(
 	return TRUE;
 }
 
-gboolean ash_api_operator_hash(AshRequest *request, const char *member, char **out_kept,
-		GError **error)
+gboolean ash_api_operator_hash(
+		AshRequest *request, const char *member, char **out_kept, GError **error)
 {
 	const char *password = NULL;
 
@@ -305,10 +303,11 @@ static gboolean update(AshRequest *request, gpointer data, GError **error)
 							ASH_DB_T(change->kept)),
 					NULL, error) ||
 			((is_disabled || change->kept != NULL) &&
-					!ash_operator_end_sessions(request->db, change->name, error)))
+					!ash_operator_end_sessions(
+							request->db, change->name, error)))
 		return FALSE;
-	g_autofree char *before = describe(change->old_role, change->old_scope,
-			change->old_disabled_at != 0, false);
+	g_autofree char *before = describe(
+			change->old_role, change->old_scope, change->old_disabled_at != 0, false);
 	g_autofree char *after = describe(role, scope, is_disabled, change->kept != NULL);
 	return tell(request, "operator.change", change->name, before, after, "was changed", error);
 }
@@ -331,8 +330,8 @@ static gboolean delete (AshRequest *request, gpointer data, GError **error)
 		return FALSE;
 	if (!change->is_found)
 		return throw_missing(error, change->name);
-	g_autofree char *before = describe(change->old_role, change->old_scope,
-			change->old_disabled_at != 0, false);
+	g_autofree char *before = describe(
+			change->old_role, change->old_scope, change->old_disabled_at != 0, false);
 	return check_last(request, change, error) &&
 	       ash_operator_end_sessions(request->db, change->name, error) &&
 	       ash_db_exec(request->db, "DELETE FROM operator WHERE name = $1",
@@ -383,8 +382,8 @@ static gboolean change_password(AshRequest *request, GError **error)
 					ASH_ROUTE_ERROR_BUSY);
 		}
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_FORBIDDEN,
-				wait_s > 0 ? "too many wrong passwords: later" :
-					     "the old password is wrong");
+				wait_s > 0 ? "too many wrong passwords: later"
+					   : "the old password is wrong");
 	}
 	if (!ash_api_operator_hash(request, "new", &kept, error) ||
 			!ash_change_run(request, write_password, kept, error))
@@ -395,14 +394,14 @@ static gboolean change_password(AshRequest *request, GError **error)
 
 /* ---- routes ---- */
 
-#define MEMBERS_OF_AN_OPERATOR                                                                     \
-	{"password", "string", false, "10 to 1024 bytes; without one, no log-in"},                 \
-			{"role", "string", false, "viewer (default), operator or admin"},          \
-			{"scope", "string", false,                                                 \
-					"a selector: the hosts that are seen; \"\": all, as of admins"},  \
-			{"disabled", "boolean", false, "may not log in; sessions end"},            \
-	{                                                                                          \
-		"reason", "string", false, "for the audit log"                                     \
+#define MEMBERS_OF_AN_OPERATOR                                                                           \
+	{"password", "string", false, "10 to 1024 bytes; without one, no log-in"},                       \
+			{"role", "string", false, "viewer (default), operator or admin"},                \
+			{"scope", "string", false,                                                       \
+					"a selector: the hosts that are seen; \"\": all, as of admins"}, \
+			{"disabled", "boolean", false, "may not log in; sessions end"},                  \
+	{                                                                                                \
+		"reason", "string", false, "for the audit log"                                           \
 	}
 
 static const AshRouteMember list_arguments[] = {
@@ -411,7 +410,8 @@ static const AshRouteMember list_arguments[] = {
 		{0},
 };
 static const AshRouteMember create_members[] = {
-		{"name", "string", true, "letters, digits and . _ @ -"}, MEMBERS_OF_AN_OPERATOR, {0}};
+		{"name", "string", true, "letters, digits and . _ @ -"}, MEMBERS_OF_AN_OPERATOR,
+		{0}};
 static const AshRouteMember change_members[] = {MEMBERS_OF_AN_OPERATOR, {0}};
 static const AshRouteMember reason_members[] = {
 		{"reason", "string", false, "for the audit log"}, {0}};
@@ -427,7 +427,8 @@ static const AshRouteMember password_members[] = {
 
 const AshRoute ash_api_operator_routes[] = {
 		{"GET", "/v1/operators", ASH_ROLE_ADMIN, "Operators, by name", list_operators,
-				.arguments = list_arguments, .answer = "{\"items\":[" OPERATOR "]}"},
+				.arguments = list_arguments,
+				.answer = "{\"items\":[" OPERATOR "]}"},
 		{"POST", "/v1/operators", ASH_ROLE_ADMIN, "Make an operator", create_operator,
 				.members = create_members, .answer = OPERATOR},
 		{"GET", "/v1/operators/{name}", ASH_ROLE_ADMIN, "One operator", get_operator,

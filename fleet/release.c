@@ -310,10 +310,11 @@ gboolean ash_fleet_release_diff(AshDb *db, int64_t from, int64_t to, AshFleetRel
 	Diff diff = {each, data};
 
 	return ash_db_query(db,
-			"SELECT name, arch, min(a_version), min(b_version) FROM (SELECT name, arch, version AS "
-			"a_version, NULL AS b_version FROM release_package WHERE release = $1 UNION ALL SELECT "
-			"name, arch, NULL, version FROM release_package WHERE release = $2) AS both_ "
-			"GROUP BY name, arch HAVING coalesce(min(a_version), '') <> coalesce(min(b_version), '') "
-			"ORDER BY name, arch",
+			"SELECT name, arch, min(a_version), min(b_version) FROM (SELECT name, arch, "
+			"version AS a_version, NULL AS b_version FROM release_package WHERE release = "
+			"$1 UNION ALL SELECT name, arch, NULL, version FROM release_package WHERE "
+			"release = $2) AS both_sides GROUP BY name, arch HAVING "
+			"coalesce(min(a_version), '') <> coalesce(min(b_version), '') ORDER BY name, "
+			"arch",
 			ASH_DB_VALUES(ASH_DB_I(from), ASH_DB_I(to)), take_difference, &diff, error);
 }
