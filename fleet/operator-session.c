@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "fleet/audit.h"
 #include "fleet/operator.h"
 #include "fleet/password.h"
 #include "lib/crypto.h"
@@ -276,7 +277,19 @@ static gboolean make_first(AshDb *db, int64_t now, char **out_secret, GError **e
 			    "api_token)",
 			    NULL, &is_found, &count, error))
 		return FALSE;
-	return count > 0 || ash_operator_make_token(db, &token, now, &id, out_secret, error);
+	if (count > 0)
+		return TRUE;
+	if (!ash_operator_make_token(db, &token, now, &id, out_secret, error))
+		return FALSE;
+	g_autofree char *object = g_strconcat("api-token:", id, NULL);
+	const AshAudit audit = {
+			.at_s = now,
+			.actor = token.created_by,
+			.action = "api-token.create",
+			.object = object,
+			.reason = token.note,
+	};
+	return ash_audit_append(db, &audit, error);
 }
 
 gboolean ash_operator_make_first(AshDb *db, int64_t now, char **out_secret, GError **error)

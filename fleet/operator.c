@@ -400,7 +400,7 @@ static gboolean read_session(AshDb *db, const char *hash, int64_t now, Row *row,
 {
 	g_auto(Row) token = {0};
 
-	if (!ash_db_query(db, "SELECT who, expires_at FROM session WHERE hash = $1",
+	if (!ash_db_query(db, "SELECT operator, expires_at FROM session WHERE hash = $1",
 			    ASH_DB_VALUES(ASH_DB_T(hash)), take_session, row, error))
 		return FALSE;
 	if (!row->is_found)
