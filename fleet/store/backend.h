@@ -32,6 +32,8 @@ typedef struct AshDbBackend {
 	gboolean (*begin)(AshDb *db, bool is_writing, GError **error);
 	gboolean (*commit)(AshDb *db, GError **error);
 	void (*rollback)(AshDb *db);
+	/* In a transaction, to its end: no time-outs, for what reads or makes a whole database. NULL: there are none. */
+	gboolean (*be_patient)(AshDb *db, GError **error);
 
 	gboolean (*try_lead)(AshDb *db, const char *name, bool *out_leads, GError **error);
 	void (*end_leads)(AshDb *db);

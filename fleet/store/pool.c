@@ -32,7 +32,7 @@ struct AshDbPool {
 gboolean ash_db_address_parse(const char *address, const AshDbBackend **out_backend,
 		const char **out_where, GError **error)
 {
-	static const AshDbBackend *const backends[] = {&ash_db_sqlite};
+	static const AshDbBackend *const backends[] = {&ash_db_sqlite, &ash_db_postgres};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(backends); i++) {
 		size_t size = strlen(backends[i]->scheme);
