@@ -107,8 +107,8 @@ CFLAGS_PKG := $(call pkg_cflags,$(PKG_all))
 LIBS_lib := $(call pkg_libs,$(PKG_lib))
 LIBS_builder := $(call pkg_libs,$(PKG_builder))
 LIBS_agent := $(call pkg_libs,$(PKG_agent))
-LIBS_fleet := $(call pkg_libs,$(PKG_fleet))
-LIBS_tests := $(call pkg_libs,$(PKG_all))
+LIBS_fleet := $(call pkg_libs,$(PKG_fleet)) -lm
+LIBS_tests := $(call pkg_libs,$(PKG_all)) -lm
 endif
 FLAGS_NOW = $(CC) $(CFLAGS_ALL) $(CFLAGS_PKG) $(LDFLAGS_ALL)
 $(B)/flags: FORCE

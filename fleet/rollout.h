@@ -23,6 +23,7 @@
  *  - silent: no word for 'deadline' since the reboot that it announced, or, without one, since it was last heard of; a
  *    host that is heard of but never begins has 'begin' (long: it waits for its own window).
  *  - A failed or silent host that confirms later shows as confirmed ("late…") and stays counted as a failure.
+ *  - Waiting hosts on which the release was bad before (SAID_FAILED) are not offered it until that is forgiven.
  *  - Failed after confirmed (a host that is returned or updated otherwise) changes nothing.
  *
  * Rings: the limit L of the ring counts the places that are taken: assigned now, or offered at any time. Hosts are
@@ -32,14 +33,17 @@
  * of them was. A host that joins late is in line by its rank: when its ring is past it is the first to get a free place
  * of the current limit; when there is none, the first of the next ring. The limit is never raised for it.
  *
+ * Finished: nobody waits and all are settled; or, for 'patience', nothing happened and only hosts wait that are not heard
+ * of, or on which it was bad before.
+ *
  * Rule: f = hosts that ever were failed or silent, m = L. Halt when f ≥ f*(m), from the spec's table. Hosts that are
  * open count as good, so the order of news cannot cause a false halt. Canary guard: any failure among hosts of ring 1
  * pauses, once for each. Resumed after a halt, f and m stay: at the same limit one more failure halts again; at the
  * next limit the table rules alone, so it may halt there at once.
  *
  * When it leaves 'running', what is assigned is withdrawn; by halt, revert and cancel, so is what was offered and has
- * not announced its reboot. That keeps its place (outcome 'withdrawn'), its news still count, and after a resume it is
- * offered anew before all others.
+ * not announced its reboot. That gives its place back (outcome 'withdrawn'), and after a resume it is in line again by
+ * its rank. When such a host took the release all the same, its news give it a place again: they count.
  *
  * Revert: hosts that run the commit (or may: rebooting, silent) are sent back by the limits of the table from the first
  * ring, the next as soon as all of a ring are back, or 'deadline' has passed, or are not heard of. No soak, no budgets,
@@ -67,7 +71,7 @@ typedef enum {
 	ASH_ROLLOUT_PAUSED,    /* by an operator, or by the canary guard */
 	ASH_ROLLOUT_HALTED,    /* by the rule; hold */
 	ASH_ROLLOUT_REVERTING, /* those that took it are sent back */
-	ASH_ROLLOUT_FINISHED,  /* everybody has it: the channel may follow */
+	ASH_ROLLOUT_FINISHED,  /* everybody who could be had is settled: the channel may follow */
 	ASH_ROLLOUT_REVERTED,
 	ASH_ROLLOUT_CANCELLED,
 } AshRolloutState;
@@ -199,9 +203,9 @@ int64_t ash_rollout_due(const AshRollout *rollout);
  *	join [c] [g=VALUE,VALUE] ID…     leave ID…         ready ID… | closed ID… | away ID…
  *	offered ID…                      other | reboot | trial | good ID:BOOT…       failed ID:BOOT REASON
  *	pause | resume | revert | cancel ACTOR REASON
- *	> assign RING ID…                > again RING ID… (offered anew after a resume)
- *	> withdraw ID…                   > return ID…      > waiting | already | confirmed | returned ID…
- *	> late ID…                       > failed | silent ID REASON
+ *	> assign RING ID…                > unassign ID… (waiting again)      > withdraw ID… (outcome 'withdrawn')
+ *	> waiting | already | confirmed | late | returned | gone ID…             > failed | silent ID REASON
+ *	> return ID…                     > stuck ID… (did not return in time)
  *	> ring | paused | halted | reverting | running | finished | reverted | cancelled
  *		t=T ring=N m=M f=F halts=F* settled=S/T REASON
  *	= …                              a checkpoint: all of the state at this line

@@ -1,0 +1,883 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/rollout.h"
+
+#include <string.h>
+
+#include "lib/crypto.h"
+#include "lib/json.h"
+
+/* A rollout whose ledger is kept in memory. */
+typedef struct {
+	AshRollout *rollout;
+	GPtrArray *lines;   /* char * */
+	GString *decisions; /* "assign 3 …" in short */
+	unsigned assigned, returned, withdrawn;
+	int64_t now;
+} Desk;
+
+static void keep_line(const char *text, gpointer data)
+{
+	Desk *desk = data;
+
+	g_ptr_array_add(desk->lines, g_strdup(text));
+}
+
+/* Host number n of a test: its id says it. */
+static const uint8_t *id_of(unsigned number)
+{
+	static uint8_t id[ASH_ROLLOUT_ID_BYTES];
+
+	memset(id, 0, sizeof id);
+	for (unsigned i = 0; i < 4; i++)
+		id[31 - i] = id[15 - i] = (uint8_t) (number >> (8 * i));
+	return id;
+}
+
+static unsigned number_of(const uint8_t *id)
+{
+	return (unsigned) id[28] << 24 | (unsigned) id[29] << 16 | (unsigned) id[30] << 8 | id[31];
+}
+
+static void keep_decision(const AshRolloutDecision *decision, gpointer data)
+{
+	Desk *desk = data;
+	static const char *const kinds[] = {
+			"assign", "withdraw", "return", "outcome", "ring", "state"};
+
+	if (decision->kind == ASH_ROLLOUT_DECIDE_ASSIGN)
+		desk->assigned++;
+	if (decision->kind == ASH_ROLLOUT_DECIDE_RETURN)
+		desk->returned++;
+	if (decision->kind == ASH_ROLLOUT_DECIDE_WITHDRAW)
+		desk->withdrawn++;
+	if (decision->kind == ASH_ROLLOUT_DECIDE_STATE)
+		g_string_append_printf(
+				desk->decisions, "%s ", ash_rollout_state_text(decision->state));
+	else if (decision->kind == ASH_ROLLOUT_DECIDE_RING)
+		g_string_append_printf(desk->decisions, "ring%u ", decision->ring);
+	else if (decision->kind == ASH_ROLLOUT_DECIDE_OUTCOME)
+		g_string_append_printf(desk->decisions, "%u:%s ", number_of(decision->host),
+				ash_rollout_outcome_text(decision->outcome));
+	else
+		g_assert_cmpstr(kinds[decision->kind], !=, "outcome");
+}
+
+static AshRolloutSpec *spec_of(const char *json)
+{
+	AshRolloutSpec *spec = NULL;
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(ash_rollout_spec_parse_text(json, &spec, &error));
+	return spec;
+}
+
+static const char plain[] = "{\"id\":\"r1\",\"release\":\"2\",\"commit\":\"cafe\",\"soak\":60}";
+
+static void desk_open(Desk *desk, const char *json, unsigned hosts, unsigned canaries)
+{
+	AshRolloutSpec *spec = spec_of(json);
+
+	ash_rollout_spec_plan(spec, hosts, canaries);
+	*desk = (Desk){.lines = g_ptr_array_new_with_free_func(g_free),
+			.decisions = g_string_new(NULL),
+			.now = 1000000};
+	AshRolloutSink sink = {keep_line, keep_decision, desk};
+	desk->rollout = ash_rollout_new(spec, &sink);
+	ash_rollout_at(desk->rollout, desk->now);
+	for (unsigned i = 0; i < hosts; i++) {
+		ash_rollout_join(desk->rollout, id_of(i), i < canaries, NULL);
+		ash_rollout_reach(desk->rollout, id_of(i), ASH_ROLLOUT_READY);
+		ash_rollout_report(desk->rollout, id_of(i), ASH_ROLLOUT_SAID_OTHER, "b0", "");
+	}
+	ash_rollout_step(desk->rollout);
+}
+
+static void later(Desk *desk, int64_t seconds)
+{
+	desk->now += seconds;
+	ash_rollout_at(desk->rollout, desk->now);
+	ash_rollout_step(desk->rollout);
+}
+
+static void report(Desk *desk, unsigned host, AshRolloutSaid said, const char *boot)
+{
+	ash_rollout_report(desk->rollout, id_of(host), said, boot, "");
+}
+
+static AshRolloutOutcome outcome_of(const Desk *desk, unsigned host)
+{
+	AshRolloutHost found;
+
+	g_assert_true(ash_rollout_host(desk->rollout, id_of(host), &found));
+	return found.outcome;
+}
+
+static AshRolloutNow now_of(const Desk *desk)
+{
+	AshRolloutNow now;
+
+	ash_rollout_now(desk->rollout, &now);
+	return now;
+}
+
+typedef struct {
+	const GPtrArray *lines;
+	guint at, end;
+} Reader;
+
+static const char *next_line(gpointer data, GError **error)
+{
+	Reader *reader = data;
+
+	return reader->at < reader->end ? reader->lines->pdata[reader->at++] : NULL;
+}
+
+static char *json_of(const AshRollout *rollout)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+
+	json_builder_begin_object(builder);
+	ash_rollout_add_json(rollout, builder);
+	json_builder_end_object(builder);
+	return ash_json_format(builder, false);
+}
+
+static void check_same(const AshRollout *a, const AshRollout *b)
+{
+	g_autofree char *json_a = json_of(a), *json_b = json_of(b);
+
+	g_assert_cmpstr(json_a, ==, json_b);
+	g_assert_cmpint(ash_rollout_due(a), ==, ash_rollout_due(b));
+}
+
+/* Replaying a ledger comes to the same, whatever was tested with it. */
+static void check_replay(const Desk *desk)
+{
+	g_autofree char *text = ash_rollout_spec_format(ash_rollout_spec(desk->rollout));
+	g_autoptr(AshRollout) fresh = ash_rollout_new(spec_of(text), NULL);
+	Reader reader = {desk->lines, 0, desk->lines->len};
+	g_auto(AshRolloutReplay) replay = {0};
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(ash_rollout_replay(fresh, next_line, &reader, &replay, &error));
+	if (!replay.agrees)
+		g_test_message("line %d: '%s' expected, '%s' found", (int) replay.first_difference,
+				replay.expected, replay.found);
+	g_assert_true(replay.agrees);
+	g_assert_cmpuint(replay.lines, ==, desk->lines->len);
+	check_same(desk->rollout, fresh);
+}
+
+static void desk_close(Desk *desk)
+{
+	ash_rollout_step(desk->rollout);
+	check_replay(desk);
+	ash_rollout_free(desk->rollout);
+	g_ptr_array_unref(desk->lines);
+	g_string_free(desk->decisions, TRUE);
+}
+
+/* The hosts that are assigned now, in the rollout's order. */
+static bool collect_assigned(const AshRolloutHost *host, gpointer data)
+{
+	if (host->outcome == ASH_ROLLOUT_ASSIGNED)
+		g_array_append_vals(data, &(unsigned){number_of(host->id)}, 1);
+	return true;
+}
+
+static GArray *assigned(const Desk *desk)
+{
+	GArray *numbers = g_array_new(FALSE, FALSE, sizeof(unsigned));
+
+	ash_rollout_each(desk->rollout, collect_assigned, numbers);
+	return numbers;
+}
+
+/* All that are assigned take it, and are healthy with it. */
+static void take(Desk *desk)
+{
+	g_autoptr(GArray) numbers = assigned(desk);
+
+	for (guint i = 0; i < numbers->len; i++) {
+		unsigned host = g_array_index(numbers, unsigned, i);
+		ash_rollout_offered(desk->rollout, id_of(host));
+		report(desk, host, ASH_ROLLOUT_SAID_REBOOT, "b0");
+		report(desk, host, ASH_ROLLOUT_SAID_GOOD, "b1");
+	}
+}
+
+/* ---- */
+
+static void test_good_release(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 100, 0);
+	g_assert_cmpuint(desk.assigned, ==, 4);
+	take(&desk);
+	later(&desk, 59);
+	g_assert_cmpuint(now_of(&desk).counts[ASH_ROLLOUT_CONFIRMED], ==, 0);
+	later(&desk, 1);
+	g_assert_cmpuint(now_of(&desk).counts[ASH_ROLLOUT_CONFIRMED], ==, 4);
+	g_assert_cmpuint(desk.assigned, ==, 16);
+	take(&desk);
+	later(&desk, 60);
+	g_assert_cmpuint(desk.assigned, ==, 64);
+	take(&desk);
+	later(&desk, 60);
+	g_assert_cmpuint(desk.assigned, ==, 100);
+	take(&desk);
+	later(&desk, 60);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_FINISHED);
+	g_assert_cmpint(ash_rollout_due(desk.rollout), ==, INT64_MAX);
+	desk_close(&desk);
+}
+
+static void test_order_is_by_rank_and_canaries_first(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 50, 3);
+	g_autoptr(GArray) first = assigned(&desk);
+	g_assert_cmpuint(first->len, ==, 3);
+	for (guint i = 0; i < first->len; i++)
+		g_assert_cmpuint(g_array_index(first, unsigned, i), <, 3);
+	take(&desk);
+	later(&desk, 60);
+	g_autoptr(GArray) second = assigned(&desk);
+	g_assert_cmpuint(second->len, ==, 9); /* 3 × 4 in all */
+	for (guint i = 1; i < second->len; i++) {
+		uint64_t before = ash_rollout_rank(
+				"r1", id_of(g_array_index(second, unsigned, i - 1)));
+		g_assert_cmpuint(before, <,
+				ash_rollout_rank("r1", id_of(g_array_index(second, unsigned, i))));
+	}
+	desk_close(&desk);
+}
+
+/* The formula of the design, by hand. */
+static void test_rank(void)
+{
+	g_autofree char *id = g_strnfill(64, '0');
+	g_autofree char *text = g_strdup_printf("roll%c%s", 1, id);
+	uint8_t zero[ASH_ROLLOUT_ID_BYTES] = {0};
+
+	text[4] = '\0';
+	g_autofree char *hex = ash_sha256_hex(text, 5 + 64);
+	hex[16] = '\0';
+	g_assert_cmpuint(ash_rollout_rank("roll", zero), ==, g_ascii_strtoull(hex, NULL, 16));
+}
+
+static void test_canary_guard(void)
+{
+	Desk desk;
+	g_autoptr(GError) error = NULL;
+
+	desk_open(&desk, plain, 100, 0);
+	g_autoptr(GArray) first = assigned(&desk);
+	unsigned host = g_array_index(first, unsigned, 0);
+	ash_rollout_offered(desk.rollout, id_of(host));
+	ash_rollout_report(
+			desk.rollout, id_of(host), ASH_ROLLOUT_SAID_FAILED, "b1", "web: refused");
+	later(&desk, 1);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_PAUSED);
+	g_assert_cmpuint(desk.withdrawn, ==, 3); /* who had not come for it */
+
+	g_assert_false(ash_rollout_act(desk.rollout, ASH_ROLLOUT_RESUME, "ann", " ", &error));
+	g_assert_error(error, ASH_ROLLOUT_ERROR, ASH_ROLLOUT_ERROR_REASON);
+	g_clear_error(&error);
+	g_assert_true(ash_rollout_act(
+			desk.rollout, ASH_ROLLOUT_RESUME, "ann", "a broken disk", &error));
+	later(&desk, 1);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_RUNNING);
+	g_assert_cmpuint(now_of(&desk).open, ==, 3);
+	g_assert_false(ash_rollout_act(desk.rollout, ASH_ROLLOUT_RESUME, "ann", "x", &error));
+	g_assert_error(error, ASH_ROLLOUT_ERROR, ASH_ROLLOUT_ERROR_STATE);
+	desk_close(&desk);
+}
+
+/* Two of four is the limit at 1 %: halted, and nobody else gets it. */
+static void test_halt_and_resume(void)
+{
+	Desk desk;
+	g_autoptr(GError) error = NULL;
+
+	desk_open(&desk, plain, 100, 0);
+	g_autoptr(GArray) first = assigned(&desk);
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t *id = id_of(g_array_index(first, unsigned, i));
+		ash_rollout_offered(desk.rollout, id);
+		ash_rollout_report(desk.rollout, id, ASH_ROLLOUT_SAID_FAILED, "b1", "no");
+	}
+	later(&desk, 1);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_HALTED);
+	later(&desk, 100000);
+	g_assert_cmpuint(desk.assigned, ==, 4);
+
+	/* f and m stay: it goes on without a new failure, one more halts it again. */
+	g_assert_true(ash_rollout_act(desk.rollout, ASH_ROLLOUT_RESUME, "ann", "known", &error));
+	later(&desk, 1);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_RUNNING);
+	g_assert_cmpuint(now_of(&desk).failures, ==, 2);
+	g_autoptr(GArray) again = assigned(&desk);
+	g_assert_cmpuint(again->len, ==, 2);
+	ash_rollout_offered(desk.rollout, id_of(g_array_index(again, unsigned, 0)));
+	report(&desk, g_array_index(again, unsigned, 0), ASH_ROLLOUT_SAID_FAILED, "b1");
+	later(&desk, 1);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_HALTED);
+
+	/* At the next limit (16: 3 failures) the table rules alone. */
+	g_assert_true(ash_rollout_act(desk.rollout, ASH_ROLLOUT_RESUME, "ann", "known", &error));
+	later(&desk, 1);
+	take(&desk);
+	later(&desk, 60);
+	g_assert_cmpuint(now_of(&desk).ring, ==, 2);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_HALTED);
+	g_assert_cmpuint(now_of(&desk).open, ==, 0);
+	desk_close(&desk);
+}
+
+/* A host that was offered it and has not begun loses it at a halt; when it took it all the same, its news count. */
+static void test_offered_at_halt(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 100, 0);
+	g_autoptr(GArray) first = assigned(&desk);
+	for (unsigned i = 0; i < 4; i++)
+		ash_rollout_offered(desk.rollout, id_of(g_array_index(first, unsigned, i)));
+	report(&desk, g_array_index(first, unsigned, 0), ASH_ROLLOUT_SAID_FAILED, "b1");
+	report(&desk, g_array_index(first, unsigned, 1), ASH_ROLLOUT_SAID_FAILED, "b1");
+	report(&desk, g_array_index(first, unsigned, 2), ASH_ROLLOUT_SAID_REBOOT, "b0");
+	later(&desk, 1);
+	g_assert_cmpint(outcome_of(&desk, g_array_index(first, unsigned, 2)), ==,
+			ASH_ROLLOUT_OFFERED);
+	g_assert_cmpint(outcome_of(&desk, g_array_index(first, unsigned, 3)), ==,
+			ASH_ROLLOUT_WITHDRAWN);
+	g_assert_cmpuint(desk.withdrawn, ==, 1);
+	report(&desk, g_array_index(first, unsigned, 3), ASH_ROLLOUT_SAID_FAILED, "b1");
+	later(&desk, 1);
+	g_assert_cmpuint(now_of(&desk).failures, ==, 3);
+	desk_close(&desk);
+}
+
+static void test_silence(void)
+{
+	/* What it says after its offer, and after how long it is what. */
+	static const struct {
+		const char *name;
+		AshRolloutSaid said;
+		AshRolloutReach reach;
+		int64_t not_yet, then;
+		AshRolloutOutcome outcome;
+	} cases[] = {
+			{"waits for its own window", ASH_ROLLOUT_SAID_OTHER, ASH_ROLLOUT_CLOSED,
+					86399, 1, ASH_ROLLOUT_SILENT},
+			{"lost after the offer", ASH_ROLLOUT_SAID_OTHER, ASH_ROLLOUT_AWAY, 5399, 1,
+					ASH_ROLLOUT_SILENT},
+			{"did not come back", ASH_ROLLOUT_SAID_REBOOT, ASH_ROLLOUT_AWAY, 5399, 1,
+					ASH_ROLLOUT_SILENT},
+			{"booted, never healthy", ASH_ROLLOUT_SAID_TRIAL, ASH_ROLLOUT_READY, 5399,
+					1, ASH_ROLLOUT_FAILED},
+			{"healthy, then lost", ASH_ROLLOUT_SAID_GOOD, ASH_ROLLOUT_AWAY, 5399, 1,
+					ASH_ROLLOUT_SILENT},
+			{"healthy", ASH_ROLLOUT_SAID_GOOD, ASH_ROLLOUT_READY, 59, 1,
+					ASH_ROLLOUT_CONFIRMED},
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+		Desk desk;
+		desk_open(&desk, plain, 1, 0);
+		g_test_message("%s", cases[i].name);
+		ash_rollout_offered(desk.rollout, id_of(0));
+		if (cases[i].said != ASH_ROLLOUT_SAID_OTHER)
+			report(&desk, 0, cases[i].said, "b1");
+		ash_rollout_reach(desk.rollout, id_of(0), cases[i].reach);
+		later(&desk, cases[i].not_yet);
+		g_assert_cmpint(outcome_of(&desk, 0), ==, ASH_ROLLOUT_OFFERED);
+		later(&desk, cases[i].then);
+		g_assert_cmpint(outcome_of(&desk, 0), ==, cases[i].outcome);
+		desk_close(&desk);
+	}
+}
+
+static void test_came_back_with_another(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 2, 0);
+	ash_rollout_offered(desk.rollout, id_of(0));
+	ash_rollout_offered(desk.rollout, id_of(1));
+	report(&desk, 0, ASH_ROLLOUT_SAID_REBOOT, "b0");
+	report(&desk, 1, ASH_ROLLOUT_SAID_REBOOT, "b0");
+	report(&desk, 0, ASH_ROLLOUT_SAID_OTHER, "b0"); /* put off */
+	report(&desk, 1, ASH_ROLLOUT_SAID_OTHER, "b1");
+	g_assert_cmpint(outcome_of(&desk, 0), ==, ASH_ROLLOUT_OFFERED);
+	g_assert_cmpint(outcome_of(&desk, 1), ==, ASH_ROLLOUT_FAILED);
+	desk_close(&desk);
+}
+
+static void test_late_confirmation_stays_counted(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 1, 0);
+	ash_rollout_offered(desk.rollout, id_of(0));
+	report(&desk, 0, ASH_ROLLOUT_SAID_REBOOT, "b0");
+	later(&desk, 5400);
+	g_assert_cmpint(outcome_of(&desk, 0), ==, ASH_ROLLOUT_SILENT);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_PAUSED);
+	report(&desk, 0, ASH_ROLLOUT_SAID_GOOD, "b1");
+	later(&desk, 60);
+	g_assert_cmpint(outcome_of(&desk, 0), ==, ASH_ROLLOUT_CONFIRMED);
+	g_assert_cmpuint(now_of(&desk).failures, ==, 1);
+	desk_close(&desk);
+}
+
+/* An assigned host that does not come gives its place to the next, and has another turn later. */
+static void test_lapse(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 5, 0);
+	g_autoptr(GArray) first = assigned(&desk);
+	g_assert_cmpuint(first->len, ==, 4);
+	for (unsigned i = 0; i < 3; i++)
+		ash_rollout_offered(desk.rollout, id_of(g_array_index(first, unsigned, i)));
+	unsigned lost = g_array_index(first, unsigned, 3);
+	later(&desk, 899);
+	g_assert_cmpint(outcome_of(&desk, lost), ==, ASH_ROLLOUT_ASSIGNED);
+	later(&desk, 1);
+	g_assert_cmpint(outcome_of(&desk, lost), ==, ASH_ROLLOUT_WITHDRAWN);
+	g_assert_cmpuint(desk.assigned, ==, 5);
+	later(&desk, 900);
+	g_assert_cmpint(outcome_of(&desk, lost), ==, ASH_ROLLOUT_ASSIGNED);
+	desk_close(&desk);
+}
+
+static void test_unready_hosts_hold_nothing_up(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 10, 0);
+	g_autoptr(GArray) first = assigned(&desk);
+	desk_close(&desk);
+
+	/* The same fleet, but the first four are away: four others are taken. */
+	desk_open(&desk, "{\"id\":\"r1\",\"release\":\"2\",\"commit\":\"cafe\",\"patience\":1000}",
+			0, 0);
+	ash_rollout_free(desk.rollout);
+	AshRolloutSpec *spec = spec_of("{\"id\":\"r1\",\"release\":\"2\",\"commit\":\"cafe\","
+				       "\"soak\":60,\"patience\":1000}");
+	ash_rollout_spec_plan(spec, 10, 0);
+	g_ptr_array_set_size(desk.lines, 0);
+	AshRolloutSink sink = {keep_line, keep_decision, &desk};
+	desk.rollout = ash_rollout_new(spec, &sink);
+	for (unsigned i = 0; i < 10; i++) {
+		bool is_away = false;
+		for (unsigned j = 0; j < 4; j++)
+			is_away = is_away || g_array_index(first, unsigned, j) == i;
+		ash_rollout_join(desk.rollout, id_of(i), false, NULL);
+		ash_rollout_reach(desk.rollout, id_of(i),
+				is_away ? ASH_ROLLOUT_AWAY : ASH_ROLLOUT_READY);
+	}
+	later(&desk, 1);
+	take(&desk);
+	later(&desk, 60);
+	take(&desk);
+	later(&desk, 60);
+	g_assert_cmpuint(now_of(&desk).counts[ASH_ROLLOUT_CONFIRMED], ==, 6);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_RUNNING);
+	/* Nobody else comes for as long as patience lasts. */
+	later(&desk, 999);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_RUNNING);
+	g_assert_cmpint(ash_rollout_due(desk.rollout), ==, desk.now + 1);
+	later(&desk, 1);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_FINISHED);
+	desk_close(&desk);
+}
+
+static void test_budgets_and_in_flight(void)
+{
+	Desk desk;
+	AshRolloutSpec *spec = spec_of(
+			"{\"id\":\"r1\",\"release\":\"2\",\"commit\":\"cafe\",\"soak\":0,\"first\":50,"
+			"\"max_in_flight\":7,\"budgets\":[{\"label\":\"site\",\"max\":3},"
+			"{\"label\":\"role\",\"max\":\"10%\"}]}");
+
+	desk_open(&desk, plain, 0, 0);
+	ash_rollout_free(desk.rollout);
+	g_ptr_array_set_size(desk.lines, 0);
+	desk.assigned = 0;
+	ash_rollout_spec_plan(spec, 60, 0);
+	AshRolloutSink sink = {keep_line, keep_decision, &desk};
+	desk.rollout = ash_rollout_new(spec, &sink);
+	for (unsigned i = 0; i < 60; i++) {
+		const char *groups[] = {i % 2 == 0 ? "bern, west" : "", i < 20 ? "db" : "web"};
+		ash_rollout_join(desk.rollout, id_of(i), false, groups);
+		ash_rollout_reach(desk.rollout, id_of(i), ASH_ROLLOUT_READY);
+	}
+	later(&desk, 1);
+	g_autoptr(GArray) open = assigned(&desk);
+	unsigned bern = 0, db = 0, web = 0;
+	for (guint i = 0; i < open->len; i++) {
+		unsigned host = g_array_index(open, unsigned, i);
+		bern += host % 2 == 0;
+		db += host < 20;
+		web += host >= 20;
+	}
+	g_assert_cmpuint(bern, <=, 3);
+	g_assert_cmpuint(db, ==, 2);  /* 10 % of 20 */
+	g_assert_cmpuint(web, ==, 4); /* of 40 */
+	g_assert_cmpuint(open->len, ==, 6);
+	desk_close(&desk);
+}
+
+static void test_late_joiner(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 100, 0);
+	take(&desk);
+	later(&desk, 60); /* ring 2: 16, all taken */
+	/* One that comes before all others by its rank. */
+	unsigned late = 1000;
+	while (ash_rollout_rank("r1", id_of(late)) > UINT64_MAX / 2000)
+		late++;
+	ash_rollout_join(desk.rollout, id_of(late), false, NULL);
+	ash_rollout_reach(desk.rollout, id_of(late), ASH_ROLLOUT_READY);
+	later(&desk, 1);
+	g_assert_cmpint(outcome_of(&desk, late), ==, ASH_ROLLOUT_WAITING); /* no place is free */
+	g_autoptr(GArray) second = assigned(&desk);
+	ash_rollout_leave(desk.rollout, id_of(g_array_index(second, unsigned, 5)));
+	later(&desk, 1);
+	g_assert_cmpint(outcome_of(&desk, late), ==, ASH_ROLLOUT_ASSIGNED); /* the first in line */
+	g_assert_cmpuint(now_of(&desk).taken, ==, 16);
+	desk_close(&desk);
+}
+
+static void test_already(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 3, 0);
+	g_assert_cmpuint(desk.assigned, ==, 3);
+	ash_rollout_join(desk.rollout, id_of(77), false, NULL);
+	report(&desk, 77, ASH_ROLLOUT_SAID_GOOD, "b0");
+	g_assert_cmpint(outcome_of(&desk, 77), ==, ASH_ROLLOUT_ALREADY);
+	take(&desk);
+	later(&desk, 60);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_FINISHED);
+	desk_close(&desk);
+
+	/* Where it was bad before, it is not offered again. */
+	desk_open(&desk, plain, 1, 0);
+	ash_rollout_join(desk.rollout, id_of(5), false, NULL);
+	ash_rollout_reach(desk.rollout, id_of(5), ASH_ROLLOUT_READY);
+	report(&desk, 5, ASH_ROLLOUT_SAID_FAILED, "b0");
+	ash_rollout_leave(desk.rollout, id_of(0)); /* its place is free */
+	later(&desk, 1);
+	g_assert_cmpint(outcome_of(&desk, 5), ==, ASH_ROLLOUT_WAITING);
+	report(&desk, 5, ASH_ROLLOUT_SAID_OTHER, "b0"); /* forgiven */
+	later(&desk, 1);
+	g_assert_cmpint(outcome_of(&desk, 5), ==, ASH_ROLLOUT_ASSIGNED);
+	desk_close(&desk);
+}
+
+static void test_revert(void)
+{
+	Desk desk;
+	g_autoptr(GError) error = NULL;
+
+	desk_open(&desk, plain, 30, 0);
+	take(&desk);
+	later(&desk, 60);
+	take(&desk);
+	g_autoptr(GArray) none = assigned(&desk);
+	g_assert_cmpuint(none->len, ==, 0);
+	g_assert_true(ash_rollout_act(desk.rollout, ASH_ROLLOUT_REVERT, "ann", "slow", &error));
+	later(&desk, 1);
+	g_assert_cmpuint(desk.returned, ==, 4);
+	for (unsigned i = 0; i < 30; i++)
+		report(&desk, i, ASH_ROLLOUT_SAID_OTHER, "b2");
+	later(&desk, 1);
+	g_assert_cmpuint(now_of(&desk).counts[ASH_ROLLOUT_RETURNED], ==, 4);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_REVERTED);
+	desk_close(&desk);
+
+	/* By rings, and one that does not come back holds its ring up only so long. */
+	desk_open(&desk, plain, 30, 0);
+	take(&desk);
+	later(&desk, 60);
+	take(&desk);
+	later(&desk, 60);
+	g_assert_true(ash_rollout_act(desk.rollout, ASH_ROLLOUT_REVERT, "ann", "slow", &error));
+	later(&desk, 1);
+	g_assert_cmpuint(desk.returned, ==, 4);
+	later(&desk, 5399);
+	g_assert_cmpuint(desk.returned, ==, 4);
+	later(&desk, 1);
+	g_assert_cmpuint(desk.returned, ==, 16);
+	for (unsigned i = 0; i < 30; i++)
+		report(&desk, i, ASH_ROLLOUT_SAID_OTHER, "b2");
+	later(&desk, 1);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_REVERTED);
+	g_assert_cmpuint(now_of(&desk).counts[ASH_ROLLOUT_RETURNED], ==, 16);
+	desk_close(&desk);
+}
+
+static void test_halt_reverts(void)
+{
+	Desk desk;
+
+	desk_open(&desk,
+			"{\"id\":\"r1\",\"release\":\"2\",\"commit\":\"cafe\",\"soak\":60,"
+			"\"on_halt\":\"revert\"}",
+			100, 0);
+	take(&desk);
+	later(&desk, 60);
+	g_autoptr(GArray) second = assigned(&desk);
+	for (unsigned i = 0; i < 3; i++) {
+		ash_rollout_offered(desk.rollout, id_of(g_array_index(second, unsigned, i)));
+		report(&desk, g_array_index(second, unsigned, i), ASH_ROLLOUT_SAID_FAILED, "b1");
+	}
+	later(&desk, 1);
+	g_assert_cmpint(now_of(&desk).state, ==, ASH_ROLLOUT_REVERTING);
+	g_assert_cmpuint(desk.returned, ==,
+			4); /* the first ring took it, the failed went back alone */
+	desk_close(&desk);
+}
+
+static void test_ring_pause(void)
+{
+	Desk desk;
+
+	desk_open(&desk,
+			"{\"id\":\"r1\",\"release\":\"2\",\"commit\":\"cafe\",\"soak\":60,"
+			"\"ring_pause\":600}",
+			100, 0);
+	take(&desk);
+	later(&desk, 60);
+	g_assert_cmpuint(desk.assigned, ==, 4);
+	g_assert_cmpint(ash_rollout_due(desk.rollout), ==, desk.now + 600);
+	later(&desk, 599);
+	g_assert_cmpuint(desk.assigned, ==, 4);
+	later(&desk, 1);
+	g_assert_cmpuint(desk.assigned, ==, 16);
+	desk_close(&desk);
+}
+
+/* A step without news writes nothing; a clock that goes back changes nothing. */
+static void test_quiet(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 10, 0);
+	guint lines = desk.lines->len;
+	later(&desk, 10);
+	ash_rollout_reach(desk.rollout, id_of(3), ASH_ROLLOUT_READY);
+	ash_rollout_join(desk.rollout, id_of(3), false, NULL);
+	ash_rollout_at(desk.rollout, 5);
+	ash_rollout_step(desk.rollout);
+	g_assert_cmpuint(desk.lines->len, ==, lines);
+	g_assert_cmpint(now_of(&desk).now_s, ==, desk.now);
+	desk_close(&desk);
+}
+
+static void test_ledger_text(void)
+{
+	Desk desk;
+	g_autoptr(GError) error = NULL;
+
+	desk_open(&desk, plain, 1, 0);
+	ash_rollout_offered(desk.rollout, id_of(0));
+	ash_rollout_report(desk.rollout, id_of(0), ASH_ROLLOUT_SAID_FAILED, "",
+			"two\nlines\x01 here ");
+	later(&desk, 7);
+	g_assert_true(ash_rollout_act(desk.rollout, ASH_ROLLOUT_CANCEL, "ann b", "", &error));
+	g_ptr_array_add(desk.lines, NULL);
+	g_autofree char *text = g_strjoinv("\n", (char **) desk.lines->pdata);
+	g_ptr_array_set_size(desk.lines, (int) desk.lines->len - 1);
+#define HOST0 "0000000000000000000000000000000000000000000000000000000000000000"
+	g_assert_cmpstr(text, ==,
+			"t 1000000\njoin " HOST0 "\nready " HOST0 "\nother " HOST0
+			":8d2c264f\nstep\n"
+			"> assign 1 " HOST0 "\noffered " HOST0 "\nfailed " HOST0
+			":00000000 two lines  here\n"
+			"> failed " HOST0 " two lines  here\nt 1000007\nstep\n"
+			"> paused t=1000007 ring=1 m=1 f=1 halts=2 settled=1/1 "
+			"1 of the first 1 hosts failed or are silent\ncancel ann_b\n"
+			"> cancelled t=1000007 ring=1 m=1 f=1 halts=2 settled=1/1 cancelled by an operator");
+	desk_close(&desk);
+}
+
+static void test_lines_refused(void)
+{
+	static const char *const lines[] = {"", "step ", "t", "t 0", "t 01", "t 4000000001",
+			"ready", "ready ", "ready zz", "ready " HOST0 " ", "ready " HOST0 "0",
+			"ready " HOST0 "  " HOST0, "join c", "join g=a " HOST0, "good " HOST0,
+			"good " HOST0 ":123", "failed " HOST0 " why", "resume ann", "resume  why",
+			"> assign 1 " HOST0, "= begin 1", "= end", "=", "offered\t" HOST0, "\xff"};
+	g_autofree char *longest = g_strnfill(ASH_ROLLOUT_MAX_LINE_BYTES + 1, 'x');
+	AshRolloutSpec *spec = spec_of(plain);
+
+	ash_rollout_spec_plan(spec, 10, 0);
+	g_autoptr(AshRollout) rollout = ash_rollout_new(spec, NULL);
+	for (unsigned i = 0; i <= G_N_ELEMENTS(lines); i++) {
+		g_autoptr(GError) error = NULL;
+		const char *line = i < G_N_ELEMENTS(lines) ? lines[i] : longest;
+		g_test_message("'%.40s'", line);
+		g_assert_false(ash_rollout_feed(rollout, line, &error));
+		g_assert_true(error->domain == ASH_ROLLOUT_ERROR);
+	}
+}
+
+/* A ledger that was changed, cut or added to does not agree. */
+static void test_replay_differs(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 20, 0);
+	take(&desk);
+	later(&desk, 60);
+	g_autofree char *text = ash_rollout_spec_format(ash_rollout_spec(desk.rollout));
+	for (guint i = 0; i < desk.lines->len; i++) {
+		const char *line = desk.lines->pdata[i];
+		if (line[0] != '>')
+			continue;
+		char *kept = desk.lines->pdata[i];
+		g_autofree char *other = g_strconcat(line, "x", NULL);
+		desk.lines->pdata[i] = other;
+		g_autoptr(AshRollout) fresh = ash_rollout_new(spec_of(text), NULL);
+		Reader reader = {desk.lines, 0, desk.lines->len};
+		g_auto(AshRolloutReplay) replay = {0};
+		g_autoptr(GError) error = NULL;
+		g_assert_true(ash_rollout_replay(fresh, next_line, &reader, &replay, &error));
+		g_assert_false(replay.agrees);
+		g_assert_cmpuint(replay.first_difference, ==, i + 1);
+		g_assert_cmpstr(replay.expected, ==, kept);
+		desk.lines->pdata[i] = kept;
+
+		AshRollout *loaded = NULL;
+		Reader cut = {desk.lines, 0, i};
+		g_assert_false(ash_rollout_load(spec_of(text), next_line, &cut, &loaded, &error));
+		g_assert_error(error, ASH_ROLLOUT_ERROR, ASH_ROLLOUT_ERROR_LEDGER);
+	}
+	desk_close(&desk);
+}
+
+static void test_checkpoint(void)
+{
+	Desk desk;
+	g_autoptr(GError) error = NULL;
+
+	desk_open(&desk, plain, 500, 2);
+	take(&desk);
+	later(&desk, 60);
+	take(&desk);
+	later(&desk, 30);
+	guint at = desk.lines->len;
+	ash_rollout_checkpoint(desk.rollout);
+	g_assert_true(ash_rollout_is_checkpoint(desk.lines->pdata[at]));
+	report(&desk, 3, ASH_ROLLOUT_SAID_FAILED, "b9");
+	later(&desk, 60);
+	take(&desk);
+	later(&desk, 60);
+
+	/* From the checkpoint on: the same. */
+	g_autofree char *text = ash_rollout_spec_format(ash_rollout_spec(desk.rollout));
+	Reader reader = {desk.lines, at, desk.lines->len};
+	g_autoptr(AshRollout) loaded = NULL;
+	g_assert_true(ash_rollout_load(spec_of(text), next_line, &reader, &loaded, &error));
+	g_assert_no_error(error);
+	check_same(desk.rollout, loaded);
+	desk_close(&desk);
+}
+
+static void test_why(void)
+{
+	Desk desk;
+
+	desk_open(&desk, plain, 100, 0);
+	g_autoptr(GArray) first = assigned(&desk);
+	unsigned waiting = 0;
+	while (outcome_of(&desk, waiting) != ASH_ROLLOUT_WAITING)
+		waiting++;
+	g_auto(AshRolloutWhy) why = {0};
+	ash_rollout_why(desk.rollout, id_of(waiting), &why);
+	g_assert_cmpint(why.blocker, ==, ASH_ROLLOUT_WHY_RING);
+	ash_rollout_why_clear(&why);
+	ash_rollout_reach(desk.rollout, id_of(waiting), ASH_ROLLOUT_CLOSED);
+	ash_rollout_why(desk.rollout, id_of(waiting), &why);
+	g_assert_cmpint(why.blocker, ==, ASH_ROLLOUT_WHY_READY);
+	ash_rollout_why_clear(&why);
+	ash_rollout_why(desk.rollout, id_of(g_array_index(first, unsigned, 0)), &why);
+	g_assert_cmpint(why.blocker, ==, ASH_ROLLOUT_WHY_OFFERED);
+	ash_rollout_why_clear(&why);
+	take(&desk);
+	ash_rollout_why(desk.rollout, id_of(g_array_index(first, unsigned, 0)), &why);
+	g_assert_cmpint(why.blocker, ==, ASH_ROLLOUT_WHY_SETTLED);
+	ash_rollout_why_clear(&why);
+	later(&desk, 60);
+	ash_rollout_why(desk.rollout, id_of(g_array_index(first, unsigned, 0)), &why);
+	g_assert_cmpint(why.blocker, ==, ASH_ROLLOUT_WHYS);
+	ash_rollout_why_clear(&why);
+	ash_rollout_why(desk.rollout, id_of(9999), &why);
+	g_assert_cmpint(why.blocker, ==, ASH_ROLLOUT_WHY_CANDIDATE);
+	desk_close(&desk);
+}
+
+static void test_said(void)
+{
+	static const struct {
+		const char *commit, *failed, *state, *verdict;
+		AshRolloutSaid said;
+	} cases[] = {
+			{"old", "", "idle", "good", ASH_ROLLOUT_SAID_OTHER},
+			{"old", "", "fetching", "good", ASH_ROLLOUT_SAID_OTHER},
+			{"old", "", "rebooting", "good", ASH_ROLLOUT_SAID_REBOOT},
+			{"cafe", "", "trial", "pending", ASH_ROLLOUT_SAID_TRIAL},
+			{"cafe", "", "idle", "good", ASH_ROLLOUT_SAID_GOOD},
+			{"cafe", "", "idle", "degraded", ASH_ROLLOUT_SAID_TRIAL},
+			{"cafe", "", "returning", "bad", ASH_ROLLOUT_SAID_FAILED},
+			{"old", "cafe", "idle", "good", ASH_ROLLOUT_SAID_FAILED},
+			{"old", "beef", "idle", "good", ASH_ROLLOUT_SAID_OTHER},
+			{NULL, NULL, NULL, NULL, ASH_ROLLOUT_SAID_OTHER},
+	};
+	g_autoptr(AshRolloutSpec) spec = spec_of(plain);
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++)
+		g_assert_cmpint(ash_rollout_said(spec, cases[i].commit, cases[i].failed,
+						cases[i].state, cases[i].verdict),
+				==, cases[i].said);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/rollout/good-release", test_good_release);
+	g_test_add_func("/rollout/order", test_order_is_by_rank_and_canaries_first);
+	g_test_add_func("/rollout/rank", test_rank);
+	g_test_add_func("/rollout/canary-guard", test_canary_guard);
+	g_test_add_func("/rollout/halt-and-resume", test_halt_and_resume);
+	g_test_add_func("/rollout/offered-at-halt", test_offered_at_halt);
+	g_test_add_func("/rollout/silence", test_silence);
+	g_test_add_func("/rollout/came-back-with-another", test_came_back_with_another);
+	g_test_add_func("/rollout/late-confirmation", test_late_confirmation_stays_counted);
+	g_test_add_func("/rollout/lapse", test_lapse);
+	g_test_add_func("/rollout/unready", test_unready_hosts_hold_nothing_up);
+	g_test_add_func("/rollout/budgets", test_budgets_and_in_flight);
+	g_test_add_func("/rollout/late-joiner", test_late_joiner);
+	g_test_add_func("/rollout/already", test_already);
+	g_test_add_func("/rollout/revert", test_revert);
+	g_test_add_func("/rollout/halt-reverts", test_halt_reverts);
+	g_test_add_func("/rollout/ring-pause", test_ring_pause);
+	g_test_add_func("/rollout/quiet", test_quiet);
+	g_test_add_func("/rollout/ledger-text", test_ledger_text);
+	g_test_add_func("/rollout/lines-refused", test_lines_refused);
+	g_test_add_func("/rollout/replay-differs", test_replay_differs);
+	g_test_add_func("/rollout/checkpoint", test_checkpoint);
+	g_test_add_func("/rollout/why", test_why);
+	g_test_add_func("/rollout/said", test_said);
+	return g_test_run();
+}
