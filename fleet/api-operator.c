@@ -394,27 +394,18 @@ static gboolean change_password(AshRequest *request, GError **error)
 
 /* ---- routes ---- */
 
-#define MEMBERS_OF_AN_OPERATOR                                                                           \
-	{"password", "string", false, "10 to 1024 bytes; without one, no log-in"},                       \
-			{"role", "string", false, "viewer (default), operator or admin"},                \
-			{"scope", "string", false,                                                       \
-					"a selector: the hosts that are seen; \"\": all, as of admins"}, \
-			{"disabled", "boolean", false, "may not log in; sessions end"},                  \
-	{                                                                                                \
-		"reason", "string", false, "for the audit log"                                           \
+#define MEMBERS_OF_AN_OPERATOR                                                                     \
+	{"password", "string", false, "10 to 1024 bytes; without one, no log-in"},                 \
+			{"role", "string", false, "viewer (default), operator or admin"},          \
+			{"scope", "string", false, "a selector; \"\": all hosts, as of admins"},   \
+	{                                                                                          \
+		"disabled", "boolean", false, "may not log in; sessions end"                       \
 	}
 
-static const AshRouteMember list_arguments[] = {
-		{"limit", "integer", false, "1 to 1000; default 100"},
-		{"after", "string", false, "'next' of the page before"},
-		{0},
-};
 static const AshRouteMember create_members[] = {
 		{"name", "string", true, "letters, digits and . _ @ -"}, MEMBERS_OF_AN_OPERATOR,
 		{0}};
 static const AshRouteMember change_members[] = {MEMBERS_OF_AN_OPERATOR, {0}};
-static const AshRouteMember reason_members[] = {
-		{"reason", "string", false, "for the audit log"}, {0}};
 static const AshRouteMember password_members[] = {
 		{"old", "string", true, "the password until now"},
 		{"new", "string", true, "10 to 1024 bytes"},
@@ -427,7 +418,7 @@ static const AshRouteMember password_members[] = {
 
 const AshRoute ash_api_operator_routes[] = {
 		{"GET", "/v1/operators", ASH_ROLE_ADMIN, "Operators, by name", list_operators,
-				.arguments = list_arguments,
+
 				.answer = "{\"items\":[" OPERATOR "]}"},
 		{"POST", "/v1/operators", ASH_ROLE_ADMIN, "Make an operator", create_operator,
 				.members = create_members, .answer = OPERATOR},
@@ -437,7 +428,7 @@ const AshRoute ash_api_operator_routes[] = {
 				"Change what is given; a new password or 'disabled' ends all sessions",
 				change_operator, .members = change_members, .answer = OPERATOR},
 		{"DELETE", "/v1/operators/{name}", ASH_ROLE_ADMIN, "Remove an operator",
-				delete_operator, .members = reason_members},
+				delete_operator},
 		{"POST", "/v1/session/password", ASH_ROLE_VIEWER,
 				"Change one's own password; all sessions end", change_password,
 				.members = password_members},

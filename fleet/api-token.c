@@ -207,21 +207,13 @@ static gboolean revoke_token(AshRequest *request, GError **error)
 
 /* ---- routes ---- */
 
-static const AshRouteMember list_arguments[] = {
-		{"limit", "integer", false, "1 to 1000; default 100"},
-		{"after", "string", false, "'next' of the page before"},
-		{0},
-};
 static const AshRouteMember make_members[] = {
 		{"role", "string", false, "viewer (default), operator or admin"},
 		{"scope", "string", false, "a selector; \"\": all, as of admins"},
 		{"note", "string", false, "what it is for; at most 1024 bytes"},
 		{"expires_in", "integer", false, "seconds; 0 (default): never"},
-		{"reason", "string", false, "for the audit log"},
 		{0},
 };
-static const AshRouteMember revoke_members[] = {
-		{"reason", "string", false, "for the audit log"}, {0}};
 
 #define TOKEN                                                                                      \
 	"\"id\":\"0123456789abcdef\",\"role\":\"viewer\",\"scope\":\"\",\"note\":\"grafana\","     \
@@ -229,14 +221,12 @@ static const AshRouteMember revoke_members[] = {
 
 const AshRoute ash_api_token_routes[] = {
 		{"GET", "/v1/api-tokens", ASH_ROLE_ADMIN, "API tokens, without their secrets",
-				list_tokens, .arguments = list_arguments,
-				.answer = "{\"items\":[{" TOKEN "}]}"},
+				list_tokens, .answer = "{\"items\":[{" TOKEN "}]}"},
 		{"POST", "/v1/api-tokens", ASH_ROLE_ADMIN,
 				"Make an API token; its secret is told this once", make_token,
 				.members = make_members,
 				.answer = "{" TOKEN ",\"secret\":\"0123456789abcdef.…\"}"},
 		{"POST", "/v1/api-tokens/{id}/revoke", ASH_ROLE_ADMIN,
-				"Revoke an API token; its sessions end", revoke_token,
-				.members = revoke_members},
+				"Revoke an API token; its sessions end", revoke_token},
 		{0},
 };

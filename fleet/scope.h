@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "fleet/route.h"
+#include "fleet/selector.h"
+
+/* Which hosts a request may see, for answers that count or list many: what ash_route_may_host says of one. */
+
+typedef struct {
+	AshSelector *selector; /* NULL: all */
+	int64_t now;
+} AshScope;
+
+gboolean ash_scope_init(AshRequest *request, AshScope *out_scope, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+void ash_scope_clear(AshScope *scope);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AshScope, ash_scope_clear)
+
+bool ash_scope_has(const AshScope *scope, const AshHost *host);
