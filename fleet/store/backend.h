@@ -19,6 +19,8 @@ typedef struct AshDbBackend {
 	const AshDbWord *words; /* what schema text has otherwise; NULL-from ends */
 	const char *table_end;  /* behind each CREATE TABLE */
 	const char *has_table;  /* SQL: a row when table $1 exists */
+	const char *tables;     /* SQL: the names of all, in a fixed order */
+	const char *columns;    /* SQL: the names of table $1's, in their order */
 
 	/* @where: the address behind "scheme:". The backend's own struct begins with an AshDb. */
 	gboolean (*open)(const char *where, AshDbPool *pool, AshDb **out_db, GError **error);
@@ -38,7 +40,7 @@ typedef struct AshDbBackend {
 	gboolean (*try_lead)(AshDb *db, const char *name, bool *out_leads, GError **error);
 	void (*end_leads)(AshDb *db);
 	gboolean (*check)(AshDb *db, GError **error);
-	/* A copy in one step, for SQLite into SQLite; NULL: row by row. */
+	/* An SQLite file in one step; NULL: row by row. */
 	gboolean (*copy_to_file)(AshDb *db, const char *path, GError **error);
 	/* Numbers that a BIGSERIAL of @table gave, or is to go on behind. */
 	gboolean (*get_serial)(AshDb *db, const char *table, int64_t *out_last, GError **error);
@@ -72,11 +74,14 @@ struct AshDb {
 	bool leads;      /* something */
 };
 
-extern const AshDbBackend ash_db_sqlite, ash_db_postgres;
+/* ash_db_sqlite_file: "sqlite-file:PATH", a file that is only read. */
+extern const AshDbBackend ash_db_sqlite, ash_db_sqlite_file, ash_db_postgres;
 
 /* The turn to write, of which each pool has one: in the order of asking. */
 void ash_db_turn_take(AshDb *db);
 void ash_db_turn_give(AshDb *db);
+
+const char *ash_db_pool_where(const AshDbPool *pool); /* the address behind "scheme:" */
 
 /* What @address says: the backend and the rest. */
 gboolean ash_db_address_parse(const char *address, const AshDbBackend **out_backend,

@@ -132,11 +132,13 @@ gboolean ash_db_lock_events(AshDb *db, GError **error) G_GNUC_WARN_UNUSED_RESULT
 
 /* Brings an empty or older database to this program's schema, step by step, each step a transaction. */
 gboolean ash_db_migrate(AshDb *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* A whole copy while others go on writing: for SQLite a database file (its online backup), for PostgreSQL a file that
- * 'restore' understands. Appears whole at @path or not at all.
+/* A whole copy, of one moment, while others go on writing: an SQLite file, of PostgreSQL too. Checked, and on disk,
+ * before it appears at @path; what was there is replaced.
  */
 gboolean ash_db_backup(AshDbPool *pool, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Into an empty database. A copy of the one kind may be restored into the other. */
+/* Into an empty database of either kind (else ASH_DB_ERROR_CONFLICT): all of it or nothing. The copy is checked before,
+ * and only read.
+ */
 gboolean ash_db_restore(const char *address, const char *path, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 /* Reads everything and says what is wrong. */

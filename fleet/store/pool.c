@@ -32,7 +32,8 @@ struct AshDbPool {
 gboolean ash_db_address_parse(const char *address, const AshDbBackend **out_backend,
 		const char **out_where, GError **error)
 {
-	static const AshDbBackend *const backends[] = {&ash_db_sqlite, &ash_db_postgres};
+	static const AshDbBackend *const backends[] = {
+			&ash_db_sqlite, &ash_db_sqlite_file, &ash_db_postgres};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(backends); i++) {
 		size_t size = strlen(backends[i]->scheme);
@@ -92,6 +93,11 @@ void ash_db_pool_free(AshDbPool *pool)
 bool ash_db_pool_is_shared(const AshDbPool *pool)
 {
 	return pool->backend->is_shared;
+}
+
+const char *ash_db_pool_where(const AshDbPool *pool)
+{
+	return pool->where;
 }
 
 /* With the mutex, for one that is counted as taken already. */

@@ -580,16 +580,13 @@ static gboolean read_tables(AshDb *base, GError **error)
 	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
 
 	if (!postgres_be_patient(base, error) ||
-			!ash_db_query(base,
-					"SELECT quote_ident(tablename) FROM pg_catalog.pg_tables "
-					"WHERE schemaname = current_schema() ORDER BY tablename",
-					NULL, take_name, names, error))
+			!ash_db_query(base, ash_db_postgres.tables, NULL, take_name, names, error))
 		return FALSE;
 	for (guint i = 0; i < names->len; i++) {
 		const char *name = names->pdata[i];
-		g_autofree char *sql =
-				g_strdup_printf("SELECT sum(length(t::text)) FROM %s AS t", name);
-		ASH_PREFIX("table %s", name);
+		g_autofree char *sql = g_strdup_printf(
+				"SELECT sum(length(t::text)) FROM \"%s\" AS t", name);
+		ASH_PREFIX("table '%s'", name);
 		if (!ash_db_query_text(base, sql, NULL, NULL, NULL, error))
 			return FALSE;
 	}
@@ -691,6 +688,11 @@ const AshDbBackend ash_db_postgres = {
 		.table_end = "",
 		.has_table = "SELECT 1 FROM pg_catalog.pg_tables "
 			     "WHERE schemaname = current_schema() AND tablename = $1",
+		.tables = "SELECT tablename FROM pg_catalog.pg_tables "
+			  "WHERE schemaname = current_schema() ORDER BY tablename",
+		.columns = "SELECT column_name FROM information_schema.columns "
+			   "WHERE table_schema = current_schema() AND table_name = $1 "
+			   "ORDER BY ordinal_position",
 		.open = postgres_open,
 		.close = postgres_close,
 		.is_alive = postgres_is_alive,

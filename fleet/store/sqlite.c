@@ -333,6 +333,14 @@ static gboolean check_application(Sqlite *db, GError **error)
 	return pragma(db, sql, NULL, error);
 }
 
+static gboolean prepare_words(Sqlite *db, GError **error)
+{
+	return prepare(db, "BEGIN DEFERRED", true, &db->begin_reading, error) &&
+	       prepare(db, "BEGIN IMMEDIATE", true, &db->begin_writing, error) &&
+	       prepare(db, "COMMIT", true, &db->commit, error) &&
+	       prepare(db, "ROLLBACK", true, &db->rollback, error);
+}
+
 static gboolean set_up(Sqlite *db, GError **error)
 {
 	static const char *const pragmas[] = {
@@ -357,10 +365,7 @@ static gboolean set_up(Sqlite *db, GError **error)
 	for (size_t i = 0; i < G_N_ELEMENTS(pragmas); i++)
 		if (!pragma(db, pragmas[i], NULL, error))
 			return FALSE;
-	return prepare(db, "BEGIN DEFERRED", true, &db->begin_reading, error) &&
-	       prepare(db, "BEGIN IMMEDIATE", true, &db->begin_writing, error) &&
-	       prepare(db, "COMMIT", true, &db->commit, error) &&
-	       prepare(db, "ROLLBACK", true, &db->rollback, error);
+	return prepare_words(db, error);
 }
 
 static void sqlite_close(AshDb *base)
@@ -378,18 +383,18 @@ static void sqlite_close(AshDb *base)
 	g_free(db);
 }
 
-static gboolean sqlite_open(const char *where, AshDbPool *pool, AshDb **out_db, GError **error)
+static gboolean open_with(const char *path, AshDbPool *pool, int flags,
+		gboolean (*set_up_it)(Sqlite *db, GError **error), AshDb **out_db, GError **error)
 {
-	if (!make_private(where, error))
-		return FALSE;
 	Sqlite *db = g_new0(Sqlite, 1);
+
 	db->base.backend = &ash_db_sqlite;
 	db->base.pool = pool;
-	db->path = g_strdup(where);
+	db->path = g_strdup(path);
 	db->statements = g_hash_table_new_full(NULL, NULL, NULL, statement_free);
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-	gboolean ok = sqlite3_open_v2(where, &db->handle, flags, NULL) == SQLITE_OK
-				      ? set_up(db, error)
+	flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	gboolean ok = sqlite3_open_v2(path, &db->handle, flags, NULL) == SQLITE_OK
+				      ? set_up_it(db, error)
 				      : throw_sqlite(db, error);
 	if (!ok) {
 		sqlite_close(&db->base);
@@ -397,6 +402,32 @@ static gboolean sqlite_open(const char *where, AshDbPool *pool, AshDb **out_db, 
 	}
 	*out_db = &db->base;
 	return TRUE;
+}
+
+static gboolean sqlite_open(const char *where, AshDbPool *pool, AshDb **out_db, GError **error)
+{
+	return make_private(where, error) &&
+	       open_with(where, pool, SQLITE_OPEN_READWRITE, set_up, out_db, error);
+}
+
+/* A backup stays as it is, also on a medium that cannot be written. */
+static gboolean set_up_file(Sqlite *db, GError **error)
+{
+	int64_t application = 0;
+
+	sqlite3_busy_timeout(db->handle, BUSY_MS);
+	if (!pragma(db, "PRAGMA application_id", &application, error))
+		return FALSE;
+	if (application != APPLICATION_ID)
+		return ash_throw(error, ASH_DB_ERROR, ASH_DB_ERROR_CORRUPT,
+				"'%s' is not a fleet's database", db->path);
+	return pragma(db, "PRAGMA cell_size_check = ON", NULL, error) &&
+	       pragma(db, "PRAGMA trusted_schema = OFF", NULL, error) && prepare_words(db, error);
+}
+
+static gboolean sqlite_open_file(const char *where, AshDbPool *pool, AshDb **out_db, GError **error)
+{
+	return open_with(where, pool, SQLITE_OPEN_READONLY, set_up_file, out_db, error);
 }
 
 static bool sqlite_is_alive(AshDb *base)
@@ -544,26 +575,19 @@ static const AshDbWord words[] = {
 		{NULL, NULL},
 };
 
-const AshDbBackend ash_db_sqlite = {
-		.scheme = "sqlite",
-		.words = words,
-		.table_end = " STRICT",
-		.has_table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1",
-		.open = sqlite_open,
-		.close = sqlite_close,
-		.is_alive = sqlite_is_alive,
-		.run = sqlite_run,
-		.begin = sqlite_begin,
-		.commit = sqlite_commit,
-		.rollback = sqlite_rollback,
-		.try_lead = sqlite_try_lead,
-		.end_leads = sqlite_end_leads,
-		.check = sqlite_check,
-		.copy_to_file = sqlite_copy_to_file,
-		.get_serial = sqlite_get_serial,
-		.set_serial = sqlite_set_serial,
-		.row_int = sqlite_row_int,
-		.row_text = sqlite_row_text,
-		.row_blob = sqlite_row_blob,
-		.row_type = sqlite_row_type,
-};
+#define SQLITE_FUNCTIONS                                                                           \
+	.words = words, .table_end = " STRICT",                                                    \
+	.has_table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1",             \
+	.tables = "SELECT name FROM sqlite_schema WHERE type = 'table' "                           \
+		  "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",                      \
+	.columns = "SELECT name FROM pragma_table_info($1) ORDER BY cid", .close = sqlite_close,   \
+	.is_alive = sqlite_is_alive, .run = sqlite_run, .begin = sqlite_begin,                     \
+	.commit = sqlite_commit, .rollback = sqlite_rollback, .try_lead = sqlite_try_lead,         \
+	.end_leads = sqlite_end_leads, .check = sqlite_check, .copy_to_file = sqlite_copy_to_file, \
+	.get_serial = sqlite_get_serial, .set_serial = sqlite_set_serial,                          \
+	.row_int = sqlite_row_int, .row_text = sqlite_row_text, .row_blob = sqlite_row_blob,       \
+	.row_type = sqlite_row_type,
+
+const AshDbBackend ash_db_sqlite = {.scheme = "sqlite", .open = sqlite_open, SQLITE_FUNCTIONS};
+const AshDbBackend ash_db_sqlite_file = {
+		.scheme = "sqlite-file", .open = sqlite_open_file, SQLITE_FUNCTIONS};
