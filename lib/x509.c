@@ -415,18 +415,34 @@ static bool is_for_clients(Certificate *certificate)
 	return false;
 }
 
+/* GnuTLS would compare with this machine's clock; the caller's is the one that counts. */
+static bool is_signed_by(Certificate *certificate, Certificate *ca)
+{
+	unsigned status = 0;
+
+	return gnutls_x509_crt_verify(certificate, &ca, 1, GNUTLS_VERIFY_DISABLE_TIME_CHECKS,
+			       &status) >= 0 &&
+	       status == 0;
+}
+
+bool ash_x509_is_signed_by(const char *certificate_pem, const char *ca_pem)
+{
+	g_autoptr(Certificate) certificate = NULL;
+	g_autoptr(Certificate) ca = NULL;
+
+	return parse_certificate(certificate_pem, &certificate, NULL) &&
+	       parse_certificate(ca_pem, &ca, NULL) && is_signed_by(certificate, ca);
+}
+
 bool ash_x509_is_client_of(const char *certificate_pem, const char *ca_pem, int64_t now_s)
 {
 	g_autoptr(Certificate) certificate = NULL;
 	g_autoptr(Certificate) ca = NULL;
-	unsigned status = 0;
 
-	/* GnuTLS would compare with this machine's clock; the caller's is the one that counts. */
 	return parse_certificate(certificate_pem, &certificate, NULL) &&
 	       parse_certificate(ca_pem, &ca, NULL) && is_for_clients(certificate) &&
-	       gnutls_x509_crt_verify(certificate, &ca, 1, GNUTLS_VERIFY_DISABLE_TIME_CHECKS,
-			       &status) >= 0 &&
-	       status == 0 && now_s >= gnutls_x509_crt_get_activation_time(certificate) &&
+	       is_signed_by(certificate, ca) &&
+	       now_s >= gnutls_x509_crt_get_activation_time(certificate) &&
 	       now_s < gnutls_x509_crt_get_expiration_time(certificate);
 }
 

@@ -62,6 +62,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AshX509Info, ash_x509_info_clear)
 
 /* Questions; what cannot be parsed is false. */
 bool ash_x509_key_is_of(const char *certificate_pem, const char *key_pem);
+bool ash_x509_is_signed_by(const char *certificate_pem, const char *ca_pem);
 /* Signed by @ca_pem, within its time at @now_s, and fit for a client. */
 bool ash_x509_is_client_of(const char *certificate_pem, const char *ca_pem, int64_t now_s);
 
