@@ -42,7 +42,10 @@ typedef struct {
 	 * may come. For 503 and 429 answer the call here: its body is not read.
 	 */
 	size_t (*admit)(AshHttpCall *call, gpointer data);
+	unsigned idle_s; /* an idle connection of a host is kept so long; 0: 75. Others: 75 s */
 	AshHttpHandler handle; /* with the whole body */
+	/* May be NULL. When the call's answer is sent, or cannot be; on a network thread. @status 0: nobody answered. */
+	void (*ended)(AshHttpCall *call, unsigned status, int64_t took_us, gpointer data);
 	gpointer data;
 } AshHttpOptions;
 
@@ -66,10 +69,13 @@ void ash_http_counts(const AshHttp *http, AshHttpCounts *out_counts);
 /* ---- what was asked: borrowed from the call ---- */
 
 const char *ash_http_method(const AshHttpCall *call); /* "GET", "HEAD"… */
-const char *ash_http_path(const AshHttpCall *call);   /* decoded once, no query; begins with '/' */
+const char *ash_http_path(const AshHttpCall *call);   /* decoded but for %2F, %25, %00; no query */
 const char *ash_http_header(const AshHttpCall *call, const char *name); /* NULL: none */
 const char *ash_http_argument(
 		const AshHttpCall *call, const char *name); /* of the query, decoded; NULL: none */
+/* Each argument of the query, "" without a value; FALSE stops. */
+typedef gboolean (*AshHttpEachArgument)(const char *name, const char *value, gpointer data);
+void ash_http_each_argument(const AshHttpCall *call, AshHttpEachArgument each, gpointer data);
 GBytes *ash_http_body(
 		const AshHttpCall *call); /* empty, never NULL; NUL-terminated behind its end */
 const char *ash_http_peer(const AshHttpCall *call); /* "192.0.2.7"; what a believed proxy says */
@@ -116,5 +122,5 @@ AshHttpStream *ash_http_stream_begin(
 void ash_http_stream_send(AshHttpStream *stream, const char *text, size_t size);
 void ash_http_stream_end(AshHttpStream *stream);
 
-/* Runs @function on a worker thread; 503 when too many wait already. */
-void ash_http_blocking(AshHttpCall *call, AshHttpHandler function, gpointer data);
+/* Runs @function on a worker thread. false: too many wait already, and the call was answered so (503). */
+bool ash_http_blocking(AshHttpCall *call, AshHttpHandler function, gpointer data);
