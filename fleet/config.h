@@ -15,6 +15,7 @@
  *	poll: 5min                     hosts without long-poll, and how long a long-poll is kept
  *	certificate_life: 90d          silent_after: 15min     "not heard of" on the page
  *	max_hosts: 1000000  rate: {hosts: 0, operators: 50}    requests a second; 0: as fast as they can be served
+ *	max_connections: 0             0: what the limit of open files allows
  *	metrics: {open: false}         true: GET /metrics without a token
  *	ddi: {enabled: false, gateway_token: …}    fleetlock: {open: false}
  */
@@ -31,11 +32,19 @@ struct AshFleetConfig {
 	char **names;
 	int64_t poll_s, certificate_life_s, silent_after_s;
 	uint64_t max_hosts, rate_hosts, rate_operators;
+	uint64_t max_connections; /* 0: what the limit of open files allows, 200,000 at most */
 	bool metrics_open, ddi_enabled, fleetlock_open;
 	char *ddi_gateway_token; /* NULL: none */
-	bool behind_proxy;       /* plain HTTP on loopback, TLS at the proxy */
 };
 
+enum {
+	ASH_FLEET_CONFIG_MAX_BYTES = 64 << 10,
+};
+
+/* @file: for messages, and what @dir-relative paths are made of @dir. */
+gboolean ash_fleet_config_parse(const char *file, GBytes *text, const char *dir,
+		AshFleetConfig **out_config, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* DIR/fleetd.yaml; without one, the defaults. */
 gboolean ash_fleet_config_load(const char *dir, AshFleetConfig **out_config, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 void ash_fleet_config_free(AshFleetConfig *config);
