@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <glib-unix.h>
+#include <glib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "fleet/ca.h"
+#include "fleet/server.h"
+#include "lib/cli.h"
+#include "lib/error.h"
+#include "lib/json.h"
+
+enum {
+	RENEW_EVERY_S = 6 * 60 * 60,
+};
+
+/* ---- serve ---- */
+
+static char *listen_option;
+
+static const GOptionEntry serve_options[] = {
+		{"listen", 0, 0, G_OPTION_ARG_STRING, &listen_option,
+				"instead of the settings' address; port 0: any that is free",
+				"ADDRESS:PORT"},
+		{NULL},
+};
+
+typedef struct {
+	AshServer *server;
+	GMainLoop *loop;
+} Serving;
+
+static gboolean on_end(gpointer data)
+{
+	Serving *serving = data;
+
+	sd_notify(0, "STOPPING=1");
+	g_main_loop_quit(serving->loop);
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_reload(gpointer data)
+{
+	Serving *serving = data;
+	g_autoptr(GError) error = NULL;
+
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
+	if (ash_server_reload(serving->server, &error))
+		g_message("settings and certificates are read anew");
+	else
+		g_warning("settings stay as they were: %s", error->message);
+	sd_notify(0, "READY=1");
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_renew(gpointer data)
+{
+	Serving *serving = data;
+	g_autoptr(GError) error = NULL;
+
+	if (!ash_server_renew(serving->server, &error))
+		g_warning("%s; will try again in 6 hours", error->message);
+	return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_watchdog(gpointer data)
+{
+	sd_notify(0, "WATCHDOG=1");
+	return G_SOURCE_CONTINUE;
+}
+
+static void say_started(AshCliContext *context, AshServer *server, const char *token)
+{
+	const AshFleetConfig *config = server->config;
+	const char *name = config->names[0] != NULL ? config->names[0] : g_get_host_name();
+	g_autofree char *address =
+			g_strdup_printf("https://%s:%u/", name, ash_http_port(server->http));
+
+	if (context->json) {
+		g_autoptr(JsonBuilder) builder = json_builder_new();
+		json_builder_begin_object(builder);
+		ash_json_add_text(builder, "address", address);
+		ash_json_add_uint(builder, "port", ash_http_port(server->http));
+		ash_json_add_text(builder, "fleet", server->fleet_id);
+		ash_json_add_text(builder, "ca_sha256", ash_ca_fingerprint(server->ca));
+		ash_json_add_text(builder, "token", token);
+		json_builder_end_object(builder);
+		g_autofree char *text = ash_json_format(builder, false);
+		fputs(text, stdout);
+	} else {
+		printf("address    %s\n", address);
+		printf("authority  %s\n", ash_ca_fingerprint(server->ca));
+		if (token != NULL)
+			printf("token      %s\n           an admin's; it is not shown again "
+			       "(ashlar-fleetd token makes another)\n",
+					token);
+	}
+	fflush(stdout);
+}
+
+static gboolean serve(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autoptr(AshServer) server = NULL;
+	g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+	g_autofree char *token = NULL;
+	uint64_t watchdog_us = 0;
+
+	if (!ash_server_start(args[0], listen_option, &server, &token, error))
+		return FALSE;
+	Serving serving = {.server = server, .loop = loop};
+	g_unix_signal_add(SIGTERM, on_end, &serving);
+	g_unix_signal_add(SIGINT, on_end, &serving);
+	g_unix_signal_add(SIGHUP, on_reload, &serving);
+	g_timeout_add_seconds(RENEW_EVERY_S, on_renew, &serving);
+	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+		g_timeout_add((guint) (watchdog_us / 2000), on_watchdog, NULL);
+	say_started(context, server, token);
+	sd_notify(0, "READY=1");
+	g_main_loop_run(loop);
+	return TRUE;
+}
+
+/* ---- the rest ---- */
+
+static char *note_option;
+
+static const GOptionEntry token_options[] = {
+		{"note", 0, 0, G_OPTION_ARG_STRING, &note_option, "what it is for", "TEXT"},
+		{NULL},
+};
+
+static gboolean token(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autofree char *secret = NULL;
+
+	if (!ash_server_make_token(args[0], note_option != NULL ? note_option : "made by hand",
+			    &secret, error))
+		return FALSE;
+	if (context->json)
+		printf("{\"token\":\"%s\"}\n", secret);
+	else
+		printf("%s\n", secret);
+	return TRUE;
+}
+
+static gboolean check(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autoptr(AshFleetConfig) config = NULL;
+	g_autoptr(AshDbPool) pool = NULL;
+	g_autoptr(AshDb) db = NULL;
+
+	return ash_server_open_database(args[0], &config, &pool, error) &&
+	       ash_db_pool_take(pool, &db, error) && ash_db_check(db, error);
+}
+
+static const AshCliCommand commands[] = {
+		{.name = "serve",
+				.synopsis = "DIR",
+				.summary = "serve a fleet; everything that DIR lacks is made",
+				.options = serve_options,
+				.min_args = 1,
+				.max_args = 1,
+				.run = serve},
+		{.name = "token",
+				.synopsis = "DIR",
+				.summary = "make another admin's token, when all are lost",
+				.options = token_options,
+				.min_args = 1,
+				.max_args = 1,
+				.run = token},
+		{.name = "check",
+				.synopsis = "DIR",
+				.summary = "read the whole database and say what is wrong",
+				.min_args = 1,
+				.max_args = 1,
+				.run = check},
+		{0},
+};
+
+static int exit_for(const GError *error)
+{
+	if (error->domain == ASH_FLEET_CONFIG_ERROR)
+		return ASH_EXIT_INPUT;
+	if (error->domain == ASH_SERVER_ERROR || error->domain == ASH_HTTP_ERROR ||
+			error->domain == ASH_CA_ERROR)
+		return ASH_EXIT_ENVIRONMENT;
+	if (g_error_matches(error, ASH_DB_ERROR, ASH_DB_ERROR_LOST))
+		return ASH_EXIT_UNREACHABLE;
+	if (error->domain == ASH_DB_ERROR)
+		return ASH_EXIT_ENVIRONMENT;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const AshCliProgram program = {.name = "ashlar-fleetd",
+			.summary = "The server of a fleet of Ashlar hosts.",
+			.commands = commands,
+			.exit_for = exit_for};
+
+	return ash_cli_main(&program, argc, argv);
+}
