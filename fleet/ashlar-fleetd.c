@@ -145,6 +145,23 @@ static gboolean token(AshCliContext *context, char **args, int *out_exit, GError
 	return TRUE;
 }
 
+static gboolean backup(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autoptr(AshFleetConfig) config = NULL;
+	g_autoptr(AshDbPool) pool = NULL;
+
+	return ash_server_open_database(args[0], &config, &pool, error) &&
+	       ash_db_backup(pool, args[1], error);
+}
+
+static gboolean restore(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autoptr(AshFleetConfig) config = NULL;
+
+	return ash_fleet_config_load(args[0], &config, error) &&
+	       ash_db_restore(config->database, args[1], error);
+}
+
 static gboolean check(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autoptr(AshFleetConfig) config = NULL;
@@ -170,6 +187,18 @@ static const AshCliCommand commands[] = {
 				.min_args = 1,
 				.max_args = 1,
 				.run = token},
+		{.name = "backup",
+				.synopsis = "DIR FILE",
+				.summary = "copy the database while it is in use",
+				.min_args = 2,
+				.max_args = 2,
+				.run = backup},
+		{.name = "restore",
+				.synopsis = "DIR FILE",
+				.summary = "fill an empty database from a backup",
+				.min_args = 2,
+				.max_args = 2,
+				.run = restore},
 		{.name = "check",
 				.synopsis = "DIR",
 				.summary = "read the whole database and say what is wrong",

@@ -1,15 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fleet/content.h"
-#include "fleet/metrics.h"
-#include "fleet/plumbing.h"
 #include "fleet/route.h"
-#include "fleet/web.h"
 
-/* All arrays of routes, one a line. */
+/* All arrays of routes: one line here, one below. */
+extern const AshRoute ash_api_operator_routes[];
+extern const AshRoute ash_api_package_routes[];
+extern const AshRoute ash_api_release_add_routes[];
+extern const AshRoute ash_api_release_routes[];
+extern const AshRoute ash_api_session_routes[];
+extern const AshRoute ash_api_token_routes[];
+extern const AshRoute ash_content_routes[];
+extern const AshRoute ash_metrics_routes[];
+extern const AshRoute ash_plumbing_routes[];
+extern const AshRoute ash_web_routes[];
+
 const AshRoute *const ash_routes[] = {
-		ash_plumbing_routes,
-		ash_metrics_routes,
+		ash_api_operator_routes,
+		ash_api_package_routes,
+		ash_api_release_add_routes,
+		ash_api_release_routes,
+		ash_api_session_routes,
+		ash_api_token_routes,
 		ash_content_routes,
+		ash_metrics_routes,
+		ash_plumbing_routes,
 		ash_web_routes,
 		NULL,
 };
