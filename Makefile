@@ -123,7 +123,8 @@ SRC_builder := $(sort $(wildcard builder/*.c))
 SRC_initrd := $(sort $(wildcard agent/initrd*.c))
 # On the host: each program has a file of its name. What it does not use is not linked, so that those
 # that sleep all day stay small.
-NAMES_agent := ashlard ashlar-link ashlarctl ashlar-worker ashlar-fetch ashlar-check ashlar-provision \
+NAMES_agent := ashlard ashlar-link ashlarctl ashlar-worker ashlar-fetch ashlar-check ashlar-checkin \
+	ashlar-provision \
 	ashlar-tuf
 NAMES_agent := $(foreach n,$(NAMES_agent),$(if $(wildcard agent/$(n).c),$(n)))
 SRC_agent := $(filter-out $(SRC_initrd) $(NAMES_agent:%=agent/%.c),$(sort $(wildcard agent/*.c)))

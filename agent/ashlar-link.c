@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "agent/bus.h"
+#include "agent/link-fleet.h"
 #include "agent/order.h"
 #include "agent/paths.h"
 #include "lib/cli.h"
@@ -18,6 +19,8 @@
  *	no child ──order──▸ child ──exit──▸ OrderDone, no child
  *	                      │ another order, or ashlard gone
  *	                      └─▸ killed ──exit──▸ the next order, or no child
+ *
+ * agent/link-fleet.h has the other half of its life, which knows nothing of this one.
  */
 
 enum {
@@ -33,6 +36,8 @@ typedef struct {
 	char *result;       /* what it printed last */
 	char *next;         /* the order to begin when it has ended */
 	int64_t progress_us;
+	const char *checkin, *identity;
+	AshLinkFleet *fleet;
 } Link;
 
 static void take_order(Link *link, const char *json);
@@ -189,6 +194,9 @@ static gboolean run(Link *link, GError **error)
 		return FALSE;
 	/* The watch tells what changes; what stands has to be asked for. */
 	on_order("", link);
+	link->fleet = ash_link_fleet_new(link->bus, link->checkin, link->identity);
+	if (!ash_link_fleet_begin(link->fleet, error))
+		return FALSE;
 	return ash_bus_run(link->bus, error);
 }
 
@@ -197,6 +205,7 @@ static gboolean run(Link *link, GError **error)
 static char *root_option = NULL;
 static char *staging_option = NULL;
 static char *fetch_option = NULL;
+static char *checkin_option = NULL;
 static gboolean version_option = FALSE;
 
 static const GOptionEntry entries[] = {
@@ -206,6 +215,10 @@ static const GOptionEntry entries[] = {
 				"where downloads go (default: " ASH_PATH_STAGING ")", "DIR"},
 		{"fetch", 0, 0, G_OPTION_ARG_FILENAME, &fetch_option,
 				"what downloads (default: " ASH_PATH_LIBEXEC "/ashlar-fetch)",
+				"PROGRAM"},
+		{"checkin", 0, 0, G_OPTION_ARG_FILENAME, &checkin_option,
+				"what checks in with the fleet (default: " ASH_PATH_LIBEXEC
+				"/ashlar-checkin)",
 				"PROGRAM"},
 		{"version", 0, 0, G_OPTION_ARG_NONE, &version_option, "print the version", NULL},
 		{NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
@@ -221,11 +234,16 @@ static gboolean run_with_options(GError **error)
 						   : g_strconcat(root, ASH_PATH_STAGING, NULL);
 	g_autofree char *sysroot = g_strconcat(root, ASH_PATH_SYSROOT, NULL);
 	g_autofree char *root_json = g_strconcat(root, ASH_PATH_ROOT_JSON, NULL);
+	g_autofree char *identity = g_build_filename(staging, "fleet", NULL);
 	Link link = {.argv = {fetch, "--staging", staging, "--sysroot", sysroot, "--root-json",
-				     root_json, NULL}};
+				     root_json, NULL},
+			.checkin = checkin_option != NULL ? checkin_option
+							  : ASH_PATH_LIBEXEC "/ashlar-checkin",
+			.identity = identity};
 
 	gboolean is_ok = run(&link, error);
 	ash_bus_free(link.bus);
+	ash_link_fleet_free(link.fleet);
 	g_free(link.result);
 	g_free(link.next);
 	return is_ok;
@@ -237,7 +255,8 @@ int main(int argc, char **argv)
 	g_autoptr(GError) error = NULL;
 
 	g_option_context_add_main_entries(context, entries, NULL);
-	g_option_context_set_summary(context, "Fetches for ashlard what it asks for.");
+	g_option_context_set_summary(context,
+			"Fetches for ashlard what it asks for, and checks in with the fleet.");
 	if (!g_option_context_parse(context, &argc, &argv, &error) || argc > 1) {
 		fprintf(stderr, "ashlar-link: %s\n",
 				error != NULL ? error->message : "takes no arguments; see --help");

@@ -41,6 +41,8 @@ static const Method methods[] = {
 		{"Forgive", TEXT_RELEASE, CALLER_ROOT, false},
 		{"OrderDone", TEXT_RESULT, CALLER_LINK, false},
 		{"OrderProgress", TEXT_NONE, CALLER_LINK, false},
+		{"FleetReport", TEXT_NONE, CALLER_LINK, true},
+		{"FleetAnswer", TEXT_RESULT, CALLER_LINK, false},
 };
 
 static const Method *find_method(const char *name)

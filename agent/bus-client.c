@@ -76,17 +76,28 @@ gboolean ash_bus_call(
 	return TRUE;
 }
 
-gboolean ash_bus_call_order_done(AshBus *bus, uint64_t id, const char *result, GError **error)
+static gboolean call_with_result(
+		AshBus *bus, const char *method, uint64_t id, const char *result, GError **error)
 {
 	g_autoptr(sd_bus_message) message = NULL;
 	g_autoptr(sd_bus_message) reply = NULL;
 
-	if (!new_call(bus, "OrderDone", &message, error))
+	if (!new_call(bus, method, &message, error))
 		return FALSE;
 	int r = sd_bus_message_append(message, "ts", id, result);
 	if (r < 0)
-		return ash_bus_throw(error, r, "the result of an order");
+		return ash_bus_throw(error, r, "the argument of %s", method);
 	return call(bus, message, &reply, error);
+}
+
+gboolean ash_bus_call_order_done(AshBus *bus, uint64_t id, const char *result, GError **error)
+{
+	return call_with_result(bus, "OrderDone", id, result, error);
+}
+
+gboolean ash_bus_call_fleet_answer(AshBus *bus, uint64_t serial, const char *result, GError **error)
+{
+	return call_with_result(bus, "FleetAnswer", serial, result, error);
 }
 
 gboolean ash_bus_call_order_progress(

@@ -125,8 +125,13 @@ static const sd_bus_vtable vtable[] = {
 		SD_BUS_NO_RESULT, on_method, ANYBODY),
 	SD_BUS_METHOD_WITH_ARGS("OrderProgress", SD_BUS_ARGS("t", id, "t", done, "t", total),
 		SD_BUS_NO_RESULT, on_method, ANYBODY),
+	SD_BUS_METHOD_WITH_ARGS("FleetReport", SD_BUS_NO_ARGS,
+		SD_BUS_RESULT("s", report), on_method, ANYBODY),
+	SD_BUS_METHOD_WITH_ARGS("FleetAnswer", SD_BUS_ARGS("t", serial, "s", result),
+		SD_BUS_NO_RESULT, on_method, ANYBODY),
 	SD_BUS_PROPERTY("State", "s", on_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Order", "s", on_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Fleet", "s", on_get_property, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_SIGNAL_WITH_ARGS("Event", SD_BUS_ARGS("s", event), 0),
 	SD_BUS_VTABLE_END,
 };

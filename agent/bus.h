@@ -93,13 +93,13 @@ void ash_bus_child_kill(AshBusChild *child); /* on_exit still comes; the child i
 typedef struct {
 	const char *method; /* "Check" */
 	const char *text;   /* its string argument, "" for none */
-	uint64_t id;        /* OrderDone, OrderProgress */
+	uint64_t id;        /* OrderDone, OrderProgress; FleetAnswer: the serial */
 	uint64_t done, total;
 	uint32_t uid; /* of the caller; may call this method, see ash_bus_may_call */
 } AshBusCall;
 
 /* A question, PURE: is @uid one who may call @method? @link_uid: the user ashlar-link. Everybody what
- * only reads, root everything, ashlar-link OrderDone and OrderProgress. data/org.ashlar.Host1.conf says
+ * only reads, root everything, ashlar-link OrderDone, OrderProgress, FleetReport and FleetAnswer. data/org.ashlar.Host1.conf says
  * the same, so that others do not even get through to us.
  */
 bool ash_bus_may_call(const char *method, uint32_t uid, uint32_t link_uid);
@@ -116,7 +116,7 @@ gboolean ash_bus_argument_check(const char *method, const char *text, size_t siz
  */
 typedef gboolean (*AshBusMethod)(
 		const AshBusCall *call, gpointer data, char **out_json, GError **error);
-/* Connects, takes the name and serves; @get_property for State and Order, a string each. */
+/* Connects, takes the name and serves; @get_property for State, Order and Fleet, a string each. */
 gboolean ash_bus_serve(AshBus *bus, AshBusMethod method,
 		char *(*get_property)(const char *name, gpointer data), gpointer data,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -131,6 +131,8 @@ gboolean ash_bus_connect(AshBus *bus, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_bus_call(AshBus *bus, const char *method, const char *text, char **out_json,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_bus_call_order_done(AshBus *bus, uint64_t id, const char *result, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_bus_call_fleet_answer(AshBus *bus, uint64_t serial, const char *result, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_bus_call_order_progress(AshBus *bus, uint64_t id, uint64_t done, uint64_t total,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;

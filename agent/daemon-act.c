@@ -58,8 +58,12 @@ void ash_daemon_add_host(JsonBuilder *builder, AshDaemon *daemon)
 	ash_json_begin_object(builder, "bad");
 	for (guint i = 0; i < update->failed->len; i++) {
 		const AshUpdateFailed *failed = update->failed->pdata[i];
-		/* Asked for by its version, what was held may be taken again. */
-		if (failed->is_held && g_strcmp0(failed->version, update->wanted) == 0)
+		/* Asked for by its version, what was held may be taken again; by the fleet, what was
+		 * left for it. */
+		if (failed->is_held && g_strcmp0(failed->version, update->wanted) == 0 &&
+				(update->is_forced ||
+						strcmp(failed->reason, ASH_UPDATE_LEFT_FOR_FLEET) ==
+								0))
 			continue;
 		ash_daemon_add_text(builder, failed->commit, failed->is_held ? "held" : "bad");
 	}
@@ -79,19 +83,24 @@ const AshJobDeployment *ash_daemon_deployment(const AshDaemon *daemon, const cha
 
 /* ---- the action of each state -------------------------------------------------------------------- */
 
+gboolean ash_daemon_reboot(AshDaemon *daemon, GError **error)
+{
+	if (!daemon->is_test)
+		return ash_bus_reboot(daemon->bus, error);
+	g_message("the machine reboots");
+	ash_bus_quit(daemon->bus);
+	return TRUE;
+}
+
 static void reboot(AshDaemon *daemon)
 {
 	g_autoptr(GError) local = NULL;
 
 	daemon->reboot_again_us =
 			ash_bus_now_us() + (int64_t) ASH_DAEMON_REBOOT_AGAIN_S * G_USEC_PER_SEC;
-	if (daemon->is_test) {
-		g_message("the machine reboots");
-		ash_bus_quit(daemon->bus);
-	} else if (!ash_bus_reboot(daemon->bus, &local)) {
+	if (!ash_daemon_reboot(daemon, &local))
 		g_warning("reboot: %s; trying again in %d s", local->message,
 				ASH_DAEMON_REBOOT_AGAIN_S);
-	}
 }
 
 /* Nobody needs to reboot this machine for want of a verdict any more. */

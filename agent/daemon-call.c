@@ -206,6 +206,19 @@ static gboolean call_order_progress(
 	return TRUE;
 }
 
+static gboolean call_fleet_report(
+		AshDaemon *daemon, const AshBusCall *call, char **out_json, GError **error)
+{
+	*out_json = ash_daemon_fleet_report(daemon);
+	return TRUE;
+}
+
+static gboolean call_fleet_answer(
+		AshDaemon *daemon, const AshBusCall *call, char **out_json, GError **error)
+{
+	return ash_daemon_fleet_answer(daemon, call->id, call->text, error);
+}
+
 static const struct {
 	const char *name;
 	gboolean (*run)(AshDaemon *daemon, const AshBusCall *call, char **out_json, GError **error);
@@ -224,6 +237,8 @@ static const struct {
 		{"Forgive", call_forgive, false},
 		{"OrderDone", call_order_done, true},
 		{"OrderProgress", call_order_progress, true},
+		{"FleetReport", call_fleet_report, true},
+		{"FleetAnswer", call_fleet_answer, true},
 };
 
 /* The machine's errors in the words of the bus. */
@@ -266,5 +281,7 @@ char *ash_daemon_property(const char *name, gpointer data)
 
 	if (strcmp(name, "Order") == 0)
 		return g_strdup(daemon->order);
+	if (strcmp(name, "Fleet") == 0)
+		return ash_daemon_fleet_property(daemon);
 	return g_strdup(ash_update_state_public(daemon->update->state));
 }

@@ -86,6 +86,8 @@ static void judge(AshDaemon *daemon)
 	g_free(daemon->verdict_reason);
 	daemon->verdict_reason = reason;
 	tell_change(daemon, before);
+	if (before != daemon->verdict)
+		ash_daemon_fleet_news(daemon);
 	if (!daemon->is_trial || daemon->update->state != ASH_UPDATE_TRIAL ||
 			daemon->verdict == ASH_VERDICT_PENDING)
 		return;

@@ -171,6 +171,8 @@ static void start_machine(AshDaemon *daemon)
 	if (daemon->health == NULL)
 		ash_daemon_health_begin(daemon, false);
 	ash_bus_changed(daemon->bus, "State");
+	ash_daemon_journal_begin(daemon, 0);
+	ash_daemon_fleet_news(daemon);
 }
 
 static void take_system(AshDaemon *daemon)
@@ -193,8 +195,13 @@ static void take_system(AshDaemon *daemon)
 		g_warning("the kernel's command line names no deployment: there is nothing to update");
 		return;
 	}
-	if (!daemon->has_started)
+	if (!daemon->has_started) {
 		start_machine(daemon);
+		return;
+	}
+	/* Deployments are part of what the fleet is told. */
+	ash_daemon_fleet_news(daemon);
+	ash_daemon_fleet_act(daemon);
 }
 
 void ash_daemon_take_source(AshDaemon *daemon, const char *word, const char *text)

@@ -29,7 +29,7 @@ static int64_t reboot_at(AshDaemon *daemon, AshUpdateWorld *world)
 	int64_t change_s = INT64_MAX;
 
 	ash_daemon_world(daemon, world);
-	ash_window_next(daemon->windows, world->now_s, &world->window_open, &change_s);
+	ash_window_next(ash_daemon_windows(daemon), world->now_s, &world->window_open, &change_s);
 	return change_s;
 }
 
@@ -40,12 +40,12 @@ static const char *trouble_of(const AshDaemon *daemon)
 }
 
 /* A sentence on what goes on. */
-static char *detail(AshDaemon *daemon)
+char *ash_daemon_detail(AshDaemon *daemon, AshUpdateState state)
 {
 	const AshUpdate *update = daemon->update;
 	const char *version = update->target.version != NULL ? update->target.version : "a release";
 
-	switch (update->state) {
+	switch (state) {
 	case ASH_UPDATE_CLEANING:
 		return g_strdup("removing what is no longer needed");
 	case ASH_UPDATE_IDLE:
@@ -230,7 +230,7 @@ char *ash_daemon_status(AshDaemon *daemon)
 {
 	const AshUpdate *update = daemon->update;
 	g_autoptr(JsonBuilder) builder = json_builder_new();
-	g_autofree char *sentence = detail(daemon);
+	g_autofree char *sentence = ash_daemon_detail(daemon, update->state);
 	AshUpdateWorld world;
 
 	json_builder_begin_object(builder);
@@ -248,6 +248,7 @@ char *ash_daemon_status(AshDaemon *daemon)
 	add_deployments(builder, daemon);
 	add_failed(builder, update);
 	add_source(builder, daemon);
+	ash_daemon_fleet_status(daemon, builder);
 	add_space(builder, daemon->system);
 	ash_json_add_text(builder, "degraded", trouble_of(daemon));
 	ash_json_add_texts(builder, "warnings", daemon->warnings);
@@ -317,6 +318,7 @@ char *ash_daemon_health_report(AshDaemon *daemon)
 typedef struct {
 	JsonBuilder *builder;
 	char *blocker;
+	bool is_for_fleet;
 } Why;
 
 /* The first condition that is not met is the answer. */
@@ -359,8 +361,69 @@ static void add_source_conditions(Why *why, AshDaemon *daemon)
 		return;
 	}
 	g_autofree char *last = when(source->last_check_s);
-	condition(why, "source answers and is believed", source->error == NULL, "%s: %s", last,
-			source->error != NULL ? source->error : "verified");
+	g_autofree char *text = g_strdup_printf("verified, %s", last);
+	condition(why, "source answers and is believed", source->error == NULL, "%s",
+			source->error != NULL ? source->error : text);
+}
+
+/* Why the fleet has nothing against it, or what. A host that follows nobody has no such condition. */
+static void add_fleet_conditions(Why *why, AshDaemon *daemon)
+{
+	const AshFleetMember *fleet = daemon->fleet;
+	const AshFleetWish *wish = fleet->release;
+	AshUpdateWorld world;
+
+	if (!ash_daemon_is_in_fleet(daemon))
+		return;
+	ash_daemon_world(daemon, &world);
+	if (!why->is_for_fleet) {
+		g_autofree char *last = fleet->contact_s != 0 ? when(fleet->contact_s) : NULL;
+		condition(why, "the fleet is reached", fleet->trouble == NULL, "%s%s%s%s",
+				fleet->trouble == NULL ? (last != NULL ? "last " : "not yet")
+				: last != NULL         ? "the fleet has not been reached since "
+						       : "the fleet was never reached",
+				last != NULL ? last : "", fleet->trouble != NULL ? ": " : "",
+				fleet->trouble != NULL ? fleet->trouble : "");
+		condition(why, "the host has joined", fleet->standing == ASH_FLEET_JOINED, "%s%s%s",
+				fleet->standing == ASH_FLEET_UNREACHED
+						? "joining"
+						: ash_fleet_outcome_text(fleet->standing),
+				*fleet->text != '\0' ? ": " : "", fleet->text);
+	}
+	condition(why, "the fleet does not hold it", fleet->hold == NULL, "held by the fleet: %s",
+			fleet->hold != NULL ? fleet->hold : "no");
+	if (wish != NULL && wish->is_return)
+		condition(why, "the fleet's release runs",
+				g_strcmp0(wish->commit, daemon->update->booted.commit) == 0,
+				ash_daemon_deployment(daemon, wish->commit) != NULL
+						? "the fleet wants it back on %s"
+						: "the fleet wants it back on %s, which is not on this host",
+				wish->version);
+	else if (world.fleet_version != NULL)
+		condition(why, "the fleet wants something newer", true, "%s", world.fleet_version);
+	else
+		condition(why, "the fleet's release runs", true, "the fleet wants nothing newer");
+}
+
+/* What a check found is not what the fleet wants. */
+static void add_wish_conditions(Why *why, AshDaemon *daemon, const AshRelease *release)
+{
+	AshUpdateWorld world;
+
+	ash_daemon_world(daemon, &world);
+	if (!world.is_fleet || daemon->update->is_forced)
+		return;
+	if (world.fleet_version == NULL)
+		condition(why, "the fleet wants it", release == NULL,
+				"the fleet wants nothing newer: run 'ashlarctl update' to go on without it");
+	else if (release == NULL)
+		condition(why, "the fleet's release is in the source", false,
+				"%s is not there, or is refused", world.fleet_version);
+	else if (strcmp(release->commit, world.fleet_commit) != 0)
+		condition(why, "the fleet wants it", false,
+				"the fleet wants %s as %.12s, signed is %s as %.12s",
+				world.fleet_version, world.fleet_commit, release->version,
+				release->commit);
 }
 
 /* Of the release that the last check found, or what refused all of them. */
@@ -379,12 +442,14 @@ static void add_release_conditions(Why *why, AshDaemon *daemon, bool *out_has_re
 	}
 	if (!*out_has_release) {
 		condition(why, "there is a release to take", true, "none but what runs");
+		add_wish_conditions(why, daemon, NULL);
 		return;
 	}
 	condition(why, "there is a release to take", true, "%s", release->version);
 	bool may_begin = daemon->settings->updates.is_automatic || daemon->update->is_forced;
 	condition(why, "updates are automatic, or asked for", may_begin, "%s",
 			may_begin ? "yes" : "automatic updates are off: run 'ashlarctl update'");
+	add_wish_conditions(why, daemon, release);
 }
 
 static void add_state_conditions(Why *why, AshDaemon *daemon)
@@ -446,6 +511,26 @@ static const char *answer_word(const AshDaemon *daemon, const Why *why, bool has
 			       : "up to date";
 }
 
+static void add_conditions(Why *why, AshDaemon *daemon, bool *out_has_release)
+{
+	add_source_conditions(why, daemon);
+	add_fleet_conditions(why, daemon);
+	add_release_conditions(why, daemon, out_has_release);
+	add_state_conditions(why, daemon);
+}
+
+char *ash_daemon_blocker(AshDaemon *daemon)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+	Why why = {.builder = builder, .is_for_fleet = true};
+	bool has_release = false;
+
+	json_builder_begin_array(builder);
+	add_conditions(&why, daemon, &has_release);
+	json_builder_end_array(builder);
+	return why.blocker;
+}
+
 char *ash_daemon_why(AshDaemon *daemon)
 {
 	const AshUpdate *update = daemon->update;
@@ -460,9 +545,7 @@ char *ash_daemon_why(AshDaemon *daemon)
 	json_builder_end_object(builder);
 	add_because(builder, update);
 	ash_json_begin_array(builder, "conditions");
-	add_source_conditions(&why, daemon);
-	add_release_conditions(&why, daemon, &has_release);
-	add_state_conditions(&why, daemon);
+	add_conditions(&why, daemon, &has_release);
 	json_builder_end_array(builder);
 	ash_json_add_text(builder, "answer", answer_word(daemon, &why, has_release));
 	ash_json_add_text(builder, "blocker", why.blocker);

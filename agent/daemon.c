@@ -112,7 +112,7 @@ gboolean ash_daemon_new(
 			!read_boot_id(daemon, error) || !load_settings(daemon, error) ||
 			!ash_update_load(root, &daemon->update, &warning, error) ||
 			!ash_history_open(root, &daemon->history, error) ||
-			!ash_bus_new(&daemon->bus, error))
+			!ash_daemon_fleet_load(daemon, error) || !ash_bus_new(&daemon->bus, error))
 		return FALSE;
 	tell_rest(daemon);
 	/* Ids rise over restarts, so that a late answer to an order of before is known as such. */
@@ -151,6 +151,10 @@ void ash_daemon_free(AshDaemon *daemon)
 	g_free(daemon->source.word);
 	g_free(daemon->available);
 	g_free(daemon->refused);
+	ash_fleet_member_free(daemon->fleet);
+	g_free(daemon->fleet_saved);
+	g_clear_pointer(&daemon->fleet_windows, g_ptr_array_unref);
+	ash_daemon_journal_clear(&daemon->journal);
 	g_free(daemon);
 }
 
@@ -170,7 +174,9 @@ void ash_daemon_world(AshDaemon *daemon, AshUpdateWorld *out_world)
 			.keep = daemon->settings->updates.keep,
 			.backoff_s = daemon->wait_s,
 	};
-	ash_window_next(daemon->windows, out_world->now_s, &out_world->window_open, &change_s);
+	ash_window_next(ash_daemon_windows(daemon), out_world->now_s, &out_world->window_open,
+			&change_s);
+	ash_daemon_fleet_world(daemon, out_world);
 }
 
 void ash_daemon_note(AshDaemon *daemon, const char *event, const char *text)
@@ -185,6 +191,7 @@ void ash_daemon_note(AshDaemon *daemon, const char *event, const char *text)
 	else
 		g_warning("%s; going on without this entry", local->message);
 	g_free(note.text);
+	ash_daemon_fleet_news(daemon);
 }
 
 static void keep_notes(AshDaemon *daemon, const GPtrArray *notes)
@@ -241,11 +248,32 @@ static void fault_point(const AshDaemon *daemon, const char *when)
 	ash_fault_hits(name);
 }
 
+/* Of a release that turned out bad the fleet gets the journal of the boot that said so: this one, or the one before
+ * it. Where ashlard never ran, it is the last that there is.
+ */
+static void want_journal(AshDaemon *daemon, const GPtrArray *notes, const AshUpdateEvent *event,
+		AshUpdateState before, const char *last_boot)
+{
+	for (guint i = 0; i < notes->len; i++) {
+		const AshUpdateNote *note = notes->pdata[i];
+		const char *boot = daemon->boot_id;
+		if (strcmp(note->event, "bad") != 0)
+			continue;
+		if (event->kind == ASH_UPDATE_EVENT_START)
+			boot = before == ASH_UPDATE_TRIAL && last_boot != NULL ? last_boot : "-1";
+		else if (event->kind != ASH_UPDATE_EVENT_VERDICT)
+			continue; /* it never ran */
+		ash_daemon_journal_want(daemon, note->version, boot);
+	}
+}
+
 gboolean ash_daemon_step(AshDaemon *daemon, const AshUpdateEvent *event, GError **error)
 {
 	g_autoptr(GPtrArray) notes =
 			g_ptr_array_new_with_free_func((GDestroyNotify) ash_update_note_free);
 	AshUpdateState before = daemon->update->state;
+	AshUpdateState settled = ash_update_settled_state(daemon->update);
+	g_autofree char *last_boot = g_strdup(daemon->update->boot_id);
 	AshUpdateWorld world;
 	bool entered = false;
 
@@ -258,16 +286,20 @@ gboolean ash_daemon_step(AshDaemon *daemon, const AshUpdateEvent *event, GError 
 		daemon->update->told_id = ash_history_next_id(daemon->history);
 	}
 	bool is_saved = ash_daemon_save(daemon);
+	want_journal(daemon, notes, event, before, last_boot);
 	fault_point(daemon, "saved");
 	keep_notes(daemon, notes);
 	if (before != daemon->update->state)
 		ash_bus_changed(daemon->bus, "State");
+	if (notes->len > 0 || settled != ash_update_settled_state(daemon->update))
+		ash_daemon_fleet_news(daemon);
 	if (entered && (is_saved || may_act_unsaved(daemon->update->state))) {
 		fault_point(daemon, "state");
 		ash_daemon_act(daemon);
 		fault_point(daemon, "begun");
 	}
 	ash_daemon_set_timer(daemon);
+	ash_daemon_fleet_act(daemon);
 	return TRUE;
 }
 
@@ -308,6 +340,8 @@ static void on_timer(gpointer data)
 		ash_daemon_act(daemon);
 	if (now_us >= daemon->order_deadline_us)
 		ash_daemon_order_late(daemon);
+	if (now_us >= daemon->journal.deadline_us)
+		ash_daemon_journal_late(daemon);
 	if (daemon->has_started)
 		ash_daemon_must_step(daemon, &event);
 	ash_daemon_set_timer(daemon);
@@ -319,13 +353,14 @@ void ash_daemon_set_timer(AshDaemon *daemon)
 	AshUpdateWorld world;
 	int64_t change_s = INT64_MAX;
 	int64_t at_us = MIN(daemon->save_again_us,
-			MIN(daemon->reboot_again_us, daemon->order_deadline_us));
+			MIN(daemon->reboot_again_us, MIN(daemon->order_deadline_us,
+								     daemon->journal.deadline_us)));
 
 	if (daemon->has_started) {
 		ash_daemon_world(daemon, &world);
 		at_us = MIN(at_us, to_boottime(ash_update_next_s(daemon->update, &world)));
 		if (daemon->update->state == ASH_UPDATE_READY) {
-			ash_window_next(daemon->windows, world.now_s, &world.window_open,
+			ash_window_next(ash_daemon_windows(daemon), world.now_s, &world.window_open,
 					&change_s);
 			at_us = MIN(at_us, to_boottime(change_s));
 		}

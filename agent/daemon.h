@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "agent/bus.h"
+#include "agent/fleet-member.h"
 #include "agent/health.h"
 #include "agent/history.h"
 #include "agent/hostdoc.h"
@@ -22,6 +23,9 @@
  *	daemon-health.c  runs the checks, gives the verdict
  *	daemon-report.c  GetStatus, GetHealth, Why
  *	daemon-call.c    the methods of org.ashlar.Host1
+ *	daemon-fleet.c   what the fleet wants, its orders
+ *	daemon-tell.c    what the fleet is told
+ *	daemon-journal.c the end of a journal, for the fleet
  *
  * Order within a step: the machine decides → state.json is on disk → the history has it → the action
  * begins. What is told stands in state.json too, so that it is in the history once, whatever happens in
@@ -48,6 +52,18 @@ typedef struct {
 	int64_t expires_s, newest_signed_s;
 	uint64_t root_version, timestamp_version;
 } AshDaemonSource;
+
+/* The end of a journal on its way to the fleet. */
+typedef struct {
+	AshBusChild *child; /* journalctl; NULL */
+	GString *lines;
+	int64_t deadline_us; /* INT64_MAX: no child */
+	uint64_t order;      /* that asked for it; 0: an update failed */
+	char *text;          /* whole; NULL: none */
+	char *version;
+	int64_t at_s;
+	uint64_t sent; /* serial of the first report with it; 0: none */
+} AshDaemonJournal;
 
 typedef struct {
 	AshBus *bus;
@@ -89,10 +105,18 @@ typedef struct {
 	char *refused; /* JSON array of the last verify; NULL */
 	double jitter;
 
+	AshFleetMember *fleet;    /* url NULL: in none */
+	char *fleet_saved;        /* the text of fleet.json */
+	GPtrArray *fleet_windows; /* AshWindow, instead of `windows`; NULL: none */
+	uint64_t fleet_serial;    /* of the newest report; rises with news */
+	unsigned fleet_whole;     /* how often all of the facts, state and health were asked for */
+	bool fleet_has_left;      /* ashlar-link knows it */
+	AshDaemonJournal journal;
+
 	bool has_started, is_ticking;
 	/* @system may be older than the disk. */
 	bool must_inspect;
-	char *trouble; /* why the state cannot be written; NULL: it can */
+	char *trouble;                          /* why the state cannot be written; NULL: it can */
 	int64_t save_again_us, reboot_again_us; /* INT64_MAX: not */
 } AshDaemon;
 
@@ -139,6 +163,8 @@ void ash_daemon_order_late(AshDaemon *daemon);
 /* ---- daemon-act.c ---- */
 
 void ash_daemon_act(AshDaemon *daemon);
+/* Now, whatever the state; ends the process in tests. */
+gboolean ash_daemon_reboot(AshDaemon *daemon, GError **error);
 const AshJobDeployment *ash_daemon_booted(const AshDaemon *daemon); /* or NULL */
 const AshJobDeployment *ash_daemon_deployment(const AshDaemon *daemon, const char *commit);
 /* What an order or a job begins with: a builder with one open object. */
@@ -164,6 +190,44 @@ int64_t ash_daemon_health_tick(AshDaemon *daemon);
 char *ash_daemon_status(AshDaemon *daemon);
 char *ash_daemon_health_report(AshDaemon *daemon);
 char *ash_daemon_why(AshDaemon *daemon);
+/* Without what the fleet itself has to do with it, and without times: for a report to the fleet. */
+char *ash_daemon_blocker(AshDaemon *daemon);
+/* What goes on, with a state of `update` or its settled one. */
+char *ash_daemon_detail(AshDaemon *daemon, AshUpdateState state);
+
+/* ---- daemon-fleet.c ---- */
+
+gboolean ash_daemon_fleet_load(AshDaemon *daemon, GError **error);
+bool ash_daemon_is_in_fleet(const AshDaemon *daemon);
+/* The fleet's part of the world; its texts are borrowed until the next answer. */
+void ash_daemon_fleet_world(AshDaemon *daemon, AshUpdateWorld *world);
+/* Those in force: the fleet's or the host's own. */
+const GPtrArray *ash_daemon_windows(const AshDaemon *daemon);
+/* There is something new to report. */
+void ash_daemon_fleet_news(AshDaemon *daemon);
+bool ash_daemon_fleet_save(AshDaemon *daemon);
+/* Goes back, if the fleet wants it and the state allows it. */
+void ash_daemon_fleet_act(AshDaemon *daemon);
+gboolean ash_daemon_fleet_answer(AshDaemon *daemon, uint64_t serial, const char *json,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- daemon-tell.c ---- */
+
+char *ash_daemon_fleet_report(AshDaemon *daemon);
+char *ash_daemon_fleet_property(const AshDaemon *daemon);
+/* The member "fleet" of GetStatus. */
+void ash_daemon_fleet_status(AshDaemon *daemon, JsonBuilder *builder);
+
+/* ---- daemon-journal.c ---- */
+
+/* A boot of @version failed: its journal is to be fetched once there is another boot. */
+void ash_daemon_journal_want(AshDaemon *daemon, const char *version, const char *boot);
+/* Begins with what is wanted, if nothing is on its way. @order: 0, or of this boot, for an order */
+void ash_daemon_journal_begin(AshDaemon *daemon, uint64_t order);
+void ash_daemon_journal_late(AshDaemon *daemon);
+/* The fleet has what was in report @serial. */
+void ash_daemon_journal_acknowledge(AshDaemon *daemon, uint64_t serial);
+void ash_daemon_journal_clear(AshDaemonJournal *journal);
 
 /* ---- daemon-call.c ---- */
 

@@ -227,3 +227,55 @@ gboolean ash_history_format(AshHistory *history, unsigned limit, char **out_json
 	*out_json = g_string_free(g_steal_pointer(&text), FALSE);
 	return TRUE;
 }
+
+/* ---- for the fleet ------------------------------------------------------------------------------- */
+
+static void add_event(JsonObject *event, uint64_t id, JsonBuilder *builder)
+{
+	static const char *const texts[] = {"event", "version", "commit", "word", "text", "boot"};
+	const char *at = ash_json_find_text(event, "at");
+	g_autoptr(GDateTime) time = at != NULL ? g_date_time_new_from_iso8601(at, NULL) : NULL;
+
+	json_builder_begin_object(builder);
+	ash_json_add_uint(builder, "id", id);
+	ash_json_add_int(builder, "at", time != NULL ? g_date_time_to_unix(time) : 0);
+	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+		g_autofree char *text = g_strdup(ash_json_find_text(event, texts[i]));
+		for (char *c = text; c != NULL && *c != '\0'; c++)
+			if (g_ascii_iscntrl(*c) && *c != '\n')
+				*c = '?';
+		ash_json_add_text(builder, texts[i], text);
+	}
+	json_builder_end_object(builder);
+}
+
+bool ash_history_add_after(
+		const AshHistory *history, uint64_t after, unsigned max, JsonBuilder *builder)
+{
+	g_autoptr(GBytes) bytes = NULL;
+	unsigned count = 0;
+	size_t sum = 0;
+
+	if (history->next_id <= after + 1 || !read_all(history, &bytes, NULL))
+		return false;
+	size_t size = 0;
+	const char *text = g_bytes_get_data(bytes, &size);
+	for (size_t at = 0; at < size;) {
+		const char *end = memchr(text + at, '\n', size - at);
+		size_t length = end != NULL ? (size_t) (end - text) - at : size - at;
+		g_autoptr(GBytes) line = g_bytes_new_static(text + at, length);
+		g_autoptr(JsonNode) node = NULL;
+		at += length + 1;
+		if (!ash_json_parse(line, ASH_HISTORY_MAX_LINE, 4, &node, NULL) ||
+				!JSON_NODE_HOLDS_OBJECT(node))
+			continue;
+		uint64_t id = ash_json_find_uint(json_node_get_object(node), "id");
+		if (id <= after)
+			continue;
+		sum += length;
+		if (count++ == max || sum > ASH_HISTORY_MAX_TOLD)
+			return true;
+		add_event(json_node_get_object(node), id, builder);
+	}
+	return false;
+}

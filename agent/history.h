@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <json-glib/json-glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@
 enum {
 	ASH_HISTORY_MAX_BYTES = 512 << 10,
 	ASH_HISTORY_MAX_LINE = 8 << 10,
+	ASH_HISTORY_MAX_TOLD = 64 << 10, /* bytes of lines that are told at once */
 };
 
 typedef struct AshHistory AshHistory;
@@ -37,3 +39,9 @@ gboolean ash_history_add(AshHistory *history, const AshUpdateNote *note, const c
 /* {"events":[…]} with the last @limit. */
 gboolean ash_history_format(AshHistory *history, unsigned limit, char **out_json, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+
+/* Elements into the open array, oldest first: at most @max events with an id above @after, as lib/checkin.h has them. A
+ * question: what cannot be read is left out. Returns whether there are more.
+ */
+bool ash_history_add_after(
+		const AshHistory *history, uint64_t after, unsigned max, JsonBuilder *builder);

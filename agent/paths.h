@@ -10,6 +10,7 @@
  *	/usr/lib/ashlar/health.d/NAME.yaml, /etc/ashlar/health.d/NAME.yaml    health checks
  *	/var/lib/ashlar/                   ashlard's own (root, 0700; may hold programs)
  *	    state.json                     the update machine, see agent/update-store.h
+ *	    fleet.json                     what it knows of its fleet (agent/fleet-member.h)
  *	    history.jsonl                  what happened, newest last, bounded
  *	    tuf/                           trusted metadata (lib/tuf.h)
  *	    bundle/                        what a bundle held, of the shape of staging below
@@ -21,6 +22,7 @@
  *	    deltas/TOCOMMIT-FROMCOMMIT.delta
  *	    tuf/                           what the downloader itself trusts
  *	    *.part                         downloads that broke off
+ *	    fleet/                         who the host is in its fleet (agent/fleet-identity.h)
  *	/run/ashlar/                       root, 0755
  *	/sysroot/ostree, /efi              the OSTree sysroot (read-only), the ESP (automount)
  */
@@ -30,6 +32,7 @@
 #define ASH_PATH_STATE "/var/lib/ashlar"
 #define ASH_PATH_BUNDLE "/var/lib/ashlar/bundle"
 #define ASH_PATH_STAGING "/var/lib/ashlar-link"
+#define ASH_PATH_IDENTITY "/var/lib/ashlar-link/fleet"
 #define ASH_PATH_RUN "/run/ashlar"
 #define ASH_PATH_SYSROOT "/sysroot"
 #define ASH_PATH_ESP "/efi"

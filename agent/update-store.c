@@ -78,7 +78,7 @@ static void add_told(JsonBuilder *builder, const AshUpdate *update)
 }
 
 /* A check that nobody asked for is not worth a write: after a restart it is simply due again. */
-static AshUpdateState state_on_disk(const AshUpdate *update)
+AshUpdateState ash_update_settled_state(const AshUpdate *update)
 {
 	bool is_check = update->state == ASH_UPDATE_CHECKING ||
 			(update->state == ASH_UPDATE_VERIFYING && update->bundle == NULL);
@@ -91,7 +91,7 @@ static AshUpdateState state_on_disk(const AshUpdate *update)
 char *ash_update_format(const AshUpdate *update)
 {
 	g_autoptr(JsonBuilder) builder = json_builder_new();
-	AshUpdateState state = state_on_disk(update);
+	AshUpdateState state = ash_update_settled_state(update);
 	bool is_same = state == update->state;
 
 	json_builder_begin_object(builder);
@@ -110,7 +110,7 @@ char *ash_update_format(const AshUpdate *update)
 	ash_json_add_bool(builder, "is_recall", update->is_recall);
 	ash_json_add_bool(builder, "is_switch", update->is_switch);
 	ash_json_add_bool(builder, "is_forced", update->is_forced);
-	ash_json_add_text(builder, "wanted", update->wanted);
+	ash_json_add_text(builder, "wanted", is_same ? update->wanted : NULL);
 	ash_json_add_text(builder, "bundle", update->bundle);
 	ash_json_add_uint(builder, "attempts", update->attempts);
 	ash_json_add_text(builder, "bad_reason", update->bad_reason);

@@ -25,6 +25,8 @@ enum {
 gboolean ash_update_parse(GBytes *json, AshUpdate **out_update, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 char *ash_update_format(const AshUpdate *update);
+/* The state as it is written: that before a check which nobody asked for. */
+AshUpdateState ash_update_settled_state(const AshUpdate *update);
 
 /* @out_warning: set when the file was broken and put aside, else NULL. A missing file is an empty
  * machine. A file of a later format is read as far as it is known (an older agent after a rollback).

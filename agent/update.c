@@ -72,15 +72,21 @@ static void schedule_check(Step *step)
 			step->world->now_s + jittered(step->world, (int64_t) step->world->check_s);
 }
 
-static void schedule_backoff(Step *step)
+/* Doubled with each of @times. */
+static void schedule_after(Step *step, unsigned times)
 {
 	int64_t limit = MIN((int64_t) step->world->check_s, (int64_t) ASH_UPDATE_MAX_BACKOFF_S);
 	int64_t wait = step->world->backoff_s != 0 ? step->world->backoff_s : ASH_UPDATE_BACKOFF_S;
 
-	for (unsigned i = 0; i < step->update->source_failures && wait < limit; i++)
+	for (unsigned i = 0; i < times && wait < limit; i++)
 		wait *= 2;
-	step->update->source_failures = MIN(step->update->source_failures + 1, 1000);
 	step->update->next_check_s = step->world->now_s + jittered(step->world, MIN(wait, limit));
+}
+
+static void schedule_backoff(Step *step)
+{
+	schedule_after(step, step->update->source_failures);
+	step->update->source_failures = MIN(step->update->source_failures + 1, 1000);
 }
 
 /* The host leaves @ref: from the moment this is on disk it is not taken again. */
@@ -240,12 +246,22 @@ static void step_start(Step *step)
 
 /* ---- the ways of an update ----------------------------------------------------------------------- */
 
+/* May the host go to @commit by itself, as far as its fleet goes? */
+static bool fleet_allows(const Step *step, const char *commit)
+{
+	const AshUpdateWorld *world = step->world;
+
+	return !world->is_fleet || (!world->is_fleet_held && world->fleet_commit != NULL &&
+						   g_strcmp0(commit, world->fleet_commit) == 0);
+}
+
 static void begin_check(Step *step, const char *wanted, bool is_forced, bool is_check_only)
 {
 	/* What is ready stays so until the check says something else: a host without a network still
 	 * takes it when the window opens. */
 	if (step->update->state != ASH_UPDATE_READY || is_forced)
 		forget_target(step->update);
+	g_free(step->update->wanted);
 	step->update->wanted = wanted != NULL && *wanted != '\0' ? g_strdup(wanted) : NULL;
 	step->update->is_forced = is_forced;
 	step->update->is_check_only = is_check_only;
@@ -257,6 +273,11 @@ static gboolean need_source(const Step *step, GError **error)
 	return step->world->has_source ||
 	       ash_throw(error, ASH_UPDATE_ERROR, ASH_UPDATE_ERROR_NO_SOURCE,
 			       "no source of releases is set: give 'updates: url:' in the host document");
+}
+
+static const char *rollback_reason(const AshUpdateEvent *event)
+{
+	return event->text != NULL ? event->text : "left by 'ashlarctl rollback'";
 }
 
 static void begin_rollback(Step *step)
@@ -272,9 +293,8 @@ static void begin_rollback(Step *step)
 	update->is_forced = true;
 	/* Where the operator goes is fine again; what he leaves is held. It worked, so it stays good. */
 	ash_update_forgive(update, event->commit);
-	ash_update_add_failed(
-			update, &left, true, "left by 'ashlarctl rollback'", step->world->now_s);
-	note(step, "held", &left, "held", "left by 'ashlarctl rollback'");
+	ash_update_add_failed(update, &left, true, rollback_reason(event), step->world->now_s);
+	note(step, "held", &left, "held", rollback_reason(event));
 	ash_update_ref_set(&left, NULL, NULL);
 	enter(step, ASH_UPDATE_SWITCHING);
 }
@@ -323,9 +343,9 @@ static gboolean step_request(Step *step, GError **error)
 		return TRUE;
 	case ASH_UPDATE_EVENT_ROLLBACK:
 		if (state == ASH_UPDATE_TRIAL) {
-			mark_bad(step, &step->update->target, true, "left by 'ashlarctl rollback'");
+			mark_bad(step, &step->update->target, true, rollback_reason(event));
 			g_free(step->update->bad_reason);
-			step->update->bad_reason = g_strdup("left by 'ashlarctl rollback'");
+			step->update->bad_reason = g_strdup(rollback_reason(event));
 			step->update->attempts = 0;
 			enter(step, ASH_UPDATE_CONDEMNING);
 			return TRUE;
@@ -344,18 +364,35 @@ static gboolean step_request(Step *step, GError **error)
 	return wrong_state(step, error);
 }
 
+/* What waits for its window, and the fleet wants something else by now. */
+static bool is_withdrawn(const Step *step)
+{
+	return step->update->state == ASH_UPDATE_READY && !step->update->is_forced &&
+	       step->world->is_fleet &&
+	       g_strcmp0(step->update->target.commit, step->world->fleet_commit) != 0;
+}
+
 static void step_timer(Step *step)
 {
 	AshUpdate *update = step->update;
-	int64_t now_s = step->world->now_s;
+	const AshUpdateWorld *world = step->world;
+	int64_t now_s = world->now_s;
 
-	if (update->state == ASH_UPDATE_READY && (update->is_forced || step->world->window_open)) {
+	if (is_withdrawn(step)) {
+		note(step, "refused", &update->target, "withdrawn",
+				"the fleet does not want it any more");
+		go_idle(step);
+	} else if (update->state == ASH_UPDATE_READY &&
+			(update->is_forced ||
+					(world->window_open &&
+							fleet_allows(step,
+									update->target.commit)))) {
 		update->attempts = 0;
 		note(step, "deploying", &update->target, NULL, "");
 		enter(step, ASH_UPDATE_DEPLOYING);
 	} else if ((update->state == ASH_UPDATE_IDLE || update->state == ASH_UPDATE_READY) &&
-			step->world->has_source && now_s >= update->next_check_s) {
-		begin_check(step, NULL, false, false);
+			world->has_source && now_s >= update->next_check_s) {
+		begin_check(step, world->is_fleet_held ? NULL : world->fleet_version, false, false);
 	} else if (update->state == ASH_UPDATE_BLESSING && now_s >= update->retry_at_s) {
 		step->entered = true;
 	}
@@ -368,7 +405,7 @@ static void enter_ready(Step *step)
 	update->attempts = 0;
 	note(step, "fetched", &update->target, update->method, "");
 	enter(step, ASH_UPDATE_READY);
-	if (update->is_forced || step->world->window_open)
+	if (update->is_forced || step->world->window_open || is_withdrawn(step))
 		step_timer(step);
 }
 
@@ -376,12 +413,19 @@ static void verified(Step *step)
 {
 	AshUpdate *update = step->update;
 	const AshUpdateEvent *event = step->event;
-	bool may_take = step->world->is_automatic || update->is_forced;
+	bool may_take = update->is_forced ||
+			(step->world->is_automatic && fleet_allows(step, event->commit));
+	bool is_missed = !update->is_forced && update->wanted != NULL &&
+			 step->world->fleet_version != NULL && event->document == NULL;
 
 	update->clock_floor_s = MAX(update->clock_floor_s, event->newest_signed_s);
 	if (update->source_failures > 0)
 		note(step, "source-ok", NULL, NULL, "");
 	schedule_check(step);
+	/* What the fleet wants may come to the source a little later. */
+	if (is_missed)
+		schedule_after(step, update->fleet_misses);
+	update->fleet_misses = is_missed ? MIN(update->fleet_misses + 1, 1000) : 0;
 	if (event->document == NULL || !may_take || update->is_check_only) {
 		go_idle(step);
 		return;

@@ -79,6 +79,9 @@ const char *ash_update_state_public(AshUpdateState state);
 gboolean ash_update_state_parse(const char *text, AshUpdateState *out_state, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
+/* The reason of what is held because the fleet took the host back: when the fleet wants it again, it is taken. */
+#define ASH_UPDATE_LEFT_FOR_FLEET "left because the fleet said so"
+
 enum {
 	ASH_UPDATE_MAX_FAILED = 64, /* the oldest goes */
 	ASH_UPDATE_MAX_GOOD = 16,
@@ -123,6 +126,7 @@ typedef struct {
 	char *bad_reason;   /* CONDEMNING, RETURNING: why */
 
 	unsigned source_failures; /* in a row */
+	unsigned fleet_misses;    /* checks in a row that did not find what the fleet wants */
 	int64_t next_check_s;     /* wall clock; 0: now */
 	int64_t retry_at_s;       /* BLESSING: when to try again; 0: now */
 	int64_t clock_floor_s;    /* the newest signed instant seen */
@@ -165,6 +169,9 @@ typedef struct {
 	double jitter; /* 0 to 1 */
 	unsigned keep;
 	int64_t backoff_s; /* 0: ASH_UPDATE_BACKOFF_S */
+	/* In a fleet nothing is taken by itself but what the fleet wants, while it does not hold the host. */
+	bool is_fleet, is_fleet_held;
+	const char *fleet_version, *fleet_commit; /* NULL: it stays with what runs */
 } AshUpdateWorld;
 
 typedef enum {
@@ -182,10 +189,10 @@ typedef enum {
 typedef struct {
 	AshUpdateEventKind kind;
 	const char *commit, *version; /* START: of what booted; ROLLBACK */
-	const char *text;             /* UPDATE: the version; BUNDLE: path; FAILED, VERDICT: why */
-	const char *word;             /* FAILED */
-	bool may_retry;               /* FAILED */
-	bool is_good;                 /* VERDICT */
+	const char *text; /* UPDATE: the version; BUNDLE: path; FAILED, VERDICT: why; ROLLBACK: why, or NULL */
+	const char *word; /* FAILED */
+	bool may_retry;   /* FAILED */
+	bool is_good;     /* VERDICT */
 	/* START */
 	const char *boot_id;
 	bool is_counted;       /* the booted entry still has a counter */

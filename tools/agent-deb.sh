@@ -124,7 +124,7 @@ mkdir -p "$root/usr/share/bash-completion/completions"
 pack "updates and health of an Ashlar host" "systemd, dbus-broker | dbus"
 
 begin ashlar-link
-programs /usr/lib/ashlar ashlar-link ashlar-fetch
+programs /usr/lib/ashlar ashlar-link ashlar-fetch ashlar-checkin
 put 644 data/systemd/ashlar-link.service $units
 put 644 data/sysusers/ashlar-link.conf /usr/lib/sysusers.d
 put 644 data/firewall/link.nft /usr/lib/ashlar/firewall.d

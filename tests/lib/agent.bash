@@ -187,7 +187,7 @@ agent_start_ashlard()
 agent_start_link()
 {
 	env "${agent_env[@]}" "${link_wrap[@]}" "$ashlar_bin/ashlar-link" --root "$host" \
-		--fetch "$agent_libexec/ashlar-fetch" >>"$agent_dir/link.log" 2>&1 &
+		--fetch "$agent_libexec/ashlar-fetch" --checkin "$agent_libexec/ashlar-checkin" >>"$agent_dir/link.log" 2>&1 &
 	link_pid=$!
 }
 
