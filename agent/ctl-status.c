@@ -181,6 +181,34 @@ static void print_source(JsonObject *status)
 			esp_free, esp);
 }
 
+static void print_fleet(JsonObject *status)
+{
+	JsonObject *fleet = ash_json_find_object(status, "fleet");
+	JsonObject *wants = ash_json_find_object(fleet, "wants");
+	const char *text = or_empty(ash_json_find_text(fleet, "text"));
+	const char *trouble = ash_json_find_text(fleet, "last_error");
+	g_autofree char *contact = ash_ctl_time(ash_json_find_text(fleet, "last_contact"));
+
+	if (fleet == NULL)
+		return;
+	puts("");
+	print_line("fleet", "%s", or_empty(ash_json_find_text(fleet, "url")));
+	print_line("known as", "%s", or_empty(ash_json_find_text(fleet, "id")));
+	print_line("standing", "%s%s%s", or_empty(ash_json_find_text(fleet, "state")),
+			*text != '\0' ? ": " : "", text);
+	if (trouble != NULL)
+		print_line("contact", "%s%snot reached: %s", contact, *contact != '\0' ? "; " : "",
+				trouble);
+	else
+		print_line("contact", "%s", contact);
+	print_line("wants", "%s%s",
+			wants != NULL && g_strcmp0(ash_json_find_text(wants, "verb"), "return") == 0
+					? "back to "
+					: "",
+			or_empty(ash_json_find_text(wants, "version")));
+	print_line("held", "%s", or_empty(ash_json_find_text(fleet, "hold")));
+}
+
 static gboolean run(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autoptr(JsonNode) root = NULL;
@@ -196,6 +224,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 	print_deployments(status);
 	print_failed(status);
 	print_source(status);
+	print_fleet(status);
 	return TRUE;
 }
 

@@ -390,8 +390,9 @@ static void add_fleet_conditions(Why *why, AshDaemon *daemon)
 						: ash_fleet_outcome_text(fleet->standing),
 				*fleet->text != '\0' ? ": " : "", fleet->text);
 	}
-	condition(why, "the fleet does not hold it", fleet->hold == NULL, "held by the fleet: %s",
-			fleet->hold != NULL ? fleet->hold : "no");
+	condition(why, "the fleet does not hold it", fleet->hold == NULL, "%s%s",
+			fleet->hold != NULL ? "held by the fleet: " : "no",
+			fleet->hold != NULL ? fleet->hold : "");
 	if (wish != NULL && wish->is_return)
 		condition(why, "the fleet's release runs",
 				g_strcmp0(wish->commit, daemon->update->booted.commit) == 0,

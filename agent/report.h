@@ -18,6 +18,10 @@
  *	 "failed":[{"commit":C,"version":V,"kind":"bad"|"held","reason":"…","at":T}],
  *	 "source":{"url":U,"last_check":T,"last_success":T,"last_error":"…","word":W,
  *	           "expires":T,"next_check":T,"root_version":N,"timestamp_version":N},
+ *	 "fleet":{"url":U,"id":ID,"state":"joining"|"pending"|"joined"|"held"|"refused"|"retired"|"left",
+ *	          "text":"…","since":T,"last_contact":T,"last_error":"…",
+ *	          "wants":{"version":V,"commit":C,"verb":"update"|"return"},"hold":"…","windows":["…"]},
+ *	                                       in a fleet: how this host stands there, and what it wants
  *	 "space":{"root_free":N,"root":N,"esp_free":N,"esp":N},
  *	 "degraded":"…",                       it cannot go on by itself; why
  *	 "agent":"0.1.0"}
