@@ -127,6 +127,7 @@ begin ashlar-link
 programs /usr/lib/ashlar ashlar-link ashlar-fetch ashlar-checkin
 put 644 data/systemd/ashlar-link.service $units
 put 644 data/sysusers/ashlar-link.conf /usr/lib/sysusers.d
+put 644 data/tmpfiles/ashlar-link.conf /usr/lib/tmpfiles.d
 put 644 data/firewall/link.nft /usr/lib/ashlar/firewall.d
 cat >"$root/DEBIAN/postinst" <<'END'
 #!/bin/sh

@@ -49,7 +49,8 @@ vm_memory=$small vm_start two
 settled()
 {
 	status_until "$1" "$3" \
-		".booted.version == \"$2\" and .verdict == \"good\" and .state == \"idle\" and (.trial | not)"
+		".booted.version == \"$2\" and .verdict == \"good\" and .state == \"idle\" and (.trial | not) and
+			([.deployments[].tries_left // -1] | max) < 0"
 }
 
 ok "one comes up" vm_up one 600
@@ -98,6 +99,8 @@ status one . >/dev/null
 is "the first is still there to go back to" "$(jq -r '[.deployments[].version] | join(" ")' <<<"$vm_out")" \
 	"2.0.0 1.0.0"
 is "no entry is counted any more" "$(jq -r '[.deployments[].tries_left] | map(select(. != null and . >= 0)) | length' <<<"$vm_out")" 0
+is "nothing could not be done" "$(vm_do one 30 /usr/bin/ashlarctl history --json &&
+	jq -r '.events[] | select(.event == "degraded") | .text' <<<"$vm_out")" ""
 like "the delta was fetched" "$(cat "$tmp/requests")" '/repo/deltas/[^ ]* 200'
 unlike "…and no loose object" "$(cat "$tmp/requests")" '/repo/objects/.*\.filez'
 
