@@ -20,7 +20,9 @@
  * host.desired         {"desired":N,"release":ID,"verb":…}  somebody wants something else of it
  * host.order           {"id":N,"verb":…,"state":…}
  * host.silent, host.back                                    not heard of for silent_after; again
- * rollout.created, .started, .ring, .paused, .resumed, .halted, .reverting, .finished, .cancelled
+ * rollout.created, .started, .ring, .paused, .resumed, .halted, .reverting, .finished, .reverted,
+ *                      .cancelled
+ * rollout.act          {"act":"pause"|"resume"|"revert"|"cancel","reason":…}   asked for; what came of it follows
  * rollout.host         {"outcome":…,"ring":N}               one host's outcome in it
  * release.added, .withdrawn, .changed; channel.changed; policy.changed; lock.changed; ddi.changed; operator.changed
  */

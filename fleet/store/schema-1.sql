@@ -50,6 +50,7 @@ CREATE TABLE host (
 );
 CREATE INDEX host_name ON host (name);
 CREATE INDEX host_silent ON host (silent_since) WHERE silent_since > 0;
+CREATE INDEX host_by_hand ON host (by_hand) WHERE by_hand > 0;
 
 CREATE TABLE certificate (
 	serial TEXT PRIMARY KEY,                 -- hexadecimal
