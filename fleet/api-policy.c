@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "fleet/api-rollout.h"
+#include "fleet/change.h"
+#include "fleet/release.h"
+#include "fleet/server.h"
+#include "lib/error.h"
+#include "lib/json.h"
+
+/* Channels: what hosts with the label run. Policies: when hosts may change, and how often they ask. */
+
+enum {
+	MAX_NAME = 64,
+	MAX_NOTE = 1024,
+	MAX_WINDOWS = 16,
+	MAX_POLL_S = 7 * 86400,
+	MAX_RANK = 1000000,
+	MAX_LIST_BYTES = 16 << 10,
+};
+
+static gboolean check_name(const char *name, GError **error)
+{
+	if (*name != '\0' && strlen(name) <= MAX_NAME && g_ascii_isalnum(*name) &&
+			strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				     "._-") == strlen(name))
+		return TRUE;
+	return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
+			"a name is 1 to %d letters, digits and . _ -, a letter or digit first",
+			MAX_NAME);
+}
+
+static gboolean throw_none(const char *what, const char *name, GError **error)
+{
+	return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
+			"there is no %s '%.64s'", what, name);
+}
+
+static const char *name_of(AshRequest *request)
+{
+	return g_ptr_array_index(request->parts, 0);
+}
+
+/* ---- channels ------------------------------------------------------------------------------------ */
+
+#define CHANNEL_COLUMNS                                                                            \
+	"channel.name, channel.note, release.id, release.name, release.variant, release.arch, "    \
+	"release.version, release.\"commit\""
+
+typedef struct {
+	JsonBuilder *json;
+	unsigned count;
+} Channels;
+
+static gboolean add_channel(const AshDbRow *row, gpointer data, GError **error)
+{
+	Channels *channels = data;
+	JsonBuilder *json = channels->json;
+
+	channels->count++;
+	json_builder_begin_object(json);
+	ash_api_rollout_text(json, "name", ash_db_row_text(row, 0));
+	ash_api_rollout_text(json, "note", ash_db_row_text(row, 1));
+	json_builder_set_member_name(json, "release");
+	ash_api_rollout_release(json, row, 2);
+	json_builder_end_object(json);
+	return TRUE;
+}
+
+static gboolean list_channels(AshRequest *request, GError **error)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	Channels channels = {.json = json};
+
+	json_builder_begin_object(json);
+	ash_json_begin_array(json, "items");
+	if (!ash_db_query(request->db,
+			    "SELECT " CHANNEL_COLUMNS
+			    " FROM channel LEFT JOIN release ON release.id = "
+			    "channel.release WHERE channel.name > $1 ORDER BY channel.name LIMIT $2",
+			    ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)),
+					    ASH_DB_I(ash_route_limit(request))),
+			    add_channel, &channels, error))
+		return FALSE;
+	json_builder_end_array(json);
+	json_builder_end_object(json);
+	return ash_route_reply(request, json);
+}
+
+static gboolean show_channel(AshRequest *request, GError **error)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	Channels channels = {.json = json};
+
+	if (!ash_db_query(request->db,
+			    "SELECT " CHANNEL_COLUMNS
+			    " FROM channel LEFT JOIN release ON release.id = "
+			    "channel.release WHERE channel.name = $1",
+			    ASH_DB_VALUES(ASH_DB_T(name_of(request))), add_channel, &channels,
+			    error))
+		return FALSE;
+	if (channels.count == 0)
+		return throw_none("channel", name_of(request), error);
+	return ash_route_reply(request, json);
+}
+
+static gboolean add_history(const AshDbRow *row, gpointer data, GError **error)
+{
+	JsonBuilder *json = data;
+
+	json_builder_begin_object(json);
+	ash_json_add_int(json, "at", ash_db_row_int(row, 0));
+	ash_api_rollout_text(json, "actor", ash_db_row_text(row, 1));
+	ash_api_rollout_text(json, "reason", ash_db_row_text(row, 2));
+	json_builder_set_member_name(json, "release");
+	ash_api_rollout_release(json, row, 3);
+	json_builder_end_object(json);
+	return TRUE;
+}
+
+static gboolean show_history(AshRequest *request, GError **error)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+
+	json_builder_begin_object(json);
+	ash_json_begin_array(json, "items");
+	if (!ash_db_query(request->db,
+			    "SELECT channel_history.at, actor, reason, release.id, release.name, "
+			    "release.variant, release.arch, release.version, release.\"commit\" FROM "
+			    "channel_history LEFT JOIN release ON release.id = channel_history.release "
+			    "WHERE channel = $1 ORDER BY channel_history.id DESC LIMIT $2",
+			    ASH_DB_VALUES(ASH_DB_T(name_of(request)),
+					    ASH_DB_I(ash_route_limit(request))),
+			    add_history, json, error))
+		return FALSE;
+	json_builder_end_array(json);
+	json_builder_end_object(json);
+	return ash_route_reply(request, json);
+}
+
+typedef struct {
+	const char *name, *note;
+	int64_t release;
+	char *version;
+} SetChannel;
+
+static char *channel_json(const char *version, const char *note)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+
+	json_builder_begin_object(json);
+	ash_api_rollout_text(json, "release", version);
+	ash_api_rollout_text(json, "note", note);
+	json_builder_end_object(json);
+	return ash_json_format(json, false);
+}
+
+static gboolean write_channel(AshRequest *request, gpointer data, GError **error)
+{
+	const SetChannel *set = data;
+	g_autofree char *object = g_strconcat("channel:", set->name, NULL);
+	g_autofree char *after = channel_json(set->version, set->note);
+	g_autofree char *before = NULL;
+	g_autofree char *text = *set->version != '\0'
+						? g_strdup_printf("channel %s points to %s",
+								  set->name, set->version)
+						: g_strdup_printf("channel %s points to nothing",
+								  set->name);
+
+	if (!ash_db_query_string(request->db,
+			    "SELECT version FROM release JOIN channel ON channel.release = release.id "
+			    "WHERE channel.name = $1",
+			    ASH_DB_VALUES(ASH_DB_T(set->name)), &before, error))
+		return FALSE;
+	g_autofree char *before_json = before != NULL ? channel_json(before, "") : NULL;
+	return ash_db_exec(request->db,
+			       "INSERT INTO channel (name, release, note) VALUES ($1, $2, $3) ON CONFLICT "
+			       "(name) DO UPDATE SET release = excluded.release, note = excluded.note",
+			       ASH_DB_VALUES(ASH_DB_T(set->name), ASH_DB_I(set->release),
+					       ASH_DB_T(set->note)),
+			       NULL, error) &&
+	       ash_db_exec(request->db,
+			       "INSERT INTO channel_history (channel, release, at, actor, reason) "
+			       "VALUES ($1, $2, $3, $4, $5)",
+			       ASH_DB_VALUES(ASH_DB_T(set->name), ASH_DB_I(set->release),
+					       ASH_DB_I(request->server->now()),
+					       ASH_DB_T(request->actor), ASH_DB_T(request->reason)),
+			       NULL, error) &&
+	       ash_route_audit(request, "channel.set", object, before_json, after, error) &&
+	       ash_change_event(request, "channel.changed", text, NULL, error);
+}
+
+static gboolean set_channel(AshRequest *request, GError **error)
+{
+	SetChannel set = {.name = name_of(request)};
+	g_autoptr(AshFleetRelease) release = NULL;
+	g_autofree char *what = NULL;
+
+	if (!check_name(set.name, error) ||
+			!ash_change_text(request, "note", MAX_NOTE, "", &set.note, error) ||
+			!ash_api_rollout_release_member(request, "release", &what, error))
+		return FALSE;
+	if (what != NULL && *what != '\0' && !g_str_equal(what, "0") &&
+			!ash_api_rollout_find_release(request, what, &release, error))
+		return FALSE;
+	if (release != NULL && *release->withdrawn != '\0')
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
+				"%s is withdrawn: %s", release->version, release->withdrawn);
+	set.release = release != NULL ? release->id : 0;
+	set.version = release != NULL ? release->version : (char[]){""};
+	if (!ash_change_run(request, write_channel, &set, error))
+		return FALSE;
+	return show_channel(request, error);
+}
+
+/* ---- policies ------------------------------------------------------------------------------------ */
+
+#define POLICY_COLUMNS "name, rank, selector, windows, poll_s, note"
+
+static gboolean add_policy(const AshDbRow *row, gpointer data, GError **error)
+{
+	Channels *policies = data;
+	JsonBuilder *json = policies->json;
+	g_autoptr(JsonNode) windows = json_from_string(ash_db_row_text(row, 3), NULL);
+
+	policies->count++;
+	json_builder_begin_object(json);
+	ash_api_rollout_text(json, "name", ash_db_row_text(row, 0));
+	ash_json_add_int(json, "rank", ash_db_row_int(row, 1));
+	ash_api_rollout_text(json, "selector", ash_db_row_text(row, 2));
+	json_builder_set_member_name(json, "windows");
+	if (windows != NULL)
+		json_builder_add_value(json, json_node_copy(windows));
+	else
+		json_builder_end_array(json_builder_begin_array(json));
+	ash_json_add_int(json, "poll", ash_db_row_int(row, 4));
+	ash_api_rollout_text(json, "note", ash_db_row_text(row, 5));
+	json_builder_end_object(json);
+	return TRUE;
+}
+
+static gboolean list_policies(AshRequest *request, GError **error)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	Channels policies = {.json = json};
+
+	json_builder_begin_object(json);
+	ash_json_begin_array(json, "items");
+	if (!ash_db_query(request->db,
+			    "SELECT " POLICY_COLUMNS " FROM policy ORDER BY rank, name LIMIT 1000",
+			    NULL, add_policy, &policies, error))
+		return FALSE;
+	json_builder_end_array(json);
+	json_builder_end_object(json);
+	return ash_route_reply(request, json);
+}
+
+static gboolean show_policy(AshRequest *request, GError **error)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	Channels policies = {.json = json};
+
+	if (!ash_db_query(request->db, "SELECT " POLICY_COLUMNS " FROM policy WHERE name = $1",
+			    ASH_DB_VALUES(ASH_DB_T(name_of(request))), add_policy, &policies,
+			    error))
+		return FALSE;
+	if (policies.count == 0)
+		return throw_none("policy", name_of(request), error);
+	return ash_route_reply(request, json);
+}
+
+/* The row as JSON, for the audit log; NULL without one. */
+static gboolean policy_json(AshRequest *request, const char *name, char **out_json, GError **error)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	Channels policies = {.json = json};
+
+	if (!ash_db_query(request->db, "SELECT " POLICY_COLUMNS " FROM policy WHERE name = $1",
+			    ASH_DB_VALUES(ASH_DB_T(name)), add_policy, &policies, error))
+		return FALSE;
+	*out_json = policies.count > 0 ? ash_json_format(json, false) : NULL;
+	return TRUE;
+}
+
+typedef struct {
+	const char *name, *note;
+	char *selector, *windows;
+	int64_t rank, poll_s;
+} SetPolicy;
+
+static gboolean write_policy(AshRequest *request, gpointer data, GError **error)
+{
+	const SetPolicy *set = data;
+	g_autofree char *object = g_strconcat("policy:", set->name, NULL);
+	g_autofree char *text = g_strdup_printf("policy %s changed", set->name);
+	g_autofree char *before = NULL;
+	g_autofree char *after = NULL;
+
+	return policy_json(request, set->name, &before, error) &&
+	       ash_db_exec(request->db,
+			       "INSERT INTO policy (name, rank, selector, windows, poll_s, note) "
+			       "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO UPDATE SET "
+			       "rank = excluded.rank, selector = excluded.selector, windows = "
+			       "excluded.windows, poll_s = excluded.poll_s, note = excluded.note",
+			       ASH_DB_VALUES(ASH_DB_T(set->name), ASH_DB_I(set->rank),
+					       ASH_DB_T(set->selector), ASH_DB_T(set->windows),
+					       ASH_DB_I(set->poll_s), ASH_DB_T(set->note)),
+			       NULL, error) &&
+	       policy_json(request, set->name, &after, error) &&
+	       ash_route_audit(request, "policy.set", object, before, after, error) &&
+	       ash_change_event(request, "policy.changed", text, NULL, error);
+}
+
+/* Each is read once here, by what reads them later. */
+static gboolean check_policy(AshRequest *request, const char *selector_text, JsonArray *windows,
+		SetPolicy *set, GError **error)
+{
+	g_autoptr(AshDesiredBook) book = ash_desired_book_new();
+	g_autoptr(AshSelector) selector = NULL;
+	g_autoptr(GPtrArray) texts = g_ptr_array_new();
+	g_autoptr(JsonNode) node = json_node_new(JSON_NODE_ARRAY);
+
+	if (windows != NULL && json_array_get_length(windows) > MAX_WINDOWS)
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
+				"a policy has at most %d windows", MAX_WINDOWS);
+	for (unsigned i = 0; windows != NULL && i < json_array_get_length(windows); i++) {
+		const char *text = ash_api_rollout_element(windows, i);
+		if (text == NULL)
+			return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
+					"'windows' are texts");
+		g_ptr_array_add(texts, (gpointer) (uintptr_t) text);
+	}
+	g_ptr_array_add(texts, NULL);
+	if (!ash_selector_parse(selector_text, &selector, error) ||
+			!ash_desired_book_add_policy(book, set->name, set->rank, selector_text,
+					(const char *const *) texts->pdata, set->poll_s, error))
+		return ash_api_rollout_refuse(error);
+	set->selector = ash_selector_format(selector);
+	g_autoptr(JsonArray) none = json_array_new();
+	json_node_set_array(node, windows != NULL ? windows : none);
+	set->windows = json_to_string(node, FALSE);
+	return TRUE;
+}
+
+static gboolean set_policy(AshRequest *request, GError **error)
+{
+	SetPolicy set = {.name = name_of(request)};
+	const char *selector = NULL;
+	JsonArray *windows = NULL;
+
+	if (!check_name(set.name, error) ||
+			!ash_change_text(request, "note", MAX_NOTE, "", &set.note, error) ||
+			!ash_change_text(request, "selector", ASH_SELECTOR_MAX_BYTES, "", &selector,
+					error) ||
+			!ash_change_number(request, "rank", MAX_RANK, 100, &set.rank, error) ||
+			!ash_change_number(request, "poll", MAX_POLL_S, 0, &set.poll_s, error))
+		return FALSE;
+	if (json_object_has_member(request->body, "windows") &&
+			!ash_json_array(request->body, "windows", &windows, error))
+		return ash_change_answer(error, ASH_JSON_ERROR, -1, ASH_ROUTE_ERROR_REQUEST);
+	gboolean ok = check_policy(request, selector, windows, &set, error) &&
+		      ash_change_run(request, write_policy, &set, error);
+	g_free(set.selector);
+	g_free(set.windows);
+	return ok && show_policy(request, error);
+}
+
+static gboolean delete_policy_row(AshRequest *request, gpointer data, GError **error)
+{
+	const char *name = data;
+	g_autofree char *object = g_strconcat("policy:", name, NULL);
+	g_autofree char *text = g_strdup_printf("policy %s is gone", name);
+	g_autofree char *before = NULL;
+
+	if (!policy_json(request, name, &before, error))
+		return FALSE;
+	if (before == NULL)
+		return throw_none("policy", name, error);
+	return ash_db_exec(request->db, "DELETE FROM policy WHERE name = $1",
+			       ASH_DB_VALUES(ASH_DB_T(name)), NULL, error) &&
+	       ash_route_audit(request, "policy.delete", object, before, NULL, error) &&
+	       ash_change_event(request, "policy.changed", text, NULL, error);
+}
+
+static gboolean delete_policy(AshRequest *request, GError **error)
+{
+	if (!ash_change_run(request, delete_policy_row, g_ptr_array_index(request->parts, 0),
+			    error))
+		return FALSE;
+	return ash_route_reply_empty(request);
+}
+
+/* ---- routes -------------------------------------------------------------------------------------- */
+
+static const AshRouteMember list_arguments[] = {
+		{"limit", "integer", false, "1 to 1000; default 100"},
+		{"after", "string", false, "'next' of the page before"},
+		{0},
+};
+static const AshRouteMember channel_members[] = {
+		{"release", "integer|string", true, "id, NAME/VERSION or VERSION; 0 or \"\": none"},
+		{"note", "string", false, "what it is for"},
+		{"reason", "string", false, "for the audit log"},
+		{0},
+};
+static const AshRouteMember policy_members[] = {
+		{"selector", "string", true, "which hosts; \"\": all"},
+		{"rank", "integer", false, "the lowest that matches rules; default 100"},
+		{"windows", "array", false, "texts as '02:00-05:00 Europe/Zurich'; none: any time"},
+		{"poll", "integer", false, "seconds; 0 (default): the server's own"},
+		{"note", "string", false, "what it is for"},
+		{"reason", "string", false, "for the audit log"},
+		{0},
+};
+static const AshRouteMember reason_members[] = {
+		{"reason", "string", false, "for the audit log"}, {0}};
+
+#define CHANNEL                                                                                        \
+	"{\"name\":\"stable\",\"note\":\"\",\"release\":{\"id\":1,\"name\":\"host\",\"variant\":\"\"," \
+	"\"arch\":\"amd64\",\"version\":\"1.4.0\",\"commit\":\"…\"}}"
+#define POLICY                                                                                       \
+	"{\"name\":\"nights\",\"rank\":100,\"selector\":\"site = bern\",\"windows\":[\"02:00-05:00 " \
+	"Europe/Zurich\"],\"poll\":0,\"note\":\"\"}"
+
+const AshRoute ash_api_policy_routes[] = {
+		{"GET", "/v1/channels", ASH_ROLE_VIEWER, "Channels", list_channels,
+				.arguments = list_arguments, .answer = "{\"items\":[" CHANNEL "]}"},
+		{"GET", "/v1/channels/{name}", ASH_ROLE_VIEWER, "One channel", show_channel,
+				.answer = CHANNEL},
+		{"PUT", "/v1/channels/{name}", ASH_ROLE_ADMIN,
+				"Point a channel to a release: its hosts get it at once",
+				set_channel, .members = channel_members, .answer = CHANNEL},
+		{"GET", "/v1/channels/{name}/history", ASH_ROLE_VIEWER,
+				"Where a channel pointed, newest first", show_history,
+				.arguments = list_arguments,
+				.answer = "{\"items\":[{\"at\":1,\"actor\":\"ada\",\"reason\":\"\","
+					  "\"release\":null}]}"},
+		{"GET", "/v1/policies", ASH_ROLE_VIEWER, "Policies, by rank", list_policies,
+				.arguments = list_arguments, .answer = "{\"items\":[" POLICY "]}"},
+		{"GET", "/v1/policies/{name}", ASH_ROLE_VIEWER, "One policy", show_policy,
+				.answer = POLICY},
+		{"PUT", "/v1/policies/{name}", ASH_ROLE_ADMIN, "Make or change a policy",
+				set_policy, .members = policy_members, .answer = POLICY},
+		{"DELETE", "/v1/policies/{name}", ASH_ROLE_ADMIN, "Delete a policy", delete_policy,
+				.members = reason_members},
+		{0},
+};

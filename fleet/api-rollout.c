@@ -1,0 +1,740 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "fleet/api-rollout.h"
+#include "fleet/change.h"
+#include "fleet/ledger.h"
+#include "fleet/scheduler.h"
+#include "fleet/server.h"
+#include "lib/error.h"
+#include "lib/json.h"
+#include "lib/window.h"
+
+enum {
+	ID_LENGTH = 12,
+	PATIENCE_US = 5 * G_USEC_PER_SEC, /* until the leader has taken an act in */
+};
+
+/* ---- what the files of this API have in common ----------------------------------------------------- */
+
+void ash_api_rollout_text(JsonBuilder *json, const char *key, const char *value)
+{
+	json_builder_set_member_name(json, key);
+	json_builder_add_string_value(json, value);
+}
+
+void ash_api_rollout_release(JsonBuilder *json, const AshDbRow *row, unsigned first)
+{
+	static const char *const names[] = {"name", "variant", "arch", "version", "commit"};
+
+	if (ash_db_row_int(row, first) == 0) {
+		json_builder_add_null_value(json);
+		return;
+	}
+	json_builder_begin_object(json);
+	ash_json_add_int(json, "id", ash_db_row_int(row, first));
+	for (unsigned i = 0; i < G_N_ELEMENTS(names); i++)
+		ash_api_rollout_text(json, names[i], ash_db_row_text(row, first + 1 + i));
+	json_builder_end_object(json);
+}
+
+gboolean ash_api_rollout_refuse(GError **error)
+{
+	ash_change_answer(error, ASH_SELECTOR_ERROR, -1, ASH_ROUTE_ERROR_REQUEST);
+	ash_change_answer(error, ASH_WINDOW_ERROR, -1, ASH_ROUTE_ERROR_REQUEST);
+	return ash_change_answer(error, ASH_ROLLOUT_SPEC_ERROR, -1, ASH_ROUTE_ERROR_REQUEST);
+}
+
+const char *ash_api_rollout_element(JsonArray *array, unsigned index)
+{
+	JsonNode *node = json_array_get_element(array, index);
+
+	return JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
+			       ? json_node_get_string(node)
+			       : NULL;
+}
+
+gboolean ash_api_rollout_release_member(
+		AshRequest *request, const char *member, char **out_what, GError **error)
+{
+	JsonNode *node = json_object_get_member(request->body, member);
+	GType type = node != NULL && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_value_type(node)
+								 : G_TYPE_INVALID;
+
+	if (node == NULL)
+		*out_what = NULL;
+	else if (type == G_TYPE_STRING)
+		*out_what = g_strdup(json_node_get_string(node));
+	else if (type == G_TYPE_INT64)
+		*out_what = g_strdup_printf("%" G_GINT64_FORMAT, json_node_get_int(node));
+	else
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
+				"'%s' is an id, NAME/VERSION or VERSION", member);
+	return TRUE;
+}
+
+gboolean ash_api_rollout_find_release(AshRequest *request, const char *what,
+		AshFleetRelease **out_release, GError **error)
+{
+	if (ash_fleet_release_find(request->db, what, out_release, error))
+		return TRUE;
+	ash_change_answer(error, ASH_FLEET_RELEASE_ERROR, ASH_FLEET_RELEASE_ERROR_NOT_FOUND,
+			ASH_ROUTE_ERROR_NOT_FOUND);
+	return ash_change_answer(error, ASH_FLEET_RELEASE_ERROR, -1, ASH_ROUTE_ERROR_CONFLICT);
+}
+
+/* ---- ROLLOUT ------------------------------------------------------------------------------------- */
+
+#define COLUMNS                                                                                    \
+	"rollout.id, rollout.name, rollout.spec, rollout.state, rollout.reason, rollout.summary, " \
+	"rollout.created_at, rollout.created_by, rollout.ended_at, release.id, release.name, "     \
+	"release.variant, release.arch, release.version, release.\"commit\""
+#define FROM " FROM rollout LEFT JOIN release ON release.id = rollout.release "
+
+/* What the engine said when it was last written; of one that has not begun, that nothing has happened. */
+static void add_summary(JsonBuilder *json, const char *text)
+{
+	static const char none[] =
+			"{\"ring\":0,\"limit\":0,\"total\":0,\"counts\":{},\"failures\":0,"
+			"\"halts_at\":0,\"rings\":[],\"table\":[],\"next\":\"it is being "
+			"prepared: its hosts are written down\"}";
+	g_autoptr(JsonNode) node = json_from_string(g_str_equal(text, "{}") ? none : text, NULL);
+	JsonObjectIter iter;
+	const char *key;
+	JsonNode *value;
+
+	if (node == NULL || !JSON_NODE_HOLDS_OBJECT(node))
+		return;
+	json_object_iter_init(&iter, json_node_get_object(node));
+	while (json_object_iter_next(&iter, &key, &value)) {
+		if (g_str_equal(key, "state") || g_str_equal(key, "reason"))
+			continue;
+		json_builder_set_member_name(json, key);
+		json_builder_add_value(json, json_node_copy(value));
+	}
+}
+
+static void add_spec(JsonBuilder *json, const char *text)
+{
+	g_autoptr(JsonNode) spec = json_from_string(text, NULL);
+
+	if (spec == NULL || !JSON_NODE_HOLDS_OBJECT(spec))
+		return;
+	const char *selector = ash_json_find_text(json_node_get_object(spec), "selector");
+	ash_api_rollout_text(json, "selector", selector != NULL ? selector : "");
+	json_builder_set_member_name(json, "spec");
+	json_builder_add_value(json, json_node_copy(spec));
+}
+
+typedef struct {
+	JsonBuilder *json;
+	int64_t limit;
+	int64_t count;
+	char *last;
+} List;
+
+static gboolean add_rollout(const AshDbRow *row, gpointer data, GError **error)
+{
+	List *list = data;
+	JsonBuilder *json = list->json;
+
+	if (++list->count > list->limit)
+		return TRUE;
+	json_builder_begin_object(json);
+	ash_api_rollout_text(json, "id", ash_db_row_text(row, 0));
+	ash_api_rollout_text(json, "name", ash_db_row_text(row, 1));
+	json_builder_set_member_name(json, "release");
+	ash_api_rollout_release(json, row, 9);
+	add_spec(json, ash_db_row_text(row, 2));
+	ash_api_rollout_text(json, "state", ash_db_row_text(row, 3));
+	ash_api_rollout_text(json, "reason", ash_db_row_text(row, 4));
+	ash_json_add_int(json, "created_at", ash_db_row_int(row, 6));
+	ash_api_rollout_text(json, "created_by", ash_db_row_text(row, 7));
+	ash_json_add_int(json, "ended_at", ash_db_row_int(row, 8));
+	add_summary(json, ash_db_row_text(row, 5));
+	json_builder_end_object(json);
+	g_free(list->last);
+	list->last = g_strdup_printf(
+			"%" G_GINT64_FORMAT "-%s", ash_db_row_int(row, 6), ash_db_row_text(row, 0));
+	return TRUE;
+}
+
+static const char *id_of(AshRequest *request)
+{
+	return g_ptr_array_index(request->parts, 0);
+}
+
+static gboolean throw_none(AshRequest *request, GError **error)
+{
+	return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
+			"there is no rollout '%.64s'", id_of(request));
+}
+
+static gboolean show(AshRequest *request, const char *id, GError **error)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	List list = {.json = json, .limit = 1};
+
+	gboolean ok = ash_db_query(request->db, "SELECT " COLUMNS FROM "WHERE rollout.id = $1",
+			ASH_DB_VALUES(ASH_DB_T(id)), add_rollout, &list, error);
+	g_free(list.last);
+	if (!ok)
+		return FALSE;
+	if (list.count == 0)
+		return throw_none(request, error);
+	return ash_route_reply(request, json);
+}
+
+static gboolean show_rollout(AshRequest *request, GError **error)
+{
+	return show(request, id_of(request), error);
+}
+
+/* Newest first; "after" is "SECONDS-ID". */
+static gboolean list_rollouts(AshRequest *request, GError **error)
+{
+	const char *state = ash_http_argument(request->call, "state"), *id = "";
+	char *end = NULL;
+	int64_t before_s = g_ascii_strtoll(ash_route_after(request), &end, 10);
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	List list = {.json = json, .limit = ash_route_limit(request)};
+
+	if (*ash_route_after(request) == '\0')
+		before_s = INT64_MAX;
+	else if (*end == '-')
+		id = end + 1;
+	json_builder_begin_object(json);
+	ash_json_begin_array(json, "items");
+	gboolean ok = ash_db_query(request->db,
+			"SELECT " COLUMNS FROM
+			"WHERE (rollout.state = $1 OR $1 = '' OR ($1 = 'active' AND rollout.state IN "
+			"('starting', 'running', 'paused', 'halted', 'reverting'))) AND "
+			"(rollout.created_at < $2 OR (rollout.created_at = $2 AND rollout.id < $3)) "
+			"ORDER BY rollout.created_at DESC, rollout.id DESC LIMIT $4",
+			ASH_DB_VALUES(ASH_DB_T(state != NULL ? state : ""), ASH_DB_I(before_s),
+					ASH_DB_T(id), ASH_DB_I(list.limit + 1)),
+			add_rollout, &list, error);
+	g_autofree char *last = list.last;
+	json_builder_end_array(json);
+	if (list.count > list.limit)
+		ash_json_add_text(json, "next", last);
+	json_builder_end_object(json);
+	return ok && ash_route_reply(request, json);
+}
+
+/* ---- making one ---------------------------------------------------------------------------------- */
+
+/* What an operator gives; what is made here is not his to say. */
+static JsonObject *own_members(JsonObject *body)
+{
+	JsonObject *copy = json_object_new();
+	JsonObjectIter iter;
+	const char *key;
+	JsonNode *value;
+	static const char *const others[] = {"id", "commit", "version", "table", "reason", NULL};
+
+	json_object_iter_init(&iter, body);
+	while (json_object_iter_next(&iter, &key, &value))
+		if (!g_strv_contains(others, key))
+			json_object_set_member(copy, key, json_node_copy(value));
+	return copy;
+}
+
+/* Its canonical form, within the operator's scope. */
+static gboolean narrow(AshRequest *request, char **selector, GError **error)
+{
+	g_autoptr(AshSelector) asked = NULL, scope = NULL, again = NULL;
+
+	if (!ash_selector_parse(*selector, &asked, error) ||
+			!ash_selector_parse(request->scope, &scope, error))
+		return ash_api_rollout_refuse(error);
+	g_autoptr(AshSelector) both = ash_selector_and(scope, asked);
+	g_free(*selector);
+	*selector = ash_selector_format(both);
+	/* Together they may be more than is read again. */
+	return ash_selector_parse(*selector, &again, error) || ash_api_rollout_refuse(error);
+}
+
+static gboolean check_windows(const AshRolloutSpec *spec, GError **error)
+{
+	for (char *const *text = spec->windows; text != NULL && *text != NULL; text++) {
+		g_autoptr(AshWindow) window = NULL;
+		if (!ash_window_parse(*text, &window, error))
+			return ash_api_rollout_refuse(error);
+	}
+	return TRUE;
+}
+
+static gboolean read_spec(AshRequest *request, AshRolloutSpec **out_spec,
+		AshFleetRelease **out_release, GError **error)
+{
+	g_autoptr(AshRolloutSpec) spec = NULL;
+	g_autoptr(JsonObject) members = own_members(request->body);
+	g_autoptr(AshFleetRelease) release = NULL;
+	g_autofree char *what = NULL;
+
+	if (!ash_api_rollout_release_member(request, "release", &what, error))
+		return FALSE;
+	if (what == NULL || *what == '\0')
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
+				"'release' is missing: an id, NAME/VERSION or VERSION");
+	json_object_set_string_member(members, "release", what);
+	if (!ash_rollout_spec_parse(members, &spec, error))
+		return ash_api_rollout_refuse(error);
+	if (!check_windows(spec, error) || !narrow(request, &spec->selector, error) ||
+			!ash_api_rollout_find_release(request, what, &release, error))
+		return FALSE;
+	if (*release->withdrawn != '\0')
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
+				"%s is withdrawn: %s", release->version, release->withdrawn);
+	g_free(spec->commit);
+	g_free(spec->version);
+	spec->commit = g_strdup(release->commit);
+	spec->version = g_strdup(release->version);
+	*out_spec = g_steal_pointer(&spec);
+	*out_release = g_steal_pointer(&release);
+	return TRUE;
+}
+
+static gboolean reply_plan(
+		AshRequest *request, const AshRolloutSpec *spec, const AshApiRolloutPlan *plan)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	unsigned rings = 1;
+
+	/* Those behind them are for hosts that join later. */
+	while (rings < spec->table->len &&
+			g_array_index(spec->table, AshRolloutLimit, rings - 1).m < plan->hosts)
+		rings++;
+	g_ptr_array_add(plan->warnings, NULL);
+	json_builder_begin_object(json);
+	ash_json_add_uint(json, "hosts", plan->hosts);
+	ash_json_add_uint(json, "already", plan->already);
+	ash_json_add_uint(json, "canaries", plan->canaries);
+	ash_json_begin_array(json, "rings");
+	for (unsigned i = 0; i < rings; i++)
+		json_builder_add_int_value(json,
+				MIN(g_array_index(spec->table, AshRolloutLimit, i).m, plan->hosts));
+	json_builder_end_array(json);
+	ash_json_begin_array(json, "limits");
+	for (unsigned i = 0; i < rings; i++) {
+		const AshRolloutLimit *limit = &g_array_index(spec->table, AshRolloutLimit, i);
+		json_builder_begin_array(json);
+		json_builder_add_int_value(json, limit->m);
+		json_builder_add_int_value(json, limit->f);
+		json_builder_end_array(json);
+	}
+	json_builder_end_array(json);
+	ash_json_add_texts(json, "warnings", (char *const *) plan->warnings->pdata);
+	json_builder_end_object(json);
+	return ash_route_reply(request, json);
+}
+
+typedef struct {
+	AshRolloutSpec *spec;
+	const AshFleetRelease *release;
+	char *text; /* of the spec */
+} Make;
+
+static gboolean insert(AshRequest *request, gpointer data, GError **error)
+{
+	const Make *making = data;
+	const AshRolloutSpec *spec = making->spec;
+	g_autofree char *object = g_strconcat("rollout:", spec->id, NULL);
+	g_autofree char *text = g_strdup_printf("rollout %s of %s was made",
+			*spec->name != '\0' ? spec->name : spec->id, spec->version);
+
+	return ash_db_exec(request->db,
+			       "INSERT INTO rollout (id, name, release, spec, state, created_at, "
+			       "created_by) VALUES ($1, $2, $3, $4, 'starting', $5, $6)",
+			       ASH_DB_VALUES(ASH_DB_T(spec->id), ASH_DB_T(spec->name),
+					       ASH_DB_I(making->release->id),
+					       ASH_DB_T(making->text),
+					       ASH_DB_I(request->server->now()),
+					       ASH_DB_T(request->actor)),
+			       NULL, error) &&
+	       ash_route_audit(request, "rollout.create", object, NULL, making->text, error) &&
+	       ash_event_append(request->db,
+			       &(AshEvent){.at_s = request->server->now(),
+					       .kind = "rollout.created",
+					       .rollout = spec->id,
+					       .actor = request->actor,
+					       .text = text},
+			       error);
+}
+
+static char *new_id(void)
+{
+	static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+	char *id = g_new0(char, ID_LENGTH + 1);
+
+	for (unsigned i = 0; i < ID_LENGTH; i++)
+		id[i] = letters[g_random_int_range(0, (gint32) sizeof letters - 1)];
+	return id;
+}
+
+static gboolean make_rollout(AshRequest *request, GError **error)
+{
+	g_autoptr(AshRolloutSpec) spec = NULL;
+	g_autoptr(AshFleetRelease) release = NULL;
+	g_auto(AshApiRolloutPlan) plan = {0};
+	const char *dry_run = ash_http_argument(request->call, "dry_run");
+
+	if (!read_spec(request, &spec, &release, error) ||
+			!ash_api_rollout_plan(request, spec, release->id, &plan, error))
+		return FALSE;
+	if (g_strcmp0(dry_run, "1") == 0 || g_strcmp0(dry_run, "true") == 0)
+		return reply_plan(request, spec, &plan);
+	if (plan.hosts + plan.already == 0)
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT, "%s",
+				(const char *) g_ptr_array_index(plan.warnings, 0));
+	g_free(spec->id);
+	spec->id = new_id();
+	g_autofree char *text = ash_rollout_spec_format(spec);
+	Make making = {spec, release, text};
+	if (!ash_change_run(request, insert, &making, error))
+		return FALSE;
+	return show(request, spec->id, error);
+}
+
+/* ---- acts ---------------------------------------------------------------------------------------- */
+
+typedef struct {
+	const char *act;
+	bool needs_reason;
+	const char *states; /* from which it goes; separated by blanks */
+	int64_t seq;
+} Act;
+
+static bool allows(const char *states, const char *state)
+{
+	g_auto(GStrv) all = g_strsplit(states, " ", -1);
+
+	return g_strv_contains((const char *const *) all, state);
+}
+
+typedef struct {
+	AshSelector *selector, *scope;
+	int64_t now_s;
+	bool is_outside;
+} Cover;
+
+static bool look_outside(const AshHost *host, gpointer data)
+{
+	Cover *cover = data;
+
+	cover->is_outside = ash_selector_matches(cover->selector, host, cover->now_s) &&
+			    !ash_selector_matches(cover->scope, host, cover->now_s);
+	return !cover->is_outside;
+}
+
+/* Who may change some hosts only may not change what goes to others. */
+static gboolean check_scope(AshRequest *request, const char *spec_text, GError **error)
+{
+	g_autoptr(AshRolloutSpec) spec = NULL;
+	g_autoptr(AshSelector) selector = NULL, scope = NULL;
+
+	if (*request->scope == '\0')
+		return TRUE;
+	if (!ash_rollout_spec_parse_text(spec_text, &spec, error) ||
+			!ash_selector_parse(spec->selector, &selector, error) ||
+			!ash_selector_parse(request->scope, &scope, error))
+		return FALSE;
+	Cover cover = {selector, scope, request->server->now(), false};
+	ash_live_each(request->server->live, look_outside, &cover);
+	return !cover.is_outside ||
+	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_FORBIDDEN,
+			       "this rollout goes to hosts outside of your scope");
+}
+
+static gboolean write_act(AshRequest *request, gpointer data, GError **error)
+{
+	Act *act = data;
+	const char *id = id_of(request);
+	g_autofree char *state = NULL;
+	g_autofree char *object = g_strconcat("rollout:", id, NULL);
+	g_autofree char *action = g_strconcat("rollout.", act->act, NULL);
+	g_autofree char *text = g_strdup_printf("%s: %s", act->act, request->reason);
+	g_autoptr(JsonBuilder) json = json_builder_new();
+
+	if (!ash_db_lock_events(request->db, error) ||
+			!ash_db_query_string(request->db, "SELECT state FROM rollout WHERE id = $1",
+					ASH_DB_VALUES(ASH_DB_T(id)), &state, error))
+		return FALSE;
+	if (state == NULL)
+		return throw_none(request, error);
+	if (!allows(act->states, state))
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
+				"the rollout is %s: '%s' is for one that is %s", state, act->act,
+				act->states);
+	json_builder_begin_object(json);
+	ash_json_add_text(json, "act", act->act);
+	ash_json_add_text(json, "reason", request->reason);
+	json_builder_end_object(json);
+	g_autofree char *event = ash_json_format(json, false);
+	return ash_route_audit(request, action, object, NULL, NULL, error) &&
+	       ash_event_append(request->db,
+			       &(AshEvent){.at_s = request->server->now(),
+					       .kind = "rollout.act",
+					       .rollout = id,
+					       .actor = request->actor,
+					       .text = text,
+					       .data = event},
+			       error) &&
+	       ash_event_last(request->db, &act->seq, error);
+}
+
+static gboolean run_act(AshRequest *request, Act act, GError **error)
+{
+	g_autofree char *spec = NULL;
+	bool is_done = false;
+
+	if (act.needs_reason && !ash_change_require_reason(request, error))
+		return FALSE;
+	if (!ash_db_query_string(request->db, "SELECT spec FROM rollout WHERE id = $1",
+			    ASH_DB_VALUES(ASH_DB_T(id_of(request))), &spec, error))
+		return FALSE;
+	if (spec == NULL)
+		return throw_none(request, error);
+	if (!check_scope(request, spec, error) ||
+			!ash_change_run(request, write_act, &act, error) ||
+			!ash_scheduler_wait(request->server->scheduler, request->db, act.seq,
+					PATIENCE_US, &is_done, error))
+		return FALSE;
+	return show(request, id_of(request), error);
+}
+
+static gboolean pause_rollout(AshRequest *request, GError **error)
+{
+	return run_act(request, (Act){.act = "pause", .states = "running"}, error);
+}
+
+static gboolean resume_rollout(AshRequest *request, GError **error)
+{
+	return run_act(request,
+			(Act){.act = "resume", .needs_reason = true, .states = "paused halted"},
+			error);
+}
+
+static gboolean revert_rollout(AshRequest *request, GError **error)
+{
+	return run_act(request,
+			(Act){.act = "revert",
+					.needs_reason = true,
+					.states = "running paused halted finished cancelled"},
+			error);
+}
+
+static gboolean cancel_rollout(AshRequest *request, GError **error)
+{
+	return run_act(request, (Act){.act = "cancel", .states = "running paused halted reverting"},
+			error);
+}
+
+/* ---- hosts, ledger, replay ----------------------------------------------------------------------- */
+
+typedef struct {
+	AshRequest *request;
+	JsonBuilder *json;
+	int64_t limit, count;
+	char *last;
+} Hosts;
+
+static gboolean add_host(const AshDbRow *row, gpointer data, GError **error)
+{
+	Hosts *hosts = data;
+	JsonBuilder *json = hosts->json;
+
+	if (++hosts->count > hosts->limit)
+		return TRUE;
+	g_free(hosts->last);
+	hosts->last = g_strdup(ash_db_row_text(row, 0));
+	if (!ash_route_may_host(hosts->request, hosts->last))
+		return TRUE;
+	json_builder_begin_object(json);
+	ash_api_rollout_text(json, "host", ash_db_row_text(row, 0));
+	ash_api_rollout_text(json, "name", ash_db_row_text(row, 1));
+	ash_json_add_int(json, "ring", ash_db_row_int(row, 2));
+	ash_api_rollout_text(json, "outcome", ash_db_row_text(row, 3));
+	ash_json_add_int(json, "since", ash_db_row_int(row, 4));
+	ash_api_rollout_text(json, "reason", ash_db_row_text(row, 5));
+	json_builder_end_object(json);
+	return TRUE;
+}
+
+static gboolean list_hosts(AshRequest *request, GError **error)
+{
+	const char *outcome = ash_http_argument(request->call, "outcome");
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	Hosts hosts = {.request = request, .json = json, .limit = ash_route_limit(request)};
+
+	json_builder_begin_object(json);
+	ash_json_begin_array(json, "items");
+	gboolean ok = ash_db_query(request->db,
+			"SELECT rollout_host.host, COALESCE(host.name, ''), ring, outcome, since, "
+			"rollout_host.reason FROM rollout_host LEFT JOIN host ON host.id = "
+			"rollout_host.host WHERE rollout = $1 AND rollout_host.host > $2 AND ($3 = '' OR "
+			"outcome = $3) ORDER BY rollout_host.host LIMIT $4",
+			ASH_DB_VALUES(ASH_DB_T(id_of(request)), ASH_DB_T(ash_route_after(request)),
+					ASH_DB_T(outcome != NULL ? outcome : ""),
+					ASH_DB_I(hosts.limit + 1)),
+			add_host, &hosts, error);
+	g_autofree char *last = hosts.last;
+	json_builder_end_array(json);
+	if (hosts.count > hosts.limit)
+		ash_json_add_text(json, "next", last);
+	json_builder_end_object(json);
+	return ok && ash_route_reply(request, json);
+}
+
+static gboolean add_line(const AshDbRow *row, gpointer data, GError **error)
+{
+	List *list = data;
+
+	if (++list->count > list->limit)
+		return TRUE;
+	json_builder_begin_object(list->json);
+	ash_json_add_int(list->json, "line", ash_db_row_int(row, 0));
+	ash_api_rollout_text(list->json, "text", ash_db_row_text(row, 1));
+	json_builder_end_object(list->json);
+	g_free(list->last);
+	list->last = g_strdup_printf("%" G_GINT64_FORMAT, ash_db_row_int(row, 0));
+	return TRUE;
+}
+
+static gboolean show_ledger(AshRequest *request, GError **error)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	List list = {.json = json, .limit = ash_route_limit(request)};
+	int64_t after = 0;
+
+	if (!ash_change_parse(ash_route_after(request), 0, &after, error))
+		return FALSE;
+	json_builder_begin_object(json);
+	ash_json_begin_array(json, "items");
+	gboolean ok = ash_db_query(request->db,
+			"SELECT line, text FROM rollout_line WHERE rollout = $1 AND line > $2 ORDER BY "
+			"line LIMIT $3",
+			ASH_DB_VALUES(ASH_DB_T(id_of(request)), ASH_DB_I(after),
+					ASH_DB_I(list.limit + 1)),
+			add_line, &list, error);
+	g_autofree char *last = list.last;
+	json_builder_end_array(json);
+	if (list.count > list.limit)
+		ash_json_add_text(json, "next", last);
+	json_builder_end_object(json);
+	return ok && ash_route_reply(request, json);
+}
+
+static gboolean replay_rollout(AshRequest *request, GError **error)
+{
+	g_auto(AshRolloutReplay) replay = {0};
+	g_autoptr(JsonBuilder) json = json_builder_new();
+
+	if (!ash_ledger_replay(request->db, id_of(request), &replay, error))
+		return ash_change_answer(error, ASH_LEDGER_ERROR, ASH_LEDGER_ERROR_NONE,
+				ASH_ROUTE_ERROR_NOT_FOUND);
+	json_builder_begin_object(json);
+	ash_json_add_bool(json, "agrees", replay.agrees);
+	ash_json_add_uint(json, "lines", replay.lines);
+	ash_json_add_uint(json, "first_difference", replay.first_difference);
+	ash_api_rollout_text(json, "expected", replay.expected != NULL ? replay.expected : "");
+	ash_api_rollout_text(json, "found", replay.found != NULL ? replay.found : "");
+	json_builder_end_object(json);
+	return ash_route_reply(request, json);
+}
+
+/* ---- routes -------------------------------------------------------------------------------------- */
+
+static const AshRouteMember list_arguments[] = {
+		{"state", "string", false,
+				"starting, running, paused, halted, reverting, finished, "
+				"reverted, cancelled; active: any that has not ended"},
+		{"limit", "integer", false, "1 to 1000; default 100"},
+		{"after", "string", false, "'next' of the page before"},
+		{0},
+};
+static const AshRouteMember page_arguments[] = {
+		{"limit", "integer", false, "1 to 1000; default 100"},
+		{"after", "string", false, "'next' of the page before"},
+		{0},
+};
+static const AshRouteMember host_arguments[] = {
+		{"outcome", "string", false,
+				"assigned, offered, confirmed, failed, silent, withdrawn, "
+				"returned, gone"},
+		{"limit", "integer", false, "1 to 1000; default 100"},
+		{"after", "string", false, "'next' of the page before"},
+		{0},
+};
+static const AshRouteMember make_arguments[] = {
+		{"dry_run", "string", false, "1: say what it would do, and do nothing"}, {0}};
+static const AshRouteMember spec_members[] = {
+		{"release", "integer|string", true, "id, NAME/VERSION or VERSION"},
+		{"name", "string", false, "for people"},
+		{"selector", "string", false, "which hosts; \"\": all"},
+		{"channel", "string", false, "its pointer moves when the rollout has finished"},
+		{"canaries", "string", false, "a selector: these go first"},
+		{"tolerated", "number", false, "share of failures that is fine; default 0.01"},
+		{"alpha", "number", false, "chance of halting a good release; default 0.01"},
+		{"first", "integer", false, "hosts of the first ring; default 4"},
+		{"growth", "integer|string", false, "2 careful, 4 normal (default), 10 urgent"},
+		{"soak", "integer", false, "seconds healthy until confirmed; default 300"},
+		{"deadline", "integer", false, "seconds without a word until silent; default 5400"},
+		{"begin", "integer", false, "seconds for hosts that do not begin; default 86400"},
+		{"lapse", "integer", false, "seconds for hosts that do not come; default 900"},
+		{"patience", "integer", false,
+				"seconds for hosts that are not heard of; default 86400"},
+		{"max_in_flight", "integer", false, "at once; 0 (default): no limit"},
+		{"budgets", "array", false,
+				"{\"label\",\"max\": N or \"10%\"}: at once of one value"},
+		{"windows", "array", false, "when; default: the policies'"},
+		{"on_halt", "string", false, "hold (default) or revert"},
+		{"ring_pause", "integer", false, "seconds after a ring has settled; default 0"},
+		{"reason", "string", false, "for the audit log"},
+		{0},
+};
+static const AshRouteMember reason_members[] = {{"reason", "string", false, "why"}, {0}};
+static const AshRouteMember needed_reason_members[] = {{"reason", "string", true, "why"}, {0}};
+
+#define ROLLOUT                                                                                     \
+	"{\"id\":\"abcdefghijkm\",\"name\":\"\",\"release\":null,\"selector\":\"all\",\"spec\":{}," \
+	"\"state\":\"running\",\"reason\":\"\",\"created_at\":1,\"created_by\":\"ada\","            \
+	"\"ended_at\":0,\"ring\":1,\"limit\":4,\"total\":20,\"counts\":{},\"failures\":0,"          \
+	"\"halts_at\":2,\"rings\":[],\"table\":[[4,2]],\"next\":\"\"}"
+
+const AshRoute ash_api_rollout_routes[] = {
+		{"GET", "/v1/rollouts", ASH_ROLE_VIEWER, "Rollouts, newest first", list_rollouts,
+				.arguments = list_arguments, .answer = "{\"items\":[" ROLLOUT "]}"},
+		{"POST", "/v1/rollouts", ASH_ROLE_OPERATOR,
+				"Start a rollout, or say what it would do", make_rollout,
+				.arguments = make_arguments, .members = spec_members,
+				.answer = ROLLOUT},
+		{"GET", "/v1/rollouts/{id}", ASH_ROLE_VIEWER, "One rollout", show_rollout,
+				.answer = ROLLOUT},
+		{"GET", "/v1/rollouts/{id}/hosts", ASH_ROLE_VIEWER,
+				"Hosts that had their turn, and what came of it", list_hosts,
+				.arguments = host_arguments,
+				.answer = "{\"items\":[{\"host\":\"…\",\"name\":\"edge-1\",\"ring\":1,"
+					  "\"outcome\":\"confirmed\",\"since\":1,\"reason\":\"\"}]}"},
+		{"GET", "/v1/rollouts/{id}/ledger", ASH_ROLE_VIEWER,
+				"What went into the engine, and what it decided", show_ledger,
+				.arguments = page_arguments,
+				.answer = "{\"items\":[{\"line\":1,\"text\":\"t 1\"}]}"},
+		{"POST", "/v1/rollouts/{id}/pause", ASH_ROLE_OPERATOR, "Offer it to nobody for now",
+				pause_rollout, .members = reason_members, .answer = ROLLOUT},
+		{"POST", "/v1/rollouts/{id}/resume", ASH_ROLE_OPERATOR,
+				"Go on after a pause or a halt", resume_rollout,
+				.members = needed_reason_members, .answer = ROLLOUT},
+		{"POST", "/v1/rollouts/{id}/revert", ASH_ROLE_OPERATOR, "Send back who took it",
+				revert_rollout, .members = needed_reason_members,
+				.answer = ROLLOUT},
+		{"POST", "/v1/rollouts/{id}/cancel", ASH_ROLE_OPERATOR, "End it as it stands",
+				cancel_rollout, .members = reason_members, .answer = ROLLOUT},
+		{"POST", "/v1/rollouts/{id}/replay", ASH_ROLE_VIEWER,
+				"Decide everything again from what went in, and compare",
+				replay_rollout,
+				.answer = "{\"agrees\":true,\"lines\":10,\"first_difference\":0,"
+					  "\"expected\":\"\",\"found\":\"\"}"},
+		{0},
+};

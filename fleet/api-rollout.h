@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <json-glib/json-glib.h>
+
+#include "fleet/desired.h"
+#include "fleet/release.h"
+#include "fleet/rollout.h"
+#include "fleet/route.h"
+#include "fleet/selector.h"
+
+/* What the API of rollouts, channels and policies has in common. */
+
+extern const AshRoute ash_api_policy_routes[];
+extern const AshRoute ash_api_rollout_routes[];
+extern const AshRoute ash_why_routes[];
+
+/* The member, "" too. */
+void ash_api_rollout_text(JsonBuilder *json, const char *key, const char *value);
+/* RELEASE-short of six columns from @first on: id, name, variant, arch, version, commit; id 0: null. */
+void ash_api_rollout_release(JsonBuilder *json, const AshDbRow *row, unsigned first);
+/* Errors of selectors, windows, specs become 400. FALSE. */
+gboolean ash_api_rollout_refuse(GError **error);
+/* "release" of the body, a number or a text; NULL without. */
+gboolean ash_api_rollout_release_member(AshRequest *request, const char *member, char **out_what,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* 404, 409. */
+gboolean ash_api_rollout_find_release(AshRequest *request, const char *what,
+		AshFleetRelease **out_release, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+const char *ash_api_rollout_element(JsonArray *array, unsigned index); /* NULL: not a text */
+
+/* What a spec would do now; api-rollout-plan.c. */
+typedef struct {
+	uint32_t hosts, already, canaries, away, misfit, behind; /* candidates, and who is none */
+	GPtrArray *warnings;                                     /* char * */
+} AshApiRolloutPlan;
+void ash_api_rollout_plan_clear(AshApiRolloutPlan *plan);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AshApiRolloutPlan, ash_api_rollout_plan_clear)
+/* Plans @spec for the hosts of now. */
+gboolean ash_api_rollout_plan(AshRequest *request, AshRolloutSpec *spec, int64_t release,
+		AshApiRolloutPlan *out_plan, GError **error) G_GNUC_WARN_UNUSED_RESULT;
