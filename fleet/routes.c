@@ -4,8 +4,10 @@
 /* All arrays of routes: one line here, one below. */
 extern const AshRoute ash_api_operator_routes[];
 extern const AshRoute ash_api_package_routes[];
+extern const AshRoute ash_api_policy_routes[];
 extern const AshRoute ash_api_release_add_routes[];
 extern const AshRoute ash_api_release_routes[];
+extern const AshRoute ash_api_rollout_routes[];
 extern const AshRoute ash_api_session_routes[];
 extern const AshRoute ash_api_token_routes[];
 extern const AshRoute ash_content_routes[];
@@ -16,8 +18,10 @@ extern const AshRoute ash_web_routes[];
 const AshRoute *const ash_routes[] = {
 		ash_api_operator_routes,
 		ash_api_package_routes,
+		ash_api_policy_routes,
 		ash_api_release_add_routes,
 		ash_api_release_routes,
+		ash_api_rollout_routes,
 		ash_api_session_routes,
 		ash_api_token_routes,
 		ash_content_routes,

@@ -14,6 +14,7 @@
 #include "fleet/ca.h"
 #include "fleet/operator.h"
 #include "fleet/route.h"
+#include "fleet/scheduler.h"
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -271,7 +272,7 @@ static gboolean start_parts(AshServer *server, GError **error)
 	ash_ca_listen(server->ca, server->pool, server->events, server->now);
 	server->operators = ash_operators_new(server->pool, server->now);
 	ash_operators_listen(server->operators, server->events);
-	return TRUE;
+	return ash_scheduler_start(server, false, &server->scheduler, error);
 }
 
 static gboolean start_http(AshServer *server, GError **error)
@@ -335,6 +336,7 @@ void ash_server_stop(AshServer *server)
 		ash_http_stop(server->http, PATIENCE_S);
 	g_clear_pointer(&server->http, ash_http_free);
 	ash_route_finish();
+	g_clear_pointer(&server->scheduler, ash_scheduler_free);
 	g_clear_pointer(&server->operators, ash_operators_free);
 	g_clear_pointer(&server->ca, ash_ca_free);
 	g_clear_pointer(&server->live, ash_live_free);
