@@ -19,3 +19,7 @@ char *ash_api_release_title(const AshFleetRelease *release);
 /* Audit and event: @kind "release.added"… */
 gboolean ash_api_release_tell(AshRequest *request, const char *kind, int64_t id, const char *before,
 		const char *after, const char *what, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+extern const AshRoute ash_api_release_routes[];
+extern const AshRoute ash_api_release_add_routes[];
+extern const AshRoute ash_api_package_routes[];

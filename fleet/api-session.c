@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "fleet/api-operator.h"
 #include "fleet/change.h"
 #include "fleet/operator.h"
 #include "fleet/password.h"

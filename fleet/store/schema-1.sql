@@ -360,3 +360,11 @@ CREATE TABLE webhook_delivery (
 	answer TEXT NOT NULL DEFAULT '',
 	PRIMARY KEY (webhook, seq)
 );
+
+-- How many hosts ran which version, every five minutes; fleet/overview.h.
+CREATE TABLE version_sample (
+	at BIGINT NOT NULL,
+	version TEXT NOT NULL,                   -- '': not said; 'other': the rarest of many
+	count BIGINT NOT NULL,
+	PRIMARY KEY (at, version)
+);
