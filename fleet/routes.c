@@ -10,6 +10,11 @@ extern const AshRoute ash_api_release_routes[];
 extern const AshRoute ash_api_rollout_routes[];
 extern const AshRoute ash_api_session_routes[];
 extern const AshRoute ash_api_token_routes[];
+extern const AshRoute ash_api_audit_routes[];
+extern const AshRoute ash_api_event_routes[];
+extern const AshRoute ash_api_overview_routes[];
+extern const AshRoute ash_api_stream_routes[];
+extern const AshRoute ash_api_webhook_routes[];
 extern const AshRoute ash_content_routes[];
 extern const AshRoute ash_metrics_routes[];
 extern const AshRoute ash_plumbing_routes[];
@@ -24,6 +29,11 @@ const AshRoute *const ash_routes[] = {
 		ash_api_rollout_routes,
 		ash_api_session_routes,
 		ash_api_token_routes,
+		ash_api_audit_routes,
+		ash_api_event_routes,
+		ash_api_overview_routes,
+		ash_api_stream_routes,
+		ash_api_webhook_routes,
 		ash_content_routes,
 		ash_metrics_routes,
 		ash_plumbing_routes,

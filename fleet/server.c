@@ -13,8 +13,10 @@
 #include "fleet/audit.h"
 #include "fleet/ca.h"
 #include "fleet/operator.h"
+#include "fleet/overview.h"
 #include "fleet/route.h"
 #include "fleet/scheduler.h"
+#include "fleet/webhook.h"
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -337,6 +339,8 @@ void ash_server_stop(AshServer *server)
 	g_clear_pointer(&server->http, ash_http_free);
 	ash_route_finish();
 	g_clear_pointer(&server->scheduler, ash_scheduler_free);
+	g_clear_pointer(&server->webhooks, ash_webhooks_free);
+	g_clear_pointer(&server->overview, ash_overview_free);
 	g_clear_pointer(&server->operators, ash_operators_free);
 	g_clear_pointer(&server->ca, ash_ca_free);
 	g_clear_pointer(&server->live, ash_live_free);

@@ -348,16 +348,21 @@ CREATE TABLE webhook (
 	kinds TEXT NOT NULL DEFAULT '[]',        -- of events; []: all
 	created_at BIGINT NOT NULL,
 	created_by TEXT NOT NULL,
-	paused TEXT NOT NULL DEFAULT '',
-	cursor BIGINT NOT NULL                   -- event.seq that is delivered
+	paused TEXT NOT NULL DEFAULT '',         -- why; '': it is not
+	cursor BIGINT NOT NULL,                  -- event.seq that is delivered, or was not asked for
+	delivered BIGINT NOT NULL DEFAULT 0,     -- how many
+	last_at BIGINT NOT NULL DEFAULT 0,       -- when something was last delivered
+	note TEXT NOT NULL DEFAULT ''
 );
+-- What is being delivered, one for each webhook, and what was given up.
 CREATE TABLE webhook_delivery (
 	webhook TEXT NOT NULL,
 	seq BIGINT NOT NULL,
+	since BIGINT NOT NULL,                   -- the first attempt
 	attempts BIGINT NOT NULL DEFAULT 0,
-	next_at BIGINT NOT NULL,
-	state TEXT NOT NULL,                     -- waiting, delivered, given-up
-	answer TEXT NOT NULL DEFAULT '',
+	next_at BIGINT NOT NULL,                 -- of what was given up: when
+	state TEXT NOT NULL,                     -- waiting, given-up
+	answer TEXT NOT NULL DEFAULT '',         -- to the last attempt
 	PRIMARY KEY (webhook, seq)
 );
 
