@@ -274,7 +274,9 @@ static gboolean start_parts(AshServer *server, GError **error)
 	ash_ca_listen(server->ca, server->pool, server->events, server->now);
 	server->operators = ash_operators_new(server->pool, server->now);
 	ash_operators_listen(server->operators, server->events);
-	return ash_scheduler_start(server, false, &server->scheduler, error);
+	return ash_scheduler_start(server, false, &server->scheduler, error) &&
+	       ash_overview_start(server, &server->overview, error) &&
+	       ash_webhooks_start(server, &server->webhooks, error);
 }
 
 static gboolean start_http(AshServer *server, GError **error)
