@@ -2,6 +2,7 @@
 #include "fleet/route.h"
 
 /* All arrays of routes: one line here, one below. */
+extern const AshRoute ash_api_lock_routes[];
 extern const AshRoute ash_api_operator_routes[];
 extern const AshRoute ash_api_package_routes[];
 extern const AshRoute ash_api_policy_routes[];
@@ -16,11 +17,13 @@ extern const AshRoute ash_api_overview_routes[];
 extern const AshRoute ash_api_stream_routes[];
 extern const AshRoute ash_api_webhook_routes[];
 extern const AshRoute ash_content_routes[];
+extern const AshRoute ash_fleetlock_routes[];
 extern const AshRoute ash_metrics_routes[];
 extern const AshRoute ash_plumbing_routes[];
 extern const AshRoute ash_web_routes[];
 
 const AshRoute *const ash_routes[] = {
+		ash_api_lock_routes,
 		ash_api_operator_routes,
 		ash_api_package_routes,
 		ash_api_policy_routes,
@@ -35,6 +38,7 @@ const AshRoute *const ash_routes[] = {
 		ash_api_stream_routes,
 		ash_api_webhook_routes,
 		ash_content_routes,
+		ash_fleetlock_routes,
 		ash_metrics_routes,
 		ash_plumbing_routes,
 		ash_web_routes,

@@ -226,6 +226,8 @@ CREATE TABLE lock_group (
 	frees_late BIGINT NOT NULL DEFAULT 0,    -- a lease that ended frees the slot; 0: it is only flagged
 	paused TEXT NOT NULL DEFAULT ''          -- why; '': it is not
 );
+-- What FleetLock's clients ask for when they are told nothing else.
+INSERT INTO lock_group (name, slots, lease_s) VALUES ('default', 1, 3600);
 CREATE TABLE lock_hold (
 	"group" TEXT NOT NULL,
 	id TEXT NOT NULL,
