@@ -15,12 +15,12 @@ const toneOf = (e) => {
 	return KIND_TONE.find(([re]) => re.test(e.kind))?.[1] || "unknown";
 };
 
-export const EventLine = ({ of: e, hideHost }) => html`<li class=${`event tone-${toneOf(e)}`}><i aria-hidden="true"></i><div>
+export const EventLine = ({ of: e, hideHost, hideRollout }) => html`<li class=${`event tone-${toneOf(e)}`}><i aria-hidden="true"></i><div>
 	<span class="event-what">${e.host && !hideHost && html`<a href=${`/hosts/${e.host}`}><${Name}>${e.host_name || e.host.slice(0, 12)}<//></a> `}<span class="event-text">${e.text || e.kind}</span></span>
-	<span class="event-meta"><code>${e.kind}</code>${e.actor && html`<span>by <${Name}>${e.actor}<//></span>`}${e.rollout && html`<a href=${`/rollouts/${e.rollout}`}>rollout</a>`}<${Age} at=${e.at} /></span></div></li>`;
+	<span class="event-meta"><code>${e.kind}</code>${e.actor && html`<span>by <${Name}>${e.actor}<//></span>`}${e.rollout && !hideRollout && html`<a href=${`/rollouts/${e.rollout}`}>rollout</a>`}<${Age} at=${e.at} /></span></div></li>`;
 
 // A paged stream, newest first, to which what happens now is added at the top.
-export function EventList({ path, args, accepts, hideHost, empty }) {
+export function EventList({ path, args, accepts, hideHost, hideRollout, empty }) {
 	const pages = usePages(path, args, 100);
 	useEffect(() => follow((events, isBehind) => {
 		if (isBehind) return pages.reload();
@@ -30,5 +30,5 @@ export function EventList({ path, args, accepts, hideHost, empty }) {
 	if (pages.error && !pages.items.length) return html`<${Failure} error=${pages.error} reload=${pages.reload} what="The events" />`;
 	if (pages.loading && !pages.items.length) return html`<${Loading} rows=${5} />`;
 	if (!pages.items.length) return html`<${Empty} title=${empty || "Nothing has happened so far"} />`;
-	return html`<ul class="events">${pages.items.map((e) => html`<${EventLine} key=${e.seq} of=${e} hideHost=${hideHost} />`)}</ul><${Shown} noun="events" pages=${pages} />`;
+	return html`<ul class="events">${pages.items.map((e) => html`<${EventLine} key=${e.seq} of=${e} hideHost=${hideHost} hideRollout=${hideRollout} />`)}</ul><${Shown} noun="events" pages=${pages} />`;
 }

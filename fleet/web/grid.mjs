@@ -60,7 +60,7 @@ export function Grid({ label, columns, rows, total, rowKey, rowClass, card, sort
 		onSelect(next);
 	};
 	const all = canSelect && rows.length > 0 && rows.every((row) => selected.has(rowKey(row)));
-	const width = columns.length + (canSelect ? 1 : 0);
+	const width = (isPhone ? 1 : columns.length) + (canSelect ? 1 : 0);
 	return html`<div class=${`grid ${isPhone ? "is-phone" : ""}`} ref=${box} tabindex="0" role="region" aria-label=${label}>
 		<table aria-rowcount=${total ?? rows.length} aria-label=${label}><thead><tr>
 		${canSelect && html`<th class="pick" scope="col"><input type="checkbox" aria-label="Select all that are loaded" checked=${all} onChange=${() => onSelect(all ? new Set() : new Set(rows.map(rowKey)))} /></th>`}

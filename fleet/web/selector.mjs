@@ -27,7 +27,7 @@ export function useCount(text) {
 	return state.text === text ? state : { ...state, waiting: true };
 }
 
-export function Selector({ id, value, onInput, onCommit, label = "Selector", hint, placeholder = "all hosts", hideLabel, count }) {
+export function Selector({ id, value, onInput, onCommit, label = "Selector", hint, placeholder = "all hosts", hideLabel, count, emptyIsNone }) {
 	const own = useCount(count ? null : value);
 	const seen = count || own;
 	const wrong = seen.error && !seen.waiting;
@@ -35,6 +35,6 @@ export function Selector({ id, value, onInput, onCommit, label = "Selector", hin
 		<label for=${id} class=${hideLabel ? "sr" : ""}>${label}</label>
 		<div class="selector-line"><input id=${id} type="search" value=${value} placeholder=${placeholder} autocomplete="off" autocapitalize="off" spellcheck="false" maxlength="4096" aria-describedby=${`${id}-says`} aria-invalid=${wrong ? "true" : "false"}
 			onInput=${(e) => onInput(e.target.value)} onKeyDown=${(e) => e.key === "Enter" && onCommit?.(e.target.value)} onChange=${(e) => onCommit?.(e.target.value)} />
-		<span class="selector-count" aria-live="polite">${!seen.error && seen.count !== undefined ? words.plural(seen.count, "host") : ""}</span></div>
+		<span class="selector-count" aria-live="polite">${!seen.error && seen.count !== undefined && !(emptyIsNone && !value) ? words.plural(seen.count, "host") : ""}</span></div>
 		<div id=${`${id}-says`} class="selector-says">${wrong ? html`<span class="form-error" role="alert">${seen.column > 0 && seen.column <= value.length + 1 && html`<code class="column" aria-hidden="true"><span>${value.slice(Math.max(0, seen.column - 25), seen.column - 1)}</span><mark>${value.slice(seen.column - 1, seen.column) || " "}</mark><span>${value.slice(seen.column, seen.column + 20)}</span></code>`} ${seen.error}</span>` : hint ? html`<small>${hint}</small>` : null}</div></div>`;
 }

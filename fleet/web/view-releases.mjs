@@ -20,7 +20,7 @@ function PackageSearch() {
 		setAsked({ name: name.trim(), below: below.trim() });
 	};
 	return html`<${Panel} id="who" title="Who runs a package"><form class="line-form" onSubmit=${submit}><${Field} id="package" of=${{ label: "Package", name: "package", required: true, placeholder: "openssl" }} value=${name} onInput=${setName} />
-		<${Field} id="below" of=${{ label: "below version", name: "below", placeholder: "3.0.15-1" }} value=${below} onInput=${setBelow} /><button class="primary">Search</button></form>
+		<${Field} id="below" of=${{ label: "Below version", name: "below", placeholder: "3.0.15-1" }} value=${below} onInput=${setBelow} /><button class="primary">Search</button></form>
 		${asked.name && html`<${Load} of=${view} what="The search">${(found) => found.items.length ? html`<p><b>${words.plural(found.count ?? found.items.length, "host")}</b> ${found.count === 1 ? "runs" : "run"} ${asked.name}${asked.below ? ` below ${asked.below}` : ""}.</p><${List} label="Hosts with the package" rows=${found.items} columns=${[{ head: "Host", cell: (h) => html`<${HostLink} id=${h.id} name=${h.name} />` }, { head: "Release", cell: (h) => html`<${Name}>${h.version}<//>` }, { head: "Package", cell: (h) => html`<code>${h.package}</code>` }]} />`
 			: html`<p class="calm"><${Icon} name="check" /> No host runs ${asked.name}${asked.below ? ` below ${asked.below}` : ""}.</p>`}<//>`}<//>`;
 }

@@ -87,7 +87,7 @@ export function NewRollout() {
 			${field("release", "Release", { required: true, options: [["", "choose one"], ...list.items.filter((r) => !r.withdrawn).map((r) => [String(r.id), `${r.name} ${r.version}${r.variant ? ` (${r.variant})` : ""}, ${r.arch}`])] })}
 			${field("name", "Name", { maxlength: 100, placeholder: "what people will call it" })}</div>
 			<${Selector} id="new-selector" label="Hosts" value=${values.selector} onInput=${set("selector")} hint="Empty: all hosts. Example: site = bern and role in (web, db)" />
-			<${Selector} id="new-canaries" label="Canaries, before all others" value=${values.canaries} onInput=${set("canaries")} placeholder="none" hint="Any failure among these pauses the rollout. Example: has canary" /><//>
+			<${Selector} id="new-canaries" label="Canaries, before all others" value=${values.canaries} onInput=${set("canaries")} placeholder="none" emptyIsNone hint="Any failure among these pauses the rollout. Example: has canary" /><//>
 			<${Panel} id="pace" title="How fast"><div class="fields">${field("growth", "Growth of the rings", { options: [["2", "careful: each ring twice the one before"], ["4", "normal: four times"], ["10", "urgent: ten times"]] })}
 			${field("first", "Hosts in the first ring", { type: "number", min: 1, max: 10000, required: true })}${field("soak", "Soak, seconds", { type: "number", min: 0, required: true, hint: "healthy for so long counts as confirmed" })}${field("deadline", "Silent after, seconds", { type: "number", min: 60, required: true, hint: "without a result counts as a failure" })}
 			${field("ring_pause", "Pause between rings, seconds", { type: "number", min: 0 })}${field("max_in_flight", "At most at once", { type: "number", min: 0, hint: "0: no limit" })}
