@@ -84,7 +84,8 @@ static AshDbError code_of(const char *state)
 
 static gboolean throw_lost(Postgres *db, const char *why, GError **error)
 {
-	g_autofree char *text = g_strstrip(g_strdup(why));
+	/* libpq's further lines guess. */
+	g_autofree char *text = g_strstrip(g_strndup(why, strcspn(why, "\n")));
 
 	db->base.is_lost = true;
 	return ash_throw(error, ASH_DB_ERROR, ASH_DB_ERROR_LOST, "PostgreSQL: %s",
@@ -148,11 +149,10 @@ static gboolean next_result(Postgres *db, PGresult **out_result, GError **error)
 /* Once a statement failed those behind it are skipped. */
 static gboolean throw_skipped(Postgres *db, GError **error)
 {
-	g_propagate_error(error,
-			db->later_error != NULL
-					? g_error_copy(db->later_error)
-					: g_error_new_literal(ASH_DB_ERROR, ASH_DB_ERROR_FAILED,
-							  "PostgreSQL: an earlier statement failed"));
+	if (db->later_error == NULL)
+		return ash_throw(error, ASH_DB_ERROR, ASH_DB_ERROR_FAILED,
+				"PostgreSQL: an earlier statement failed");
+	g_propagate_error(error, g_error_copy(db->later_error));
 	return FALSE;
 }
 

@@ -348,10 +348,10 @@ static gboolean set_up(Sqlite *db, GError **error)
 			"PRAGMA synchronous = FULL",
 			"PRAGMA foreign_keys = ON",
 			"PRAGMA temp_store = MEMORY",
-			"PRAGMA cache_size = -16384",
-			/* 16 MiB of log before it goes into the file: fewer syncs for many small groups. */
-			"PRAGMA wal_autocheckpoint = 4000",
-			"PRAGMA journal_size_limit = 67108864",
+			"PRAGMA cache_size = -32768",
+			/* 64 MiB of log before it goes into the file: fewer syncs for many small groups. */
+			"PRAGMA wal_autocheckpoint = 16000",
+			"PRAGMA journal_size_limit = 134217728",
 			"PRAGMA cell_size_check = ON",
 			"PRAGMA trusted_schema = OFF",
 			/* As PostgreSQL has it. */
@@ -360,6 +360,9 @@ static gboolean set_up(Sqlite *db, GError **error)
 
 	sqlite3_busy_timeout(db->handle, BUSY_MS);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if (sqlite3_db_readonly(db->handle, "main") != 0)
+		return ash_throw(error, ASH_DB_ERROR, ASH_DB_ERROR_FULL,
+				"'%s' or its file system is read-only", db->path);
 	if (!check_application(db, error))
 		return FALSE;
 	for (size_t i = 0; i < G_N_ELEMENTS(pragmas); i++)

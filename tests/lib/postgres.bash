@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # A PostgreSQL of the test's own below $tmp, for tests that source tests/lib/tap.sh first; it runs as user postgres,
 # reachable by its socket alone, and ends with the test. 'postgres' is its address as ashlar-fleetd takes it.
 
 postgres_bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1)
 postgres_dir=$tmp/postgres
-# shellcheck disable=SC2034
 postgres="postgres:host=$postgres_dir user=postgres dbname=postgres"
 
 # Skips the test, or fails it in ASH_MUST_RUN, when there is no PostgreSQL.
 postgres_need()
 {
 	[ "$(id -u)" -eq 0 ] || skip_all "needs root, to be user postgres"
-	[ -n "$postgres_bin" ] && getent passwd postgres >/dev/null || skip_all "needs postgresql"
+	[ -n "$postgres_bin" ] || skip_all "needs postgresql"
+	getent passwd postgres >/dev/null || skip_all "needs the user postgres"
 }
 
 as_postgres()
