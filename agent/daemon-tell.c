@@ -21,6 +21,11 @@
  *	 "have":N,"boot":ID,"state":{…},"health":{…},"facts":{…},"events":[…],"orders":[…],"journal":{…}}
  */
 
+enum {
+	MAX_TEXT = 300, /* of the many texts of a state: all of it is to be small */
+	MAX_LIST = 64,
+};
+
 /* ---- picking members ----------------------------------------------------------------------------- */
 
 static JsonObject *parse_report(const char *json, JsonNode **out_node)
@@ -34,7 +39,7 @@ static JsonNode *copy_value(JsonNode *node)
 {
 	if (json_node_get_value_type(node) != G_TYPE_STRING)
 		return json_node_copy(node);
-	g_autofree char *text = ash_bus_printable(json_node_get_string(node), ASH_CHECKIN_MAX_TEXT);
+	g_autofree char *text = ash_bus_printable(json_node_get_string(node), MAX_TEXT);
 	JsonNode *value = json_node_new(JSON_NODE_VALUE);
 	json_node_set_string(value, text);
 	return value;
@@ -69,7 +74,7 @@ static void pick_list(JsonObject *from, const char *key, const char *const *keys
 
 	if (node != NULL && JSON_NODE_HOLDS_ARRAY(node)) {
 		JsonArray *array = json_node_get_array(node);
-		for (guint i = 0; i < json_array_get_length(array); i++)
+		for (guint i = 0; i < MIN(json_array_get_length(array), MAX_LIST); i++)
 			json_array_add_element(
 					list, pick(json_array_get_object_element(array, i), keys));
 	}
@@ -115,7 +120,7 @@ static void add_state(JsonBuilder *builder, AshDaemon *daemon)
 	pick_list(status, "failed", failed_keys, object);
 	json_object_set_int_member(object, "root_version", (gint64) daemon->source.root_version);
 	if (blocker != NULL) {
-		g_autofree char *text = ash_bus_printable(blocker, ASH_CHECKIN_MAX_TEXT);
+		g_autofree char *text = ash_bus_printable(blocker, MAX_TEXT);
 		json_object_set_string_member(object, "blocker", text);
 	}
 	json_builder_set_member_name(builder, "state");

@@ -10,6 +10,7 @@
 
 #include "agent/fleet-answer.h"
 #include "agent/fleet-identity.h"
+#include "agent/fleet-rest.h"
 #include "lib/auto.h"
 #include "lib/checkin.h"
 #include "lib/crypto.h"
@@ -22,6 +23,7 @@ enum {
 	TIMEOUT_S = 60, /* of a request, beside what the server is told that it may wait */
 	MAX_DEPTH = 24,
 	MAX_SEQ_TRIES = 2,
+	MAX_LOST = 1 << 20,
 };
 
 /* What the next process is told, and this one was. */
@@ -45,7 +47,8 @@ typedef struct {
 	AshFleetOutcome outcome;
 	char *text;
 	uint64_t next_s;
-	JsonNode *answer; /* of a check-in; NULL */
+	bool has_waited, must_come; /* for ashlar-link, see format_result */
+	JsonNode *answer;           /* of a check-in; NULL */
 } Round;
 
 /* ---- memory -------------------------------------------------------------------------------------- */
@@ -132,6 +135,9 @@ static char *format_result(Round *round)
 	if (round->identity != NULL)
 		ash_json_add_text(builder, "id", round->identity->id);
 	ash_json_add_uint(builder, "next", round->next_s);
+	/* The check-in was one that the server might keep; there is more to say, soon. */
+	ash_json_add_bool(builder, "waited", round->has_waited);
+	ash_json_add_bool(builder, "again", round->must_come);
 	ash_json_add_text(builder, "memory", memory);
 	if (round->answer != NULL) {
 		json_builder_set_member_name(builder, "answer");
@@ -194,7 +200,8 @@ static bool ask(Round *round, const char *path, JsonBuilder *body, uint64_t wait
 	const AshFetchRequest request = {.url = url,
 			.body = text,
 			.timeout_ms = (uint32_t) (TIMEOUT_S + wait_s) * 1000,
-			.max_bytes = ASH_CHECKIN_MAX_BYTES};
+			.max_bytes = ASH_CHECKIN_MAX_BYTES,
+			.on_quiet = wait_s > 0 ? ash_fleet_rest : NULL};
 
 	if (!ash_fetch_session_request(round->session, &request, &answer, &local))
 		return end(round, ASH_FLEET_UNREACHED, 0, "%s", local->message);
@@ -219,6 +226,7 @@ static bool end_with(Round *round, const Reply *reply)
 		AshFleetOutcome outcome;
 	} kinds[] = {
 			{"held", ASH_FLEET_HELD},
+			{"pending", ASH_FLEET_PENDING},
 			{"retired", ASH_FLEET_RETIRED},
 	};
 	const char *text = *reply->text != '\0' ? reply->text : "the server gives no reason";
@@ -397,26 +405,32 @@ static char *hash_of(JsonNode *node)
 }
 
 /* Takes @take_node; adds it if it is not what the fleet has. Returns its hash. */
-static char *add_news(JsonBuilder *body, const char *key, JsonNode *take_node, const char *known)
+static char *add_news(JsonBuilder *body, const char *key, JsonNode *take_node, const char *known,
+		bool *has_news)
 {
 	g_autoptr(JsonNode) node = take_node;
 	char *hash = hash_of(node);
 
 	if (g_strcmp0(hash, known) == 0)
 		return hash;
+	*has_news = true;
 	json_builder_set_member_name(body, key);
 	json_builder_add_value(body, g_steal_pointer(&node));
 	return hash;
 }
 
-static void copy_member(JsonBuilder *body, JsonObject *from, const char *key)
+/* Is it something to say: there, and no empty list? */
+static bool copy_member(JsonBuilder *body, JsonObject *from, const char *key)
 {
 	JsonNode *node = json_object_dup_member(from, key);
 
 	if (node == NULL)
-		return;
+		return false;
+	bool is_empty = JSON_NODE_HOLDS_ARRAY(node) &&
+			json_array_get_length(json_node_get_array(node)) == 0;
 	json_builder_set_member_name(body, key);
 	json_builder_add_value(body, node);
+	return !is_empty;
 }
 
 /* @sent: filled with the hashes of what is in it, or is known to be there. */
@@ -427,22 +441,26 @@ static JsonBuilder *make_body(Round *round, uint64_t seq, Memory *sent)
 	Memory *memory = &round->memory;
 	uint64_t whole = ash_json_find_uint(report, "whole");
 	bool is_whole = whole != memory->whole;
+	bool has_news = false;
 
 	json_builder_begin_object(body);
 	ash_json_add_uint(body, "seq", seq);
 	ash_json_add_text(body, "instance", round->identity->instance);
 	copy_member(body, report, "boot");
-	ash_json_add_uint(body, "wait", round->wait_s);
 	copy_member(body, report, "have");
 	sent->state = add_news(body, "state", json_object_dup_member(report, "state"),
-			is_whole ? NULL : memory->state);
+			is_whole ? NULL : memory->state, &has_news);
 	sent->health = add_news(body, "health", json_object_dup_member(report, "health"),
-			is_whole ? NULL : memory->health);
-	sent->facts = add_news(body, "facts", make_facts(round), is_whole ? NULL : memory->facts);
+			is_whole ? NULL : memory->health, &has_news);
+	sent->facts = add_news(body, "facts", make_facts(round), is_whole ? NULL : memory->facts,
+			&has_news);
 	sent->whole = whole;
-	copy_member(body, report, "events");
-	copy_member(body, report, "orders");
-	copy_member(body, report, "journal");
+	has_news = copy_member(body, report, "events") || has_news;
+	has_news = copy_member(body, report, "orders") || has_news;
+	has_news = copy_member(body, report, "journal") || has_news;
+	/* News is to be acknowledged at once; then there is nothing to say, and time to wait. */
+	round->has_waited = round->wait_s > 0 && !has_news;
+	ash_json_add_uint(body, "wait", round->has_waited ? round->wait_s : 0);
 	json_builder_end_object(body);
 	return body;
 }
@@ -479,9 +497,10 @@ static void take_answer(Round *round, Reply *reply, Memory *sent)
 	keep_hash(answer, "facts", &memory->facts, &sent->facts);
 	memory->whole = sent->whole;
 	end(round, ASH_FLEET_JOINED, reply->next_s, "%s", "");
-	/* Soon, not at once: a server that always needs something shall not be flooded. */
-	if (memory->state == NULL || memory->health == NULL || memory->facts == NULL ||
-			ash_json_find_bool(round->report, "more"))
+	bool has_more = ash_json_find_bool(round->report, "more");
+	round->must_come = has_more || memory->state == NULL || memory->health == NULL ||
+			   memory->facts == NULL;
+	if (has_more)
 		round->next_s = 1;
 	round->answer = g_steal_pointer(&reply->node);
 }
@@ -497,7 +516,8 @@ static bool check_in(Round *round, bool *out_is_unknown, bool *out_again)
 	if (!take_number(round, &seq))
 		return false;
 	g_autoptr(JsonBuilder) body = make_body(round, seq, &sent);
-	bool is_answered = ask(round, "/v1/checkin", body, round->wait_s, &reply);
+	bool is_answered = ask(
+			round, "/v1/checkin", body, round->has_waited ? round->wait_s : 0, &reply);
 	if (is_answered && reply.status == 200 && reply.node != NULL) {
 		take_answer(round, &reply, &sent);
 	} else if (is_answered && reply.status == 409 && strcmp(reply.kind, "seq") == 0) {
@@ -509,7 +529,7 @@ static bool check_in(Round *round, bool *out_is_unknown, bool *out_again)
 				" already: is there a copy of this host?",
 				theirs);
 	} else if (is_answered) {
-		*out_is_unknown = reply.status == 401;
+		*out_is_unknown = reply.status == 401 || strcmp(reply.kind, "unknown") == 0;
 		end_with(round, &reply);
 	}
 	memory_clear(&sent);
@@ -553,6 +573,8 @@ static void run_with(Round *round, JsonObject *input)
 	round->report = ash_json_find_object(input, "report");
 	round->wait_s = MIN(ash_json_find_uint(input, "wait"), ASH_CHECKIN_MAX_WAIT_S);
 	memory_parse(&round->memory, or_empty(ash_json_find_text(input, "memory")));
+	/* The fleet may have heard of those: their numbers are used up. */
+	round->memory.seq += MIN(ash_json_find_uint(input, "lost"), MAX_LOST) * MAX_SEQ_TRIES;
 	const char *epoch = ash_json_find_text(round->report, "epoch");
 	round->url = ash_json_find_text(round->report, "url");
 	if (ash_json_find_bool(round->report, "leave")) {

@@ -8,8 +8,10 @@
  *
  * Input:  {"report":{…},    ashlard's (agent/daemon-tell.c)
  *          "memory":"…",    what the one before has left for us; "" for none
+ *          "lost":N,        check-ins since then that ended without a result
  *          "wait":S}        so long the server may keep the answer back
- * Result: as agent/fleet-answer.h has it.
+ * Result: as agent/fleet-answer.h has it, with "waited":B, whether the server was told to wait (it is not while there is
+ *         something to say), and "again":B, whether there is more to say than what was said.
  *
  * The memory says which facts, state and health the fleet has acknowledged, so that they are not sent again, and which
  * numbers are left for check-ins. When it is lost, all is sent once more.

@@ -19,6 +19,7 @@ enum {
 	PENDING_S = 60,   /* likewise */
 	NEWS_US = 300000, /* what happens together is told together */
 	LEAST_US = G_USEC_PER_SEC,
+	UNDISTURBED_US = 3 * G_USEC_PER_SEC,
 };
 
 struct AshLinkFleet {
@@ -28,10 +29,10 @@ struct AshLinkFleet {
 	char *line;         /* what it said last */
 	uint64_t serial;    /* of the report that it has, or that was told last; 0: none */
 	uint64_t newest;    /* what ashlard has; 0: there is no fleet */
-	bool is_waiting;    /* the child waits at the server, if it has got there */
 	bool is_killed;     /* its answer is of no interest any more */
-	bool may_wait;      /* the server said so */
+	bool is_declined;   /* the server did not let us wait the last time */
 	char *memory;
+	unsigned lost; /* check-ins since then of which nothing is known */
 	unsigned failures;
 	int64_t started_us, due_us, not_before_us; /* due: INT64_MAX, never */
 	int64_t first_s, max_s;
@@ -95,7 +96,7 @@ static void rest(AshLinkFleet *fleet, int64_t pause_us)
 
 static void fail(AshLinkFleet *fleet, int64_t asked_s)
 {
-	fleet->may_wait = false;
+	fleet->is_declined = false;
 	fleet->failures = MIN(fleet->failures + 1, 1000);
 	rest(fleet, ash_link_fleet_pause_us(
 				    fleet->failures, g_random_double(), asked_s, fleet->max_s));
@@ -103,25 +104,34 @@ static void fail(AshLinkFleet *fleet, int64_t asked_s)
 
 /* ---- what came of it ----------------------------------------------------------------------------- */
 
-static void joined(AshLinkFleet *fleet, int64_t next_s)
+static void joined(AshLinkFleet *fleet, JsonObject *result, int64_t next_s)
 {
 	int64_t now_us = ash_bus_now_us();
+	bool has_waited = ash_json_find_bool(result, "waited");
 
 	fleet->failures = 0;
-	fleet->may_wait = next_s == 0;
-	/* A server that never lets us wait, although it says so, must not keep this host busy. */
+	if (has_waited)
+		fleet->is_declined = next_s > 0;
+	/* All is said: now it may wait there. */
+	else if (!ash_json_find_bool(result, "again") && !fleet->is_declined)
+		next_s = 0;
+	/* A server that lets nobody wait, although it says so, must not keep this host busy. */
 	fleet->not_before_us = fleet->started_us + LEAST_US;
 	fleet->due_us = MAX(fleet->not_before_us, now_us + next_s * G_USEC_PER_SEC);
 }
 
-static void schedule(AshLinkFleet *fleet, const char *outcome, int64_t next_s)
+static void schedule(AshLinkFleet *fleet, JsonObject *result)
 {
+	const char *word = ash_json_find_text(result, "outcome");
+	const char *outcome = word != NULL ? word : "";
+	int64_t next_s = (int64_t) MIN(
+			ash_json_find_uint(result, "next"), ASH_FLEET_ANSWER_MAX_NEXT_S);
+
 	if (strcmp(outcome, "joined") == 0) {
-		joined(fleet, next_s);
+		joined(fleet, result, next_s);
 	} else if (strcmp(outcome, "pending") == 0 || strcmp(outcome, "held") == 0) {
 		int64_t fallback_s = *outcome == 'p' ? PENDING_S : HELD_S;
 		fleet->failures = 0;
-		fleet->may_wait = false;
 		rest(fleet, (next_s > 0 ? next_s : MIN(fallback_s, fleet->max_s)) * G_USEC_PER_SEC);
 	} else if (strcmp(outcome, "retired") == 0 || strcmp(outcome, "left") == 0) {
 		/* ashlard says by its property that there is nothing to tell any more. */
@@ -146,13 +156,11 @@ static void take_result(AshLinkFleet *fleet, const char *line)
 		return;
 	}
 	JsonObject *object = json_node_get_object(node);
-	const char *outcome = ash_json_find_text(object, "outcome");
 	const char *memory = ash_json_find_text(object, "memory");
 	g_free(fleet->memory);
 	fleet->memory = g_strdup(memory != NULL ? memory : "");
-	schedule(fleet, outcome != NULL ? outcome : "",
-			(int64_t) MIN(ash_json_find_uint(object, "next"),
-					ASH_FLEET_ANSWER_MAX_NEXT_S));
+	fleet->lost = 0;
+	schedule(fleet, object);
 	/* Last: ashlard's property may change by it, and set the timer. */
 	if (ash_bus_call_fleet_answer(fleet->bus, fleet->serial, line, &local))
 		return;
@@ -174,6 +182,7 @@ static void on_exit_of_child(int wait_status, gpointer data)
 	g_autofree char *line = g_steal_pointer(&fleet->line);
 
 	fleet->child = NULL;
+	fleet->lost++;
 	if (!fleet->is_killed && line != NULL) {
 		take_result(fleet, line);
 	} else if (!fleet->is_killed) {
@@ -202,7 +211,8 @@ static char *make_input(AshLinkFleet *fleet, const char *report)
 	json_builder_set_member_name(builder, "report");
 	json_builder_add_value(builder, node);
 	ash_json_add_text(builder, "memory", fleet->memory);
-	ash_json_add_uint(builder, "wait", fleet->may_wait ? ASH_CHECKIN_MAX_WAIT_S : 0);
+	ash_json_add_uint(builder, "lost", fleet->lost);
+	ash_json_add_uint(builder, "wait", ASH_CHECKIN_MAX_WAIT_S);
 	json_builder_end_object(builder);
 	return ash_json_format(builder, false);
 }
@@ -215,7 +225,6 @@ static gboolean start(AshLinkFleet *fleet, GError **error)
 		return FALSE;
 	g_autofree char *input = make_input(fleet, report);
 	fleet->is_killed = false;
-	fleet->is_waiting = fleet->may_wait;
 	fleet->started_us = ash_bus_now_us();
 	g_clear_pointer(&fleet->line, g_free);
 	return ash_bus_spawn(fleet->bus, fleet->argv, input, ASH_FLEET_CHECKIN_MAX_LINE, on_line,
@@ -241,6 +250,8 @@ static void on_timer(gpointer data)
 			stop(fleet);
 		} else {
 			fleet->due_us = INT64_MAX;
+			/* One that is about to say something is let do so. */
+			fleet->not_before_us = ash_bus_now_us() + UNDISTURBED_US;
 			if (!start(fleet, &local)) {
 				fprintf(stderr, "ashlar-link: %s\n", local->message);
 				fail(fleet, 0);
@@ -255,11 +266,10 @@ static void set_timer(AshLinkFleet *fleet)
 	g_autoptr(GError) local = NULL;
 	bool has_news = fleet->newest != 0 && fleet->newest != fleet->serial;
 
-	if (has_news && (fleet->child == NULL || fleet->is_waiting))
+	if (has_news)
 		fleet->due_us = MIN(fleet->due_us,
 				MAX(fleet->not_before_us, ash_bus_now_us() + NEWS_US));
-	bool can_act = fleet->newest != 0 &&
-		       (fleet->child == NULL || (fleet->is_waiting && !fleet->is_killed));
+	bool can_act = fleet->newest != 0 && (fleet->child == NULL || !fleet->is_killed);
 	if (!ash_bus_set_timer(fleet->bus, can_act ? fleet->due_us : INT64_MAX, on_timer, fleet,
 			    &local))
 		fprintf(stderr, "ashlar-link: %s\n", local->message);

@@ -12,8 +12,8 @@
  *
  *	asleep ──time, or news from ashlard──▸ FleetReport ▸ ashlar-checkin ▸ FleetAnswer ──▸ asleep
  *
- * The server says when to come again; 0: ashlar-checkin may wait there for an answer, and is ended and begun again when
- * ashlard has news meanwhile. When the fleet is not reached, the pause doubles from 5 s to 15 minutes, half of it by
+ * What is new is brought there at once. Then ashlar-checkin waits there for what the fleet wants next, and is ended and
+ * begun again when ashlard has news meanwhile. A server that does not let it wait says when to come again. When the fleet is not reached, the pause doubles from 5 s to 15 minutes, half of it by
  * chance; Retry-After rules over that, and news does not shorten it. The first check-in comes up to 20 s after the
  * start, so that hosts that were switched on together do not come together.
  *

@@ -46,7 +46,9 @@
  *	200 {"seq":N,          acknowledged: it is on disk
  *	     "event":N,        the last event that is on disk: events up to it need not be sent again
  *	     "need":["state","health","facts"],   the server lacks them: send them next time, soon
- *	     "next":S,         check in again after so many seconds: 0 when it may wait (long-poll), else at least that
+ *	     "next":S,         check in again after so many seconds; 0 after a wait: at once, to wait again. A host that
+ *	                       has something to say says it with wait 0, so that it is acknowledged at once, and then
+ *	                       comes to wait whatever "next" was, unless its last wait was answered with a "next"
  *	     "desired":N,      and, when it is not "have":
  *	     "release":{"name","variant","arch","version","commit","verb":"update"|"return"}|null,
  *	                       null: stay with what runs. update: get it from the source and take it when the host's

@@ -14,6 +14,7 @@ enum {
 	KEEPALIVE_PAUSE_S = 30,
 	/* Waiting for curl's own timers; nothing is looked for in between. */
 	MAX_POLL_MS = 3600 * 1000,
+	QUIET_US = G_USEC_PER_SEC,
 };
 
 typedef struct {
@@ -145,6 +146,8 @@ static gboolean perform(Exchange *exchange, CURLcode *out_code, GError **error)
 {
 	struct curl_waitfd interrupt = {.fd = ash_interrupt_fd(), .events = CURL_WAIT_POLLIN};
 	CURLM *multi = exchange->session->multi;
+	int64_t quiet_us = g_get_monotonic_time() + QUIET_US;
+	bool is_quiet = exchange->request->on_quiet == NULL;
 	int running = 1;
 
 	for (;;) {
@@ -158,7 +161,12 @@ static gboolean perform(Exchange *exchange, CURLcode *out_code, GError **error)
 			*out_code = message->data.result;
 			return TRUE;
 		}
-		curl_multi_poll(multi, &interrupt, interrupt.fd >= 0 ? 1 : 0, MAX_POLL_MS, NULL);
+		if (!is_quiet && g_get_monotonic_time() >= quiet_us) {
+			is_quiet = true;
+			exchange->request->on_quiet();
+		}
+		int wait_ms = is_quiet ? MAX_POLL_MS : QUIET_US / 1000;
+		curl_multi_poll(multi, &interrupt, interrupt.fd >= 0 ? 1 : 0, wait_ms, NULL);
 	}
 }
 

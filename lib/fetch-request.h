@@ -25,6 +25,8 @@ typedef struct {
 	uint32_t silence_s;       /* as long as nothing comes at all; 0: forever */
 	size_t max_bytes;         /* of the answer's body; with on_piece, of one that is not 2xx */
 	AshFetchPiece on_piece;   /* NULL: the body is collected */
+	void (*on_quiet)(
+			void); /* called once when there is no answer after a second; NULL: nothing */
 	gpointer data;
 } AshFetchRequest;
 

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* For a process that is about to sleep for minutes: gives back what it can have again when it wakes up, freed heap and the
+ * pages of programs and libraries, which are in files. Best effort; costs a few page faults later.
+ */
+void ash_fleet_rest(void);
