@@ -441,7 +441,7 @@ static JsonBuilder *make_body(Round *round, uint64_t seq, Memory *sent)
 	Memory *memory = &round->memory;
 	uint64_t whole = ash_json_find_uint(report, "whole");
 	bool is_whole = whole != memory->whole;
-	bool has_news = false;
+	bool has_news = false, is_other = false;
 
 	json_builder_begin_object(body);
 	ash_json_add_uint(body, "seq", seq);
@@ -451,14 +451,15 @@ static JsonBuilder *make_body(Round *round, uint64_t seq, Memory *sent)
 	sent->state = add_news(body, "state", json_object_dup_member(report, "state"),
 			is_whole ? NULL : memory->state, &has_news);
 	sent->health = add_news(body, "health", json_object_dup_member(report, "health"),
-			is_whole ? NULL : memory->health, &has_news);
+			is_whole ? NULL : memory->health, &is_other);
 	sent->facts = add_news(body, "facts", make_facts(round), is_whole ? NULL : memory->facts,
-			&has_news);
+			&is_other);
 	sent->whole = whole;
 	has_news = copy_member(body, report, "events") || has_news;
 	has_news = copy_member(body, report, "orders") || has_news;
 	has_news = copy_member(body, report, "journal") || has_news;
-	/* News is to be acknowledged at once; then there is nothing to say, and time to wait. */
+	/* News is to be acknowledged at once; then there is nothing to say, and time to wait. Free space and the
+	 * like change all the time, and are no news. */
 	round->has_waited = round->wait_s > 0 && !has_news;
 	ash_json_add_uint(body, "wait", round->has_waited ? round->wait_s : 0);
 	json_builder_end_object(body);

@@ -34,6 +34,11 @@ static void save_and_load(Host *host)
 	loaded->is_check_only = host->update->is_check_only;
 	loaded->state = host->update->state;
 	loaded->since_s = host->update->since_s;
+	loaded->fleet_misses = host->update->fleet_misses;
+	if (ash_update_settled_state(host->update) != host->update->state) {
+		g_free(loaded->wanted);
+		loaded->wanted = g_strdup(host->update->wanted);
+	}
 	ash_update_free(host->update);
 	host->update = loaded;
 }
@@ -468,6 +473,103 @@ static void test_not_automatic(void)
 	host_clear(&host);
 }
 
+static void fleet_wants(Host *host, const char *commit, const char *version)
+{
+	host->world.is_fleet = true;
+	host->world.fleet_commit = commit;
+	host->world.fleet_version = version;
+}
+
+/* A periodic check, up to what was verified. */
+static void check(Host *host)
+{
+	host->world.now_s += 10000;
+	step(host, timer(), ASH_UPDATE_CHECKING);
+	step(host, done(), ASH_UPDATE_VERIFYING);
+}
+
+static void test_fleet(void)
+{
+	Host host;
+
+	host_init(&host);
+	fleet_wants(&host, NULL, NULL);
+	check(&host);
+	g_assert_null(host.update->wanted);
+	step(&host, found(V2, "2"), ASH_UPDATE_IDLE); /* the newest, and the fleet says stay */
+	fleet_wants(&host, V2, "2");
+	host.world.is_fleet_held = true;
+	check(&host);
+	step(&host, found(V2, "2"), ASH_UPDATE_IDLE);
+	host.world.is_fleet_held = false;
+	check(&host);
+	g_assert_cmpstr(host.update->wanted, ==, "2");
+	step(&host, found(V3, "2"),
+			ASH_UPDATE_IDLE); /* signed under that version is something else */
+	check(&host);
+	step(&host, found(V2, "2"), ASH_UPDATE_PLANNING);
+	step(&host, plan("present"), ASH_UPDATE_DEPLOYING);
+	host_clear(&host);
+}
+
+/* What is ready waits for the window, for the end of a hold, and goes when the fleet wants it no more. */
+static void test_fleet_withdraws(void)
+{
+	Host host;
+
+	host_init(&host);
+	fleet_wants(&host, V2, "2");
+	host.world.window_open = false;
+	check(&host);
+	step(&host, found(V2, "2"), ASH_UPDATE_PLANNING);
+	step(&host, plan("present"), ASH_UPDATE_READY);
+	host.world.window_open = true;
+	host.world.is_fleet_held = true;
+	step(&host, timer(), ASH_UPDATE_READY);
+	fleet_wants(&host, NULL, NULL);
+	step(&host, timer(), ASH_UPDATE_IDLE);
+	g_assert_true(noted(&host, "refused"));
+	g_assert_null(host.update->target.commit);
+	host_clear(&host);
+}
+
+/* Who is at the host has the last word. */
+static void test_fleet_and_operator(void)
+{
+	Host host;
+	AshUpdateEvent ask = {.kind = ASH_UPDATE_EVENT_UPDATE, .text = "2"};
+
+	host_init(&host);
+	fleet_wants(&host, NULL, NULL);
+	host.world.is_fleet_held = true;
+	step(&host, ask, ASH_UPDATE_CHECKING);
+	step(&host, done(), ASH_UPDATE_VERIFYING);
+	step(&host, found(V2, "2"), ASH_UPDATE_PLANNING);
+	step(&host, plan("present"), ASH_UPDATE_DEPLOYING);
+	host_clear(&host);
+}
+
+/* What the fleet wants is not in the source yet: looked for soon, then more and more seldom. */
+static void test_fleet_waits_for_the_source(void)
+{
+	Host host;
+	AshUpdateEvent nothing = {.kind = ASH_UPDATE_EVENT_DONE};
+
+	host_init(&host);
+	fleet_wants(&host, V2, "2");
+	check(&host);
+	step(&host, nothing, ASH_UPDATE_IDLE);
+	g_assert_cmpint(host.update->next_check_s, ==, host.world.now_s + 60);
+	check(&host);
+	step(&host, nothing, ASH_UPDATE_IDLE);
+	g_assert_cmpint(host.update->next_check_s, ==, host.world.now_s + 120);
+	fleet_wants(&host, NULL, NULL);
+	check(&host);
+	step(&host, nothing, ASH_UPDATE_IDLE);
+	g_assert_cmpint(host.update->next_check_s, ==, host.world.now_s + 3600);
+	host_clear(&host);
+}
+
 static void test_check_only(void)
 {
 	Host host;
@@ -653,6 +755,10 @@ int main(int argc, char **argv)
 	g_test_add_func("/update/window", test_window);
 	g_test_add_func("/update/recalled-when-ready", test_recalled_when_ready);
 	g_test_add_func("/update/not-automatic", test_not_automatic);
+	g_test_add_func("/update/fleet", test_fleet);
+	g_test_add_func("/update/fleet-withdraws", test_fleet_withdraws);
+	g_test_add_func("/update/fleet-and-operator", test_fleet_and_operator);
+	g_test_add_func("/update/fleet-waits-for-the-source", test_fleet_waits_for_the_source);
 	g_test_add_func("/update/check-only", test_check_only);
 	g_test_add_func("/update/bundle", test_bundle);
 	g_test_add_func("/update/deploy-fails", test_deploy_fails);
