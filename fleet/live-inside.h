@@ -39,8 +39,6 @@ typedef struct {
 
 struct AshLive {
 	AshLiveShard shards[ASH_LIVE_SHARDS];
-	GMutex revoked_lock;
-	GHashTable *revoked; /* serials */
 	/* The thread that wakes whose deadline has passed. */
 	GThread *timer;
 	GMutex timer_lock;

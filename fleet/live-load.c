@@ -111,12 +111,6 @@ static gboolean count_orders(const AshDbRow *row, gpointer data, GError **error)
 	return TRUE;
 }
 
-static gboolean revoke_row(const AshDbRow *row, gpointer data, GError **error)
-{
-	ash_live_revoke(data, ash_db_row_text(row, 0));
-	return TRUE;
-}
-
 gboolean ash_live_load(AshDbPool *pool, AshLive **out_live, GError **error)
 {
 	ASH_PREFIX("reading the hosts");
@@ -134,9 +128,6 @@ gboolean ash_live_load(AshDbPool *pool, AshLive **out_live, GError **error)
 			    "SELECT host, COUNT(*) FROM host_order WHERE state = 'open' "
 			    "GROUP BY host",
 			    NULL, count_orders, live, error))
-		return FALSE;
-	if (!ash_db_query(db, "SELECT serial FROM certificate WHERE revoked_at > 0", NULL,
-			    revoke_row, live, error))
 		return FALSE;
 	*out_live = g_steal_pointer(&live);
 	return TRUE;
@@ -186,12 +177,9 @@ static gboolean reload_locked(
 			    "AND state = 'open') FROM host WHERE id = $1",
 			    ASH_DB_VALUES(ASH_DB_T(id)), reload_row, &reload, error))
 		return FALSE;
-	if (!reload.is_there) {
+	if (!reload.is_there)
 		ash_live_remove(live, bytes);
-		return TRUE;
-	}
-	return ash_db_query(db, "SELECT serial FROM certificate WHERE host = $1 AND revoked_at > 0",
-			ASH_DB_VALUES(ASH_DB_T(id)), revoke_row, live, error);
+	return TRUE;
 }
 
 gboolean ash_live_reload(AshLive *live, AshDb *db, const char *id, GError **error)

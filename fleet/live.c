@@ -387,21 +387,6 @@ uint64_t ash_live_count(AshLive *live)
 	return count;
 }
 
-void ash_live_revoke(AshLive *live, const char *serial)
-{
-	g_mutex_lock(&live->revoked_lock);
-	g_hash_table_add(live->revoked, g_strdup(serial));
-	g_mutex_unlock(&live->revoked_lock);
-}
-
-bool ash_live_is_revoked(AshLive *live, const char *serial)
-{
-	g_mutex_lock(&live->revoked_lock);
-	bool is_revoked = g_hash_table_contains(live->revoked, serial);
-	g_mutex_unlock(&live->revoked_lock);
-	return is_revoked;
-}
-
 AshLive *ash_live_new(void)
 {
 	AshLive *live = g_new0(AshLive, 1);
@@ -413,8 +398,6 @@ AshLive *ash_live_new(void)
 		shard->chunks = g_ptr_array_new_with_free_func(g_free);
 		shard->waiters = g_array_new(FALSE, FALSE, sizeof(AshLiveWaiter));
 	}
-	g_mutex_init(&live->revoked_lock);
-	live->revoked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	ash_live_timer_start(live);
 	return live;
 }
@@ -438,7 +421,5 @@ void ash_live_free(AshLive *live)
 		g_mutex_clear(&shard->lock);
 		g_mutex_clear(&shard->reload_lock);
 	}
-	g_hash_table_unref(live->revoked);
-	g_mutex_clear(&live->revoked_lock);
 	g_free(live);
 }

@@ -163,11 +163,6 @@ bool ash_health_find(const char *text, AshHealth *out_health);
 const char *ash_host_state_text(AshHostState state);
 bool ash_host_state_find(const char *text, AshHostState *out_state);
 
-/* ---- certificates that are no longer believed ---- */
-
-void ash_live_revoke(AshLive *live, const char *serial);
-bool ash_live_is_revoked(AshLive *live, const char *serial);
-
 /* ---- waiting ---- */
 
 /* Long-poll: @wake is called once, from any thread, when something is wanted of the host, when @deadline_us

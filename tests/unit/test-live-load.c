@@ -27,8 +27,6 @@ static void add_hosts(AshDb *db)
 		      "1, 'x', 'open'), "
 		      "('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'check', "
 		      "1, 'x', 'done')");
-	store_run(db, "INSERT INTO certificate (serial, host, not_before, not_after, revoked_at) "
-		      "VALUES ('01', 'h', 1, 2, 3), ('02', 'h', 1, 2, 0)");
 }
 
 static void get(AshLive *live, const char *hex, AshHost *out_host)
@@ -78,8 +76,6 @@ static void test_load(Store *store)
 	get(live, id_b, &b);
 	g_assert_cmpint(b.state, ==, ASH_HOST_HELD);
 	g_assert_cmpuint(b.label_count, ==, 0);
-	g_assert_true(ash_live_is_revoked(live, "01"));
-	g_assert_false(ash_live_is_revoked(live, "02"));
 }
 
 static void set_ahead(AshHost *host, gpointer data)

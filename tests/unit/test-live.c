@@ -328,16 +328,6 @@ static void test_health(void)
 	g_assert_false(ash_host_state_find("nothing", &state));
 }
 
-static void test_revoked(void)
-{
-	g_autoptr(AshLive) live = ash_live_new();
-
-	g_assert_false(ash_live_is_revoked(live, "01ff"));
-	ash_live_revoke(live, "01ff");
-	ash_live_revoke(live, "01ff");
-	g_assert_true(ash_live_is_revoked(live, "01ff"));
-}
-
 /* ---- waiting ---- */
 
 static GMutex woken_lock;
@@ -527,7 +517,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/live/copy-stays", test_copy_stays);
 	g_test_add_func("/live/boots", test_boots);
 	g_test_add_func("/live/health", test_health);
-	g_test_add_func("/live/revoked", test_revoked);
 	g_test_add_func("/live/wait", test_wait);
 	g_test_add_func("/live/wait/deadline", test_wait_deadline);
 	g_test_add_func("/live/memory", test_memory);

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/host.h"
+
+#include <string.h>
+
+#include "fleet/event.h"
+#include "lib/checkin.h"
+#include "lib/error.h"
+#include "lib/json.h"
+
+G_DEFINE_QUARK(ash_host_error, ash_host_error)
+
+/* ---- which one ---- */
+
+static gboolean take_id(const AshDbRow *row, gpointer data, GError **error)
+{
+	g_ptr_array_add(data, g_strdup(ash_db_row_text(row, 0)));
+	return TRUE;
+}
+
+static gboolean find(AshDb *db, const char *sql, const AshDbValue *values, GPtrArray *ids,
+		GError **error)
+{
+	g_ptr_array_set_size(ids, 0);
+	return ash_db_query(db, sql, values, take_id, ids, error);
+}
+
+static bool is_prefix(const char *word)
+{
+	size_t length = strlen(word);
+
+	return length >= ASH_HOST_MIN_PREFIX && length <= 64 &&
+	       strspn(word, "0123456789abcdef") == length;
+}
+
+gboolean ash_host_resolve(AshDb *db, const char *word, char **out_id, GError **error)
+{
+	g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+
+	if (is_prefix(word)) {
+		/* 'g' is behind all digits. */
+		g_autofree char *end = g_strconcat(word, "g", NULL);
+		if (!find(db, "SELECT id FROM host WHERE id >= $1 AND id < $2 LIMIT 2",
+				    ASH_DB_VALUES(ASH_DB_T(word), ASH_DB_T(end)), ids, error))
+			return FALSE;
+	}
+	if (ids->len == 0 && !find(db, "SELECT id FROM host WHERE name = $1 ORDER BY id LIMIT 2",
+					     ASH_DB_VALUES(ASH_DB_T(word)), ids, error))
+		return FALSE;
+	if (ids->len == 0)
+		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_NOT_FOUND,
+				"there is no host '%s'", word);
+	if (ids->len > 1)
+		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_AMBIGUOUS,
+				"'%s' is several hosts (%.12s…, %.12s…): name it by its id", word,
+				(char *) g_ptr_array_index(ids, 0),
+				(char *) g_ptr_array_index(ids, 1));
+	*out_id = g_ptr_array_steal_index(ids, 0);
+	return TRUE;
+}
+
+bool ash_host_name_is_valid(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length == 0 || length > ASH_HOST_MAX_NAME)
+		return false;
+	for (const char *c = name; *c != '\0'; c++)
+		if (!g_ascii_isalnum(*c) && strchr("._-", *c) == NULL)
+			return false;
+	return true;
+}
+
+/* ---- states ---- */
+
+static gboolean append(AshDb *db, const char *id, const char *kind, const AshHostBy *by,
+		const char *text, const char *data, GError **error)
+{
+	const AshEvent event = {.at_s = by->now_s,
+			.kind = kind,
+			.host = id,
+			.actor = by->actor,
+			.text = text,
+			.data = data};
+
+	return ash_db_lock_events(db, error) && ash_event_append(db, &event, error);
+}
+
+/* Says which state it is in that forbids it. */
+static gboolean refuse_state(AshDb *db, const char *id, const char *act, GError **error)
+{
+	g_autofree char *state = NULL;
+
+	if (!ash_db_query_string(db, "SELECT state FROM host WHERE id = $1",
+			    ASH_DB_VALUES(ASH_DB_T(id)), &state, error))
+		return FALSE;
+	if (state == NULL)
+		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_NOT_FOUND,
+				"there is no host '%s'", id);
+	return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_STATE, "a host that is %s cannot %s",
+			state, act);
+}
+
+typedef struct {
+	const char *act; /* of messages: "a host that is retired cannot …" */
+	const char *kind, *text;
+	const char *sql; /* $1 id, $2 reason */
+} Transition;
+
+static const Transition approve = {"be approved", "host.approved", "approved",
+		"UPDATE host SET state = 'active', reason = '', desired = desired + 1 WHERE id = $1 AND "
+		"state = 'pending' AND $2 = $2"};
+static const Transition hold = {"be held", "host.held", "held",
+		"UPDATE host SET state = 'held', reason = $2 WHERE id = $1 AND "
+		"state IN ('active', 'pending')"};
+static const Transition release_hold = {"be let go on", "host.released", "let go on",
+		"UPDATE host SET state = 'active', reason = '', instance = '', desired = desired + 1 "
+		"WHERE id = $1 AND state = 'held' AND $2 = $2"};
+static const Transition retire = {"be retired", "host.retired", "retired",
+		"UPDATE host SET state = 'retired', reason = $2, release = 0, rollout = '', verb = '', "
+		"desired = desired + 1 WHERE id = $1 AND state <> 'retired'"};
+
+static gboolean transit(AshDb *db, const char *id, const Transition *transition,
+		const AshHostBy *by, GError **error)
+{
+	int64_t changed = 0;
+
+	if (!ash_db_exec(db, transition->sql, ASH_DB_VALUES(ASH_DB_T(id), ASH_DB_T(by->reason)),
+			    &changed, error))
+		return FALSE;
+	if (changed == 0)
+		return refuse_state(db, id, transition->act, error);
+	g_autofree char *text = by->reason[0] != '\0' ? g_strdup_printf("%s: %s", transition->text,
+									by->reason)
+						      : g_strdup(transition->text);
+	return append(db, id, transition->kind, by, text, NULL, error);
+}
+
+gboolean ash_host_approve(AshDb *db, const char *id, const AshHostBy *by, GError **error)
+{
+	return transit(db, id, &approve, by, error);
+}
+
+gboolean ash_host_hold(AshDb *db, const char *id, const AshHostBy *by, GError **error)
+{
+	return transit(db, id, &hold, by, error);
+}
+
+gboolean ash_host_release_hold(AshDb *db, const char *id, const AshHostBy *by, GError **error)
+{
+	return transit(db, id, &release_hold, by, error);
+}
+
+static gboolean withdraw_certificates(
+		AshDb *db, const char *id, const AshHostBy *by, GError **error)
+{
+	return ash_db_exec(db,
+			"UPDATE certificate SET revoked_at = $2, reason = $3 WHERE host = $1 AND "
+			"revoked_at = 0",
+			ASH_DB_VALUES(ASH_DB_T(id), ASH_DB_I(by->now_s), ASH_DB_T(by->reason)),
+			NULL, error);
+}
+
+gboolean ash_host_retire(AshDb *db, const char *id, const AshHostBy *by, GError **error)
+{
+	return transit(db, id, &retire, by, error) && withdraw_certificates(db, id, by, error) &&
+	       ash_db_exec(db,
+			       "UPDATE host_order SET state = 'dropped', ended_at = $2 WHERE host = $1 "
+			       "AND state = 'open'",
+			       ASH_DB_VALUES(ASH_DB_T(id), ASH_DB_I(by->now_s)), NULL, error);
+}
+
+gboolean ash_host_forget(AshDb *db, const char *id, const AshHostBy *by, GError **error)
+{
+	static const char *const statements[] = {
+			"DELETE FROM host_order WHERE host = $1",
+			"DELETE FROM host_journal WHERE host = $1",
+			"DELETE FROM rollout_host WHERE host = $1 AND rollout NOT IN "
+			"(SELECT id FROM rollout WHERE ended_at = 0)",
+	};
+	int64_t changed = 0;
+
+	if (!withdraw_certificates(db, id, by, error))
+		return FALSE;
+	for (size_t i = 0; i < G_N_ELEMENTS(statements); i++)
+		if (!ash_db_exec(db, statements[i], ASH_DB_VALUES(ASH_DB_T(id)), NULL, error))
+			return FALSE;
+	if (!ash_db_exec(db, "DELETE FROM host WHERE id = $1", ASH_DB_VALUES(ASH_DB_T(id)),
+			    &changed, error))
+		return FALSE;
+	if (changed == 0)
+		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_NOT_FOUND,
+				"there is no host '%s'", id);
+	return append(db, id, "host.forgotten", by, "forgotten", NULL, error);
+}
+
+gboolean ash_host_hold_clone(AshDb *db, const char *id, const char *text, int64_t now_s,
+		bool *out_changed, GError **error)
+{
+	const AshHostBy by = {.actor = "", .reason = "", .now_s = now_s};
+	int64_t changed = 0;
+
+	if (!ash_db_exec(db,
+			    "UPDATE host SET state = 'held', reason = 'two hosts have this identity' "
+			    "WHERE id = $1 AND state = 'active'",
+			    ASH_DB_VALUES(ASH_DB_T(id)), &changed, error))
+		return FALSE;
+	if (changed > 0 && !append(db, id, "host.clone", &by, text, NULL, error))
+		return FALSE;
+	*out_changed = changed > 0;
+	return TRUE;
+}
+
+/* ---- labels ---- */
+
+static gboolean merge_labels(const char *before, JsonObject *set, char *const *remove,
+		char **out_after, GError **error)
+{
+	AshPair *pairs = NULL;
+	uint32_t count = 0;
+
+	if (!ash_pairs_parse(before, ASH_LIVE_MAX_LABELS, &pairs, &count, error))
+		return FALSE;
+	g_autoptr(JsonObject) object = json_object_new();
+	for (uint32_t i = 0; i < count; i++)
+		if (remove == NULL || !g_strv_contains((const char *const *) remove, pairs[i].key))
+			json_object_set_string_member(object, pairs[i].key, pairs[i].value);
+	ash_pairs_unref(pairs, count);
+	JsonObjectIter iter;
+	const char *key = NULL;
+	JsonNode *node = NULL;
+	if (set != NULL) {
+		json_object_iter_init(&iter, set);
+		while (json_object_iter_next(&iter, &key, &node))
+			json_object_set_member(object, key, json_node_copy(node));
+	}
+	if (!ash_pairs_from_object(object, ASH_LIVE_MAX_LABELS, ASH_LIVE_MAX_LABEL_BYTES, &pairs,
+			    &count, error))
+		return FALSE;
+	*out_after = ash_pairs_format(pairs, count);
+	ash_pairs_unref(pairs, count);
+	return TRUE;
+}
+
+gboolean ash_host_change_labels(AshDb *db, const char *id, JsonObject *set, char *const *remove,
+		const AshHostBy *by, char **out_before, char **out_after, GError **error)
+{
+	g_autofree char *before = NULL;
+	g_autofree char *after = NULL;
+
+	if (!ash_db_query_string(db, "SELECT labels FROM host WHERE id = $1",
+			    ASH_DB_VALUES(ASH_DB_T(id)), &before, error))
+		return FALSE;
+	if (before == NULL)
+		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_NOT_FOUND,
+				"there is no host '%s'", id);
+	if (!merge_labels(before, set, remove, &after, error))
+		return FALSE;
+	if (!g_str_equal(before, after)) {
+		g_autofree char *data = g_strdup_printf("{\"labels\":%s}", after);
+		if (!ash_db_exec(db, "UPDATE host SET labels = $2 WHERE id = $1",
+				    ASH_DB_VALUES(ASH_DB_T(id), ASH_DB_T(after)), NULL, error) ||
+				!append(db, id, "host.labels", by, "labels changed", data, error))
+			return FALSE;
+	}
+	if (out_before != NULL)
+		*out_before = g_steal_pointer(&before);
+	if (out_after != NULL)
+		*out_after = g_steal_pointer(&after);
+	return TRUE;
+}
+
+/* ---- orders ---- */
+
+static gboolean check_order(const char *verb, const char *argument, GError **error)
+{
+	static const char *const verbs[] = {
+			"check", "reboot", "forgive", "forget", "journal", "facts", NULL};
+
+	if (!g_strv_contains(verbs, verb))
+		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_REQUEST,
+				"'verb' is check, reboot, forgive, forget, journal or facts");
+	if (g_str_equal(verb, "forgive") == (argument[0] == '\0'))
+		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_REQUEST,
+				"'argument' is for forgive alone: a commit, a version, or all");
+	if (strlen(argument) > ASH_HOST_MAX_ARGUMENT || !g_utf8_validate(argument, -1, NULL))
+		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_REQUEST,
+				"'argument' is text of at most %d bytes", ASH_HOST_MAX_ARGUMENT);
+	return TRUE;
+}
+
+static char *order_data(int64_t order, const char *verb, const char *state)
+{
+	return g_strdup_printf("{\"id\":%" G_GINT64_FORMAT ",\"verb\":\"%s\",\"state\":\"%s\"}",
+			order, verb, state);
+}
+
+gboolean ash_host_order(AshDb *db, const char *id, const char *verb, const char *argument,
+		const AshHostBy *by, int64_t *out_order, GError **error)
+{
+	int64_t changed = 0;
+	int64_t open = 0;
+	int64_t order = 0;
+
+	if (!check_order(verb, argument, error) ||
+			!ash_db_exec(db,
+					"UPDATE host SET desired = desired + 1 WHERE id = $1 AND "
+					"state IN ('active', 'held')",
+					ASH_DB_VALUES(ASH_DB_T(id)), &changed, error))
+		return FALSE;
+	if (changed == 0)
+		return refuse_state(db, id, "be given an order", error);
+	if (!ash_db_query_int(db,
+			    "SELECT COUNT(*) FROM host_order WHERE host = $1 AND state = 'open'",
+			    ASH_DB_VALUES(ASH_DB_T(id)), NULL, &open, error))
+		return FALSE;
+	if (open >= ASH_HOST_MAX_OPEN_ORDERS)
+		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_LIMIT,
+				"%d orders of this host are open already",
+				ASH_HOST_MAX_OPEN_ORDERS);
+	if (!ash_db_query_int(db,
+			    "INSERT INTO host_order (host, verb, argument, created_at, created_by) "
+			    "VALUES ($1, $2, $3, $4, $5) RETURNING id",
+			    ASH_DB_VALUES(ASH_DB_T(id), ASH_DB_T(verb), ASH_DB_T(argument),
+					    ASH_DB_I(by->now_s), ASH_DB_T(by->actor)),
+			    NULL, &order, error))
+		return FALSE;
+	g_autofree char *data = order_data(order, verb, "open");
+	g_autofree char *text = g_strdup_printf("order: %s", verb);
+	if (!append(db, id, "host.order", by, text, data, error))
+		return FALSE;
+	*out_order = order;
+	return TRUE;
+}
+
+gboolean ash_host_end_order(AshDb *db, const char *id, int64_t order, bool is_done,
+		const char *result, int64_t now_s, bool *out_changed, GError **error)
+{
+	const AshHostBy by = {
+			.actor = "", .reason = "left its fleet, as it was told", .now_s = now_s};
+	const char *state = is_done ? "done" : "failed";
+	g_autofree char *verb = NULL;
+
+	if (!ash_db_query_string(db,
+			    "UPDATE host_order SET state = $3, result = $4, ended_at = $5 WHERE id = $1 "
+			    "AND host = $2 AND state = 'open' RETURNING verb",
+			    ASH_DB_VALUES(ASH_DB_I(order), ASH_DB_T(id), ASH_DB_T(state),
+					    ASH_DB_T(result), ASH_DB_I(now_s)),
+			    &verb, error))
+		return FALSE;
+	if (verb != NULL) {
+		g_autofree char *data = order_data(order, verb, state);
+		g_autofree char *text = g_strdup_printf("order %s: %s%s%s", state, verb,
+				result[0] != '\0' ? ": " : "", result);
+		if (!append(db, id, "host.order", &by, text, data, error))
+			return FALSE;
+		if (is_done && g_str_equal(verb, "forget") && !ash_host_retire(db, id, &by, error))
+			return FALSE;
+	}
+	*out_changed = verb != NULL;
+	return TRUE;
+}
