@@ -77,8 +77,8 @@ typedef struct {
 	uint32_t label_count, fact_count;
 	const AshPair *labels, *facts; /* sorted by key; replaced whole */
 	uint16_t open_orders;
-	uint8_t said;
-	uint64_t instance;              /* hash of table host's; 0: it has none */
+	uint8_t said, behind; /* behind: check-ins of this boot that came too late (fleet/checkin.h) */
+	uint64_t instance;    /* hash of table host's; 0: it has none */
 	uint64_t boots[ASH_LIVE_BOOTS]; /* hashes of boots before 'boot', newest first; 0: none */
 } AshHost;
 
