@@ -14,7 +14,7 @@ void ash_checkin_work_reset(AshCheckinWork *work)
 	work->found = work->verdict;
 	work->seq = work->event = work->desired = 0;
 	work->has_appended = work->has_wish = false;
-	work->order_count = 0;
+	work->order_count = work->ended_orders = 0;
 	g_clear_pointer(&work->release, g_free);
 	g_clear_pointer(&work->rollout, g_free);
 	if (work->orders != NULL)
@@ -138,6 +138,7 @@ static gboolean write_orders(AshDb *db, AshCheckinWork *work, GError **error)
 				    work->now_s, &has_changed, error))
 			return FALSE;
 		work->has_appended |= has_changed;
+		work->ended_orders += has_changed;
 	}
 	return TRUE;
 }

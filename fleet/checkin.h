@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "fleet/live.h"
+#include "fleet/route.h"
 #include "fleet/store/db.h"
 
 /* POST /v1/checkin (lib/checkin.h), in four steps that each have a file:
@@ -21,9 +22,6 @@
  * memory alone: that a host waits, and which boots it had before the last (so a clone is known at its third word after
  * a restart of the server).
  */
-
-typedef struct AshServer AshServer;
-typedef struct AshRequest AshRequest;
 
 #define ASH_CHECKIN_ERROR (ash_checkin_error_quark())
 GQuark ash_checkin_error_quark(void);
@@ -119,7 +117,7 @@ typedef struct {
 	AshCheckin *checkin; /* NULL: nothing to be written, only what is wanted of the host (after a wait) */
 	AshHost before; /* as memory had it */
 	AshHost after;  /* with the check-in taken in */
-	bool is_news, has_boot;
+	bool is_news;
 	AshCheckinVerdict verdict;
 	int64_t have, now_s;
 
@@ -128,9 +126,10 @@ typedef struct {
 	int64_t seq, event; /* the table's, after this */
 	int64_t desired;
 	bool has_appended; /* events to wake for */
-	bool has_wish;     /* desired is not 'have': what follows is answered */
-	char *release;     /* JSON; NULL: stay */
-	GString *orders;   /* JSON array; NULL: none open */
+	unsigned ended_orders;
+	bool has_wish;   /* desired is not 'have': what follows is answered */
+	char *release;   /* JSON; NULL: stay */
+	GString *orders; /* JSON array; NULL: none open */
 	unsigned order_count;
 	AshCheckinVerdict found; /* may be worse than verdict: another server took a later one */
 	char *rollout;

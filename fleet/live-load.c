@@ -12,7 +12,7 @@
 #define COLUMNS                                                                                    \
 	"id, name, state, health_word, health_since, last_seen, reported_at, enrolled_at, "        \
 	"agent_state, verdict, \"commit\", version, image, variant, arch, failed_commit, boot, "   \
-	"said, seq, event, desired, release, rollout, verb, instance, labels, facts"
+	"said, seq, event, desired, release, rollout, verb, instance, silent_since, labels, facts"
 
 /* A row that cannot be read (another hand than ours was at work) is a host without labels rather than no start. */
 static void take_pairs(const AshDbRow *row, unsigned column, unsigned max_count, AshHost *host,
@@ -51,7 +51,7 @@ static void read_report(const AshDbRow *row, AshHost *host)
 	host->said = (uint8_t) ash_db_row_int(row, 17);
 	host->seq = ash_db_row_int(row, 18);
 	host->event = ash_db_row_int(row, 19);
-	take_pairs(row, 26, ASH_CHECKIN_MAX_FACTS, host, ash_host_take_facts);
+	take_pairs(row, 27, ASH_CHECKIN_MAX_FACTS, host, ash_host_take_facts);
 }
 
 /* Over an empty host, or over one that is known: there a check-in may have been faster than the reading of the row. */
@@ -76,7 +76,12 @@ static void read_row(const AshDbRow *row, AshHost *host)
 		host->verb = intern_row(row, 23);
 	}
 	host->instance = ash_host_hash(ash_db_row_text(row, 24));
-	take_pairs(row, 25, ASH_LIVE_MAX_LABELS, host, ash_host_take_labels);
+	/* Said by the scheduler, which has not said yet that it is back when it was heard of since. */
+	if (ash_db_row_int(row, 25) > host->last_seen_s) {
+		host->health = ASH_HEALTH_SILENT;
+		host->health_since_s = ash_db_row_int(row, 25);
+	}
+	take_pairs(row, 26, ASH_LIVE_MAX_LABELS, host, ash_host_take_labels);
 }
 
 /* ---- all of them ---- */
@@ -155,7 +160,7 @@ static gboolean reload_row(const AshDbRow *row, gpointer data, GError **error)
 		entry = ash_live_add(shard, id);
 	AshHost before = entry->host;
 	read_row(row, &entry->host);
-	entry->host.open_orders = (uint16_t) MIN(ash_db_row_int(row, 27), UINT16_MAX);
+	entry->host.open_orders = (uint16_t) MIN(ash_db_row_int(row, 28), UINT16_MAX);
 	if (entry->wait > 0 && (before.desired != entry->host.desired ||
 					       before.state != entry->host.state ||
 					       before.open_orders != entry->host.open_orders))

@@ -30,10 +30,11 @@ void ash_live_host_init(AshHost *host)
 	host->rollout = host->verb = ash_live_text_empty();
 }
 
-void ash_live_host_ref(AshHost *host)
+void ash_host_copy(const AshHost *host, AshHost *out_copy)
 {
+	*out_copy = *host;
 	for (size_t i = 0; i < G_N_ELEMENTS(text_fields); i++)
-		ash_live_text_ref(*text_field(host, i));
+		ash_live_text_ref(*text_field(out_copy, i));
 	ash_pairs_ref(host->labels, host->label_count);
 	ash_pairs_ref(host->facts, host->fact_count);
 }
@@ -300,10 +301,8 @@ bool ash_live_get(AshLive *live, const uint8_t *id, AshHost *out_host)
 	AshLiveShard *shard = ash_live_lock(live, id);
 	AshLiveEntry *entry = ash_live_find(shard, id);
 
-	if (entry != NULL) {
-		*out_host = entry->host;
-		ash_live_host_ref(out_host);
-	}
+	if (entry != NULL)
+		ash_host_copy(&entry->host, out_host);
 	g_mutex_unlock(&shard->lock);
 	return entry != NULL;
 }
