@@ -2,6 +2,7 @@
 #include "fleet/route.h"
 
 /* All arrays of routes: one line here, one below. */
+extern const AshRoute ash_api_join_routes[];
 extern const AshRoute ash_api_lock_routes[];
 extern const AshRoute ash_api_operator_routes[];
 extern const AshRoute ash_api_package_routes[];
@@ -23,6 +24,7 @@ extern const AshRoute ash_plumbing_routes[];
 extern const AshRoute ash_web_routes[];
 
 const AshRoute *const ash_routes[] = {
+		ash_api_join_routes,
 		ash_api_lock_routes,
 		ash_api_operator_routes,
 		ash_api_package_routes,
