@@ -141,7 +141,6 @@ static gboolean renew(AshRequest *request, GError **error)
 	json_builder_begin_object(json);
 	ash_json_add_text(json, "certificate", certificate);
 	ash_json_add_text(json, "ca", ash_ca_certificate(request->server->ca));
-	json_builder_end_object(json);
 	return ash_route_reply(request, json);
 }
 
@@ -167,7 +166,6 @@ static gboolean list_tokens(AshRequest *request, GError **error)
 		return FALSE;
 	json_builder_end_array(json);
 	ash_json_add_text(json, "next", next);
-	json_builder_end_object(json);
 	return ash_route_reply(request, json);
 }
 
@@ -183,7 +181,6 @@ static gboolean describe(AshRequest *request, const char *id, const char *secret
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
 				"there is no join token '%s'", id);
 	ash_json_add_text(json, "secret", secret);
-	json_builder_end_object(json);
 	return ash_route_reply(request, json);
 }
 
