@@ -6,6 +6,7 @@
 #include "fleet/desired.h"
 #include "fleet/http.h"
 #include "fleet/route.h"
+#include "fleet/scheduler.h"
 #include "fleet/server.h"
 #include "lib/checkin.h"
 #include "lib/error.h"
@@ -122,6 +123,12 @@ static void add_need(GString *json, uint8_t said)
 	g_string_append_c(json, ']');
 }
 
+static AshDesiredBook *get_book(const Visit *visit)
+{
+	return visit->server->scheduler != NULL ? ash_scheduler_book(visit->server->scheduler)
+						: NULL;
+}
+
 static bool lacks(const AshHost *host)
 {
 	const unsigned all = ASH_HOST_SAID_STATE | ASH_HOST_SAID_HEALTH | ASH_HOST_SAID_FACTS;
@@ -158,8 +165,11 @@ static void answer(Visit *visit, const AshHost *host)
 	const AshCheckinWork *work = visit->work;
 	int64_t now = visit->server->now();
 	AshDesiredWhen when = {0};
+	g_autoptr(AshDesiredBook) book = get_book(visit);
 	GString *json = g_string_sized_new(256);
 
+	if (book != NULL)
+		ash_desired_when(book, host, host->rollout, now, &when);
 	g_string_append_printf(json, "{\"seq\":%" G_GINT64_FORMAT ",\"event\":%" G_GINT64_FORMAT,
 			visit->seq, work != NULL ? work->event : host->event);
 	add_need(json, host->said);
