@@ -18,7 +18,7 @@ enum {
 	/* Of each connection, for the header of a request and of its answer: what an idle one costs beside its
 	 * session.
 	 */
-	POOL_BYTES = 5 << 10,
+	POOL_BYTES = 8 << 10,
 	DEFAULT_CONNECTIONS = 200000,
 	SPARE_FILES = 256,   /* that are no connections */
 	SPARE_SURPLUS = 512, /* connections above the maximum, which are told 503 */
