@@ -152,20 +152,23 @@ like "its certificate is on the list" "$(get "$url/v1/crl" | openssl crl -inform
 
 is "an unknown address" "$(status "$url/v1/nothing")" 404
 like "a known one with another method" "$(get -i -X PATCH "$url/healthz")" '^Allow: GET, HEAD'
-like "an unknown argument is named" "$(api GET '/v1/hosts?selektor=all')" "unknown argument 'selektor' \(did you mean 'selector'\?\)"
-like "a limit that is none" "$(api GET '/v1/hosts?limit=0')" "'limit'"
-like "an unknown member is named" "$(api POST /v1/tokens '{"notes":"x"}')" "unknown member 'notes' \(did you mean 'note'\?\)"
-like "a wrong type is named" "$(api POST /v1/tokens '{"uses":"many"}')" "'uses': expected integer"
-like "broken JSON" "$(api POST /v1/tokens '{"note":')" '"kind":"request"'
-is "another type of body" "$(status "${as_admin[@]}" -H 'Content-Type: text/plain' --data '{}' "$url/v1/tokens")" 415
+like "an unknown argument is named" "$(api GET '/v1/releases?nam=x')" \
+	"unknown argument 'nam' \(did you mean 'name'\?\)"
+like "a limit that is none" "$(api GET '/v1/releases?limit=0')" "'limit'"
+like "an unknown member is named" "$(api POST /v1/api-tokens '{"notes":"x"}')" \
+	"unknown member 'notes' \(did you mean 'note'\?\)"
+like "a wrong type is named" "$(api POST /v1/api-tokens '{"role":"viewer","note":5}')" \
+	"'note': expected string"
+like "broken JSON" "$(api POST /v1/api-tokens '{"note":')" '"kind":"request"'
+is "another type of body" "$(status "${as_admin[@]}" -H 'Content-Type: text/plain' --data '{}' "$url/v1/api-tokens")" 415
 head -c 70000 /dev/zero | tr '\0' ' ' >"$tmp/big"
-is "a body that is too big" "$(status "${as_admin[@]}" --json @"$tmp/big" "$url/v1/tokens")" 413
+is "a body that is too big" "$(status "${as_admin[@]}" --json @"$tmp/big" "$url/v1/api-tokens")" 413
 is "... in pieces too" \
-	"$(status "${as_admin[@]}" -H 'Transfer-Encoding: chunked' --json @"$tmp/big" "$url/v1/tokens")" 413
+	"$(status "${as_admin[@]}" -H 'Transfer-Encoding: chunked' --json @"$tmp/big" "$url/v1/api-tokens")" 413
 is "no body where none may come" "$(status -X GET --data 'x' "$url/healthz")" 413
 python3 -c 'print("{\"note\":" + "["*5000 + "]"*5000 + "}")' >"$tmp/deep"
-is "a body that is too deep" "$(status "${as_admin[@]}" --json @"$tmp/deep" "$url/v1/tokens")" 400
-is "a token that is none" "$(status -H 'Authorization: Bearer x.y' "$url/v1/hosts")" 401
+is "a body that is too deep" "$(status "${as_admin[@]}" --json @"$tmp/deep" "$url/v1/api-tokens")" 400
+is "a token that is none" "$(status -H 'Authorization: Bearer x.y' "$url/v1/releases")" 401
 
 # ---- content and the page ----
 
