@@ -192,14 +192,20 @@ $(NAMES_fleet:%=$(BIN)/%): $(BIN)/%: $(B)/fleet/%.o $(B)/fleet.a $(B)/lib.a
 # The host's programs as packages, which manifests/layers/agent.yaml puts into it: of the release flavour,
 # whatever is being tested.
 DEB_LINKS := $(foreach n,ashlar-agent ashlar-link,build/deb/$(n)_$(shell dpkg --print-architecture).deb)
+DEB_FLEET := build/deb/ashlar-fleet_$(shell dpkg --print-architecture).deb
 .PHONY: deb
 ifeq ($(BIN),build/bin)
-deb: $(DEB_LINKS)
+deb: $(DEB_LINKS) $(DEB_FLEET)
 $(DEB_LINKS) &: $(NAMES_agent:%=$(BIN)/%) $(wildcard data/* data/*/*) agent/org.ashlar.Host1.xml \
-		tools/agent-deb.sh
+		tools/agent-deb.sh tools/deb.bash
 	@$(if $(V),,echo "  DEB     build/deb")
 	$(Q)tools/agent-deb.sh $(BIN) build/deb $(VERSION)
 	@touch -h $(DEB_LINKS)
+$(DEB_FLEET): $(NAMES_fleet:%=$(BIN)/%) data/systemd/ashlar-fleetd.service data/sysusers/ashlar-fleet.conf \
+		tools/fleet-deb.sh tools/deb.bash
+	@$(if $(V),,echo "  DEB     $@")
+	$(Q)tools/fleet-deb.sh $(BIN) build/deb $(VERSION)
+	@touch -h $@
 else
 deb:
 	@$(MAKE) FLAVOR=release CC=gcc deb
@@ -396,7 +402,8 @@ build/man/%: docs/man/%.scd
 # For who builds and publishes, and asks hosts. What runs on a host is in the packages.
 install: all deb man
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(completiondir) $(DESTDIR)$(datadir)
-	install -m 755 $(BIN)/ashlar $(BIN)/ashlar-tuf $(BIN)/ashlarctl $(DESTDIR)$(bindir)
+	install -m 755 $(BIN)/ashlar $(BIN)/ashlar-tuf $(BIN)/ashlarctl $(NAMES_fleet:%=$(BIN)/%) \
+		$(DESTDIR)$(bindir)
 	install -m 755 $(BIN)/ashlar-initrd $(DESTDIR)$(libdir)
 	for page in $(MAN); do \
 		install -D -m 644 -t $(DESTDIR)$(mandir)/man$${page##*.} $$page || exit; done
