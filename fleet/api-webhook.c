@@ -215,6 +215,12 @@ gboolean ash_api_webhook_insert(AshRequest *request, const char *url, const char
 	if (count >= ASH_WEBHOOK_MAX)
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
 				"there are %d webhooks already", ASH_WEBHOOK_MAX);
+	if (!ash_db_query_int(request->db, "SELECT COUNT(*) FROM webhook WHERE url = $1",
+			    ASH_DB_VALUES(ASH_DB_T(url)), NULL, &count, error))
+		return FALSE;
+	if (count > 0)
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
+				"there is a webhook to this address already");
 	if (!ash_db_exec(request->db,
 			    "INSERT INTO webhook (id, url, secret, kinds, note, created_at, "
 			    "created_by, cursor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

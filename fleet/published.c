@@ -216,12 +216,13 @@ gboolean ash_published_open(const char *dir, AshPublished **out_published, GErro
 	if (!read_all(published, &failure)) {
 		bool is_nothing = published->expires_first == NULL &&
 				  g_error_matches(failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
-		return ash_throw(error, ASH_PUBLISHED_ERROR,
-				is_nothing ? ASH_PUBLISHED_ERROR_NONE : ASH_PUBLISHED_ERROR_DAMAGED,
-				is_nothing ? "nothing is published in '%s': put there what 'ashlar "
-					     "publish' wrote (%s)"
-					   : "the publication in '%s': %s",
-				dir, failure->message);
+		if (is_nothing)
+			return ash_throw(error, ASH_PUBLISHED_ERROR, ASH_PUBLISHED_ERROR_NONE,
+					"nothing is published in '%s': put there what 'ashlar publish' "
+					"wrote",
+					dir);
+		return ash_throw(error, ASH_PUBLISHED_ERROR, ASH_PUBLISHED_ERROR_DAMAGED,
+				"the publication: %s", failure->message);
 	}
 	*out_published = g_steal_pointer(&published);
 	return TRUE;

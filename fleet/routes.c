@@ -17,6 +17,7 @@ extern const AshRoute ash_api_event_routes[];
 extern const AshRoute ash_api_overview_routes[];
 extern const AshRoute ash_api_stream_routes[];
 extern const AshRoute ash_api_webhook_routes[];
+extern const AshRoute ash_api_export_routes[];
 extern const AshRoute ash_content_routes[];
 extern const AshRoute ash_fleetlock_routes[];
 extern const AshRoute ash_metrics_routes[];
@@ -39,6 +40,7 @@ const AshRoute *const ash_routes[] = {
 		ash_api_overview_routes,
 		ash_api_stream_routes,
 		ash_api_webhook_routes,
+		ash_api_export_routes,
 		ash_content_routes,
 		ash_fleetlock_routes,
 		ash_metrics_routes,
