@@ -8,6 +8,7 @@ import * as words from "./words.mjs";
 export function useCount(text) {
 	const [state, setState] = useState({ text: null });
 	useEffect(() => {
+		if (text === null) return;
 		const control = new AbortController();
 		const timer = setTimeout(async () => {
 			try {

@@ -9,7 +9,7 @@ import * as words from "./words.mjs";
 
 // docs/man/hostdoc.5.scd has the form.
 export const hostDocument = (secret, ca) => `fleet:
-  address: ${location.origin}
+  url: ${location.origin}
   token: ${secret}
 ${ca ? `  ca: |\n${ca.trim().split("\n").map((line) => `    ${line}`).join("\n")}\n` : ""}`;
 
@@ -46,13 +46,13 @@ function Tokens() {
 	return html`<${Panel} id="tokens" title="Join tokens" actions=${html`<button type="button" class="primary" onClick=${() => create(view.reload)}>New token</button>`}><${Load} of=${view} what="The tokens">${(list) => list.items.length ? html`<${List} label="Join tokens" rows=${list.items} rowClass=${(t) => (stateOf(t) === "open" ? "" : "is-off")} columns=${[
 		{ head: "Token", cell: (t) => html`<code>${t.id}</code>` }, { head: "Note", class: "grow", cell: (t) => html`<${Name}>${t.note}<//>` }, { head: "State", cell: (t) => html`<${Badge} word=${stateOf(t)} tone=${stateOf(t) === "open" ? "good" : "silent"} />` }, { head: "Hosts", cell: (t) => html`${words.count(t.uses)}${t.uses_left >= 0 ? html` <span class="soft">of ${words.count(t.uses + t.uses_left)}</span>` : ""}` },
 		{ head: "Labels", cell: (t) => html`<${Labels} of=${t.labels} />` }, { head: "Approval", cell: (t) => (t.needs_approval ? "needed" : html`<span class="soft">no</span>`) }, { head: "Ends", cell: (t) => html`<${Age} at=${t.expires_at} />` }, { head: "Made", cell: (t) => html`<${Age} at=${t.created_at} /> <span class="soft">by <${Name}>${t.created_by}<//></span>` },
-		{ head: "", name: "Acts", cell: (t) => stateOf(t) === "open" && html`<button type="button" class="small danger" onClick=${() => revoke(t)}>Revoke</button>` }]} />` : html`<${Empty} title="There is no join token">A host proves by one that it may join. <button type="button" class="primary" onClick=${() => create(view.reload)}>Make one</button><//>`}<//><//>`;
+		{ head: "", name: "Acts", class: "acts", cell: (t) => stateOf(t) === "open" && html`<button type="button" class="small danger" onClick=${() => revoke(t)}>Revoke</button>` }]} />` : html`<${Empty} title="There is no join token">A host proves by one that it may join. <button type="button" class="primary" onClick=${() => create(view.reload)}>Make one</button><//>`}<//><//>`;
 }
 
 export function Joining() {
 	const waiting = useGet("/v1/hosts?selector=state%20%3D%20pending&limit=200", { on: (e) => /^host\.(pending|approved|retired|joined|forgotten)/.test(e.kind), wait: 1500 });
 	return html`<${Head} title="Joining" />
 		<${Panel} id="pending" title="Waiting for approval" note=${waiting.data?.items?.length || ""}><${Load} of=${waiting} what="Who waits">${(list) => list.items.length ? html`<${List} label="Hosts that wait" rows=${list.items} columns=${[{ head: "Host", class: "grow", cell: (h) => html`<${HostLink} id=${h.id} name=${h.name} />` }, { head: "Key", cell: (h) => html`<${Digest} of=${h.id} length=${16} />` }, { head: "Since", cell: (h) => html`<${Age} at=${h.enrolled} />` }, { head: "Labels", cell: (h) => html`<${Labels} of=${h.labels} />` },
-			can("operator") && { head: "", name: "Acts", cell: (h) => html`<button type="button" class="small primary" onClick=${() => approve(h)}>Approve</button> ${can("admin") && html`<button type="button" class="small danger" onClick=${() => retire(h)}>Refuse</button>`}` }]} />` : html`<p class="calm soft">Nobody waits.</p>`}<//><//>
+			can("operator") && { head: "", name: "Acts", class: "acts", cell: (h) => html`<button type="button" class="small primary" onClick=${() => approve(h)}>Approve</button> ${can("admin") && html`<button type="button" class="small danger" onClick=${() => retire(h)}>Refuse</button>`}` }]} />` : html`<p class="calm soft">Nobody waits.</p>`}<//><//>
 		${can("admin") ? html`<${Tokens} />` : html`<${Panel} id="tokens" title="Join tokens"><p class="calm soft">Admins make join tokens.</p><//>`}`;
 }

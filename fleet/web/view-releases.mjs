@@ -43,7 +43,7 @@ export function Releases() {
 		${!view.items.length ? (view.loading ? html`<${Loading} rows=${5} />` : !view.error && html`<${Panel}><${Empty} title="There is no release yet">They come from the publication that ashlar writes and signs.<//><//>`)
 			: html`<${Panel}><${List} label="Releases" rows=${view.items} rowClass=${(r) => (r.withdrawn ? "is-off" : "")} columns=${[{ head: "Version", class: "grow", cell: (r) => html`<a class="strong" href=${`/releases/${r.id}`}><${Name}>${r.version}<//></a><small class="soft"><${Name}>${[r.name, r.variant, r.arch].filter(Boolean).join(" / ")}<//></small>` },
 				{ head: "Marks", cell: (r) => html`<${Marks} of=${r} />` }, { head: "Hosts on it", cell: (r) => (r.hosts ? html`<a href=${query("/hosts", { selector: `commit = ${r.commit}` })}>${words.count(r.hosts)}</a>` : html`<span class="soft">0</span>`) }, { head: "Added", cell: (r) => html`<${Age} at=${r.added_at} />` }, { head: "Commit", cell: (r) => html`<${Digest} of=${r.commit} />` },
-				can("operator") && { head: "", name: "Acts", cell: (r) => !r.withdrawn && html`<a class="button small" href=${`/rollouts/new?release=${r.id}`}>Roll out</a>` }]} /><${Shown} noun="releases" pages=${view} /><//>`}
+				can("operator") && { head: "", name: "Acts", class: "acts", cell: (r) => !r.withdrawn && html`<a class="button small" href=${`/rollouts/new?release=${r.id}`}>Roll out</a>` }]} /><${Shown} noun="releases" pages=${view} /><//>`}
 		<${PackageSearch} />`;
 }
 

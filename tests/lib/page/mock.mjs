@@ -34,16 +34,16 @@ class Refusal extends Error {
 }
 
 // As much of the selector language as the tests and a look at the page need.
-function matcher(text = "") {
+function matcher(text = "", whole = text) {
 	text = text.trim();
 	if (!text || text === "all") return () => true;
 	const and = text.split(/ and /), or = text.split(/ or /);
 	if (or.length > 1) {
-		const all = or.map(matcher);
+		const all = or.map((t) => matcher(t, whole));
 		return (h) => all.some((m) => m(h));
 	}
 	if (and.length > 1) {
-		const all = and.map(matcher);
+		const all = and.map((t) => matcher(t, whole));
 		return (h) => all.every((m) => m(h));
 	}
 	let m = /^host ([0-9a-f]{8,64})$/.exec(text);
@@ -54,7 +54,7 @@ function matcher(text = "") {
 	if (m) return (h) => m[2].split(/,\s*/).includes(h[m[1]] ?? h.labels[m[1]]);
 	m = /^([\w.]+) *= *("[^"]*"|[\w.\-:/+@]+)$/.exec(text);
 	if (m) return (h) => String(h[m[1]] ?? h.labels[m[1]]) === m[2].replace(/"/g, "");
-	const column = (/[^\w\s=.,()"<>~-]/.exec(text)?.index ?? text.length) + 1;
+	const column = (/[^\w\s=.,()"<>~-]/.exec(whole)?.index ?? whole.length) + 1;
 	throw new Refusal(400, "request", `column ${column}: expected a key, 'not', 'has' or '('`);
 }
 
@@ -72,6 +72,8 @@ const hostOf = (id) => hosts.find((h) => h.id === id || (id.length >= 8 && h.id.
 export function emit(event) {
 	const whole = { seq: events.length + 1, at: now(), kind: "host.event", host: "", host_name: "", rollout: "", actor: "", text: "", data: {}, ...event };
 	if (whole.host && !whole.host_name) whole.host_name = hosts.find((h) => h.id === whole.host)?.name || "";
+	const told = whole.kind === "host.report" && hosts.find((h) => h.id === whole.host);
+	if (told) Object.assign(told, { version: whole.data.version, health: whole.data.health });
 	events.push(whole);
 	for (const s of streams) s.write(`id: ${whole.seq}\nevent: ${whole.kind}\ndata: ${JSON.stringify(whole)}\n\n`);
 }
