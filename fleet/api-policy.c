@@ -84,7 +84,7 @@ static gboolean list_channels(AshRequest *request, GError **error)
 		return FALSE;
 	json_builder_end_array(json);
 	json_builder_end_object(json);
-	return ash_route_reply(request, json);
+	return ash_api_rollout_reply(request, json);
 }
 
 static gboolean show_channel(AshRequest *request, GError **error)
@@ -101,7 +101,7 @@ static gboolean show_channel(AshRequest *request, GError **error)
 		return FALSE;
 	if (channels.count == 0)
 		return throw_none("channel", name_of(request), error);
-	return ash_route_reply(request, json);
+	return ash_api_rollout_reply(request, json);
 }
 
 static gboolean add_history(const AshDbRow *row, gpointer data, GError **error)
@@ -135,7 +135,7 @@ static gboolean show_history(AshRequest *request, GError **error)
 		return FALSE;
 	json_builder_end_array(json);
 	json_builder_end_object(json);
-	return ash_route_reply(request, json);
+	return ash_api_rollout_reply(request, json);
 }
 
 typedef struct {
@@ -252,7 +252,7 @@ static gboolean list_policies(AshRequest *request, GError **error)
 		return FALSE;
 	json_builder_end_array(json);
 	json_builder_end_object(json);
-	return ash_route_reply(request, json);
+	return ash_api_rollout_reply(request, json);
 }
 
 static gboolean show_policy(AshRequest *request, GError **error)
@@ -266,7 +266,7 @@ static gboolean show_policy(AshRequest *request, GError **error)
 		return FALSE;
 	if (policies.count == 0)
 		return throw_none("policy", name_of(request), error);
-	return ash_route_reply(request, json);
+	return ash_api_rollout_reply(request, json);
 }
 
 /* The row as JSON, for the audit log; NULL without one. */

@@ -17,6 +17,12 @@ enum {
 
 /* ---- what the files of this API have in common ----------------------------------------------------- */
 
+gboolean ash_api_rollout_reply(AshRequest *request, JsonBuilder *json)
+{
+	ash_http_reply_json(request->call, 200, ash_json_format(json, false));
+	return TRUE;
+}
+
 void ash_api_rollout_text(JsonBuilder *json, const char *key, const char *value)
 {
 	json_builder_set_member_name(json, key);
@@ -182,7 +188,7 @@ static gboolean show(AshRequest *request, const char *id, GError **error)
 		return FALSE;
 	if (list.count == 0)
 		return throw_none(request, error);
-	return ash_route_reply(request, json);
+	return ash_api_rollout_reply(request, json);
 }
 
 static gboolean show_rollout(AshRequest *request, GError **error)
@@ -219,7 +225,7 @@ static gboolean list_rollouts(AshRequest *request, GError **error)
 	if (list.count > list.limit)
 		ash_json_add_text(json, "next", last);
 	json_builder_end_object(json);
-	return ok && ash_route_reply(request, json);
+	return ok && ash_api_rollout_reply(request, json);
 }
 
 /* ---- making one ---------------------------------------------------------------------------------- */
@@ -327,7 +333,7 @@ static gboolean reply_plan(
 	json_builder_end_array(json);
 	ash_json_add_texts(json, "warnings", (char *const *) plan->warnings->pdata);
 	json_builder_end_object(json);
-	return ash_route_reply(request, json);
+	return ash_api_rollout_reply(request, json);
 }
 
 typedef struct {
@@ -573,7 +579,7 @@ static gboolean list_hosts(AshRequest *request, GError **error)
 	gboolean ok = ash_db_query(request->db,
 			"SELECT rollout_host.host, COALESCE(host.name, ''), ring, outcome, since, "
 			"rollout_host.reason FROM rollout_host LEFT JOIN host ON host.id = "
-			"rollout_host.host WHERE rollout = $1 AND rollout_host.host > $2 AND ($3 = '' OR "
+			"rollout_host.host WHERE rollout_host.rollout = $1 AND rollout_host.host > $2 AND ($3 = '' OR "
 			"outcome = $3) ORDER BY rollout_host.host LIMIT $4",
 			ASH_DB_VALUES(ASH_DB_T(id_of(request)), ASH_DB_T(ash_route_after(request)),
 					ASH_DB_T(outcome != NULL ? outcome : ""),
@@ -584,7 +590,7 @@ static gboolean list_hosts(AshRequest *request, GError **error)
 	if (hosts.count > hosts.limit)
 		ash_json_add_text(json, "next", last);
 	json_builder_end_object(json);
-	return ok && ash_route_reply(request, json);
+	return ok && ash_api_rollout_reply(request, json);
 }
 
 static gboolean add_line(const AshDbRow *row, gpointer data, GError **error)
@@ -623,7 +629,7 @@ static gboolean show_ledger(AshRequest *request, GError **error)
 	if (list.count > list.limit)
 		ash_json_add_text(json, "next", last);
 	json_builder_end_object(json);
-	return ok && ash_route_reply(request, json);
+	return ok && ash_api_rollout_reply(request, json);
 }
 
 static gboolean replay_rollout(AshRequest *request, GError **error)
@@ -641,7 +647,7 @@ static gboolean replay_rollout(AshRequest *request, GError **error)
 	ash_api_rollout_text(json, "expected", replay.expected != NULL ? replay.expected : "");
 	ash_api_rollout_text(json, "found", replay.found != NULL ? replay.found : "");
 	json_builder_end_object(json);
-	return ash_route_reply(request, json);
+	return ash_api_rollout_reply(request, json);
 }
 
 /* ---- routes -------------------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@ extern const AshRoute ash_fleetlock_routes[];
 extern const AshRoute ash_metrics_routes[];
 extern const AshRoute ash_plumbing_routes[];
 extern const AshRoute ash_web_routes[];
+extern const AshRoute ash_why_routes[];
 
 const AshRoute *const ash_routes[] = {
 		ash_api_join_routes,
@@ -46,5 +47,6 @@ const AshRoute *const ash_routes[] = {
 		ash_metrics_routes,
 		ash_plumbing_routes,
 		ash_web_routes,
+		ash_why_routes,
 		NULL,
 };

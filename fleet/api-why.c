@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "fleet/api-rollout.h"
+#include "fleet/change.h"
+#include "fleet/host.h"
+#include "fleet/scheduler.h"
+#include "fleet/server.h"
+#include "fleet/why.h"
+#include "lib/error.h"
+#include "lib/json.h"
+
+enum {
+	MAX_REPORT_BYTES = 256 << 10,
+	MAX_REPORT_DEPTH = 16,
+};
+
+/* Of the database, beside what memory has. */
+typedef struct {
+	bool is_there, is_by_hand;
+	char *reason, *report;
+} Row;
+
+static void row_clear(Row *row)
+{
+	g_free(row->reason);
+	g_free(row->report);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Row, row_clear)
+
+static gboolean take_row(const AshDbRow *from, gpointer data, GError **error)
+{
+	*(Row *) data = (Row){.is_there = true,
+			.is_by_hand = ash_db_row_int(from, 0) != 0,
+			.reason = g_strdup(ash_db_row_text(from, 1)),
+			.report = g_strdup(ash_db_row_text(from, 2))};
+	return TRUE;
+}
+
+/* The rollout that wants the host, else the first that is active and has it among its hosts. */
+typedef struct {
+	const AshHost *host;
+	int64_t now_s, release;
+	char *id, *name;
+	bool is_wanting;
+} Search;
+
+static gboolean look_at_rollout(const AshDbRow *row, gpointer data, GError **error)
+{
+	Search *search = data;
+	g_autoptr(AshRolloutSpec) spec = NULL;
+	g_autoptr(AshSelector) selector = NULL;
+	const char *id = ash_db_row_text(row, 0);
+	bool is_wanting = g_str_equal(id, search->host->rollout);
+
+	if (search->is_wanting || (search->id != NULL && !is_wanting))
+		return TRUE;
+	if (!ash_rollout_spec_parse_text(ash_db_row_text(row, 2), &spec, error) ||
+			!ash_selector_parse(spec->selector, &selector, error))
+		return FALSE;
+	if (!is_wanting && !ash_selector_matches(selector, search->host, search->now_s))
+		return TRUE;
+	g_free(search->id);
+	g_free(search->name);
+	search->id = g_strdup(id);
+	search->name = g_strdup(ash_db_row_text(row, 1));
+	search->release = ash_db_row_int(row, 3);
+	search->is_wanting = is_wanting;
+	return TRUE;
+}
+
+static void search_clear(Search *search)
+{
+	g_free(search->id);
+	g_free(search->name);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Search, search_clear)
+
+typedef struct {
+	const uint8_t *host;
+	AshRolloutWhy *why;
+} Ask;
+
+static void ask_why(const AshRollout *rollout, gpointer data)
+{
+	const Ask *ask = data;
+
+	ash_rollout_why(rollout, ask->host, ask->why);
+}
+
+static char *own_blocker(const char *report)
+{
+	g_autoptr(GBytes) bytes = g_bytes_new_static(report, strlen(report));
+	g_autoptr(JsonNode) node = NULL;
+
+	if (!ash_json_parse(bytes, MAX_REPORT_BYTES, MAX_REPORT_DEPTH, &node, NULL) ||
+			!JSON_NODE_HOLDS_OBJECT(node))
+		return g_strdup("");
+	const char *text = ash_json_find_text(json_node_get_object(node), "blocker");
+	return g_strdup(text != NULL ? text : "");
+}
+
+static gboolean reply(AshRequest *request, const AshWhy *why)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+
+	json_builder_begin_object(json);
+	ash_api_rollout_text(json, "answer", ash_why_answer_text(why->answer));
+	ash_api_rollout_text(json, "blocker", why->blocker);
+	ash_json_add_int(json, "next", why->next_s);
+	ash_json_begin_array(json, "conditions");
+	for (unsigned i = 0; i < why->conditions->len; i++) {
+		const AshWhyCondition *row = &g_array_index(why->conditions, AshWhyCondition, i);
+		json_builder_begin_object(json);
+		ash_api_rollout_text(json, "condition", row->condition);
+		ash_json_add_bool(json, "met", row->is_met);
+		ash_api_rollout_text(json, "text", row->text);
+		json_builder_end_object(json);
+	}
+	json_builder_end_array(json);
+	json_builder_end_object(json);
+	return ash_api_rollout_reply(request, json);
+}
+
+static gboolean answer(AshRequest *request, const char *id, const AshHost *host, const Row *row,
+		GError **error)
+{
+	g_auto(Search) search = {.host = host, .now_s = request->server->now()};
+	g_auto(AshRolloutWhy) rollout_why = {0};
+	g_auto(AshWhy) why = {0};
+	g_autoptr(AshDesiredBook) book = ash_scheduler_book(request->server->scheduler);
+	Ask ask = {host->id, &rollout_why};
+	bool is_begun = false;
+
+	if (!ash_db_query(request->db,
+			    "SELECT id, name, spec, release FROM rollout WHERE state IN ('starting', "
+			    "'running', 'paused', 'halted', 'reverting') ORDER BY created_at DESC",
+			    NULL, look_at_rollout, &search, error))
+		return FALSE;
+	if (search.id != NULL && !ash_scheduler_ask(request->server->scheduler, request->db,
+						 search.id, ask_why, &ask, &is_begun, error))
+		return FALSE;
+	g_autofree char *blocker = own_blocker(row->report);
+	ash_why(&(AshWhyFacts){.host = host,
+				.book = book,
+				.now_s = search.now_s,
+				.reason = row->reason,
+				.is_by_hand = row->is_by_hand,
+				.rollout = search.id,
+				.rollout_name = search.name,
+				.rollout_release = search.release,
+				.rollout_why = is_begun ? &rollout_why : NULL,
+				.own_blocker = blocker},
+			&why);
+	return reply(request, &why);
+}
+
+static gboolean throw_none(const char *word, GError **error)
+{
+	return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
+			"there is no host '%.64s'", word);
+}
+
+static gboolean show_why(AshRequest *request, GError **error)
+{
+	const char *word = g_ptr_array_index(request->parts, 0);
+	g_autofree char *id = NULL;
+	g_auto(AshHost) host = {0};
+	g_auto(Row) row = {0};
+	uint8_t bytes[ASH_HOST_ID_BYTES];
+
+	if (!ash_host_resolve(request->db, word, &id, error)) {
+		ash_change_answer(error, ASH_HOST_ERROR, ASH_HOST_ERROR_NOT_FOUND,
+				ASH_ROUTE_ERROR_NOT_FOUND);
+		return ash_change_answer(error, ASH_HOST_ERROR, -1, ASH_ROUTE_ERROR_CONFLICT);
+	}
+	if (!ash_route_may_host(request, id) || !ash_host_id_parse(id, bytes))
+		return throw_none(word, error);
+	if (!ash_db_query(request->db, "SELECT by_hand, reason, report FROM host WHERE id = $1",
+			    ASH_DB_VALUES(ASH_DB_T(id)), take_row, &row, error))
+		return FALSE;
+	if (!row.is_there || !ash_live_get(request->server->live, bytes, &host))
+		return throw_none(word, error);
+	return answer(request, id, &host, &row, error);
+}
+
+const AshRoute ash_why_routes[] = {
+		{"GET", "/v1/hosts/{id}/why", ASH_ROLE_VIEWER,
+				"Why is it not updated yet: the chain of conditions, and the first that blocks",
+				show_why,
+				.answer = "{\"answer\":\"waiting\",\"blocker\":\"its window is closed; it "
+					  "opens at 2026-11-23T02:00:00Z\",\"next\":1,\"conditions\":[{"
+					  "\"condition\":\"known\",\"met\":true,\"text\":\"the fleet knows "
+					  "it\"}]}"},
+		{0},
+};
