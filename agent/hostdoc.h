@@ -15,7 +15,8 @@
  *	  url: https://updates.example/host  where 'ashlar publish' put it; none: no checks
  *	  ca: |                              PEM; believed instead of the system's for this url
  *	  check: 1h                          how often (default 1h, 1min to 7d), plus up to a tenth
- *	  automatic: true                    false: only when 'ashlarctl update' says so (default true)
+ *	  automatic: true                    false: only when 'ashlarctl update' says so (default true); in a
+ *	                                     fleet true means what the fleet wants, and nothing else
  *	  windows: ["Sat,Sun 02:00-05:00 Europe/Berlin"]     when it may reboot (default: always)
  *	  rate-limit: 500KiB                 a second; 0: none (default)
  *	  tries: 3                           boots that a new deployment gets (default 3, 1 to 9)
@@ -31,7 +32,10 @@
  *	ntp: [time.example]
  *	ssh:                                 off unless there are keys; see docs/host.md
  *	  keys: ["ssh-ed25519 AAAA…"]
- *	fleet: {url:, ca:, token:}           accepted and kept for the fleet's agent
+ *	fleet:                               none: the host follows nobody
+ *	  url: https://fleet.example:8443    ashlar-fleetd
+ *	  ca: |                              PEM; believed instead of the system's for this url
+ *	  token: ID.SECRET                   to join with; may go when it has. Another one: join anew
  *
  * Where it comes from, first found wins, at each boot:
  *	1. the systemd credential `ashlar.host` (SMBIOS type 11 io.systemd.credential:ashlar.host=… or
