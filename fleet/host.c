@@ -12,17 +12,24 @@ G_DEFINE_QUARK(ash_host_error, ash_host_error)
 
 /* ---- which one ---- */
 
+enum {
+	MAX_NAMESAKES = 200, /* that are looked at for one that the asker may see */
+};
+
+typedef struct {
+	AshHostMay may;
+	gpointer data;
+	GPtrArray *ids;
+} Search;
+
 static gboolean take_id(const AshDbRow *row, gpointer data, GError **error)
 {
-	g_ptr_array_add(data, g_strdup(ash_db_row_text(row, 0)));
-	return TRUE;
-}
+	Search *search = data;
+	const char *id = ash_db_row_text(row, 0);
 
-static gboolean find(AshDb *db, const char *sql, const AshDbValue *values, GPtrArray *ids,
-		GError **error)
-{
-	g_ptr_array_set_size(ids, 0);
-	return ash_db_query(db, sql, values, take_id, ids, error);
+	if (search->may == NULL || search->may(id, search->data))
+		g_ptr_array_add(search->ids, g_strdup(id));
+	return TRUE;
 }
 
 static bool is_prefix(const char *word)
@@ -33,19 +40,27 @@ static bool is_prefix(const char *word)
 	       strspn(word, "0123456789abcdef") == length;
 }
 
-gboolean ash_host_resolve(AshDb *db, const char *word, char **out_id, GError **error)
+gboolean ash_host_resolve(AshDb *db, const char *word, AshHostMay may, gpointer data, char **out_id,
+		GError **error)
 {
 	g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
+	Search search = {may, data, ids};
 
 	if (is_prefix(word)) {
 		/* 'g' is behind all digits. */
 		g_autofree char *end = g_strconcat(word, "g", NULL);
-		if (!find(db, "SELECT id FROM host WHERE id >= $1 AND id < $2 LIMIT 2",
-				    ASH_DB_VALUES(ASH_DB_T(word), ASH_DB_T(end)), ids, error))
+		if (!ash_db_query(db,
+				    "SELECT id FROM host WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3",
+				    ASH_DB_VALUES(ASH_DB_T(word), ASH_DB_T(end),
+						    ASH_DB_I(MAX_NAMESAKES)),
+				    take_id, &search, error))
 			return FALSE;
 	}
-	if (ids->len == 0 && !find(db, "SELECT id FROM host WHERE name = $1 ORDER BY id LIMIT 2",
-					     ASH_DB_VALUES(ASH_DB_T(word)), ids, error))
+	if (ids->len == 0 &&
+			!ash_db_query(db,
+					"SELECT id FROM host WHERE name = $1 ORDER BY id LIMIT $2",
+					ASH_DB_VALUES(ASH_DB_T(word), ASH_DB_I(MAX_NAMESAKES)),
+					take_id, &search, error))
 		return FALSE;
 	if (ids->len == 0)
 		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_NOT_FOUND,

@@ -2,6 +2,8 @@
 #include "fleet/route.h"
 
 /* All arrays of routes: one line here, one below. */
+extern const AshRoute ash_api_host_act_routes[];
+extern const AshRoute ash_api_host_routes[];
 extern const AshRoute ash_api_join_routes[];
 extern const AshRoute ash_api_lock_routes[];
 extern const AshRoute ash_api_operator_routes[];
@@ -26,6 +28,8 @@ extern const AshRoute ash_web_routes[];
 extern const AshRoute ash_why_routes[];
 
 const AshRoute *const ash_routes[] = {
+		ash_api_host_act_routes,
+		ash_api_host_routes,
 		ash_api_join_routes,
 		ash_api_lock_routes,
 		ash_api_operator_routes,
