@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What operators do to hosts, as questions. Each names what will happen; what cannot be undone is typed.
 import { html } from "./base.mjs";
-import { post, part, can } from "./api.mjs";
+import { post, part, can, newest } from "./api.mjs";
 import { ask } from "./dialog.mjs";
 import * as words from "./words.mjs";
 
@@ -62,7 +62,7 @@ export const setLabels = (h) => ask({
 
 export const giveRelease = (h, releases) => ask({
 	title: `Release for ${h.name.slice(0, 60)}`, text: "By hand, for this host alone: it goes before its channel and before rollouts until it is taken back.", confirm: "Give it",
-	fields: [{ name: "version", label: "Release", options: [["", "none: its channel rules again"], ...releases.filter((r) => !r.withdrawn && (!h.arch || r.arch === h.arch)).map((r) => [r.version, `${r.name} ${r.version}${r.variant ? ` (${r.variant})` : ""}`])], value: "" },
+	fields: [{ name: "version", label: "Release", options: [["", "none: its channel rules again"], ...newest(releases).filter((r) => !r.withdrawn && (!h.arch || r.arch === h.arch)).map((r) => [r.version, `${r.name} ${r.version}${r.variant ? ` (${r.variant})` : ""}`])], value: "" },
 		{ name: "verb", label: "How", options: [["update", "update: get it and take it in its window"], ["return", "return: go back to it now, if it is still on disk"]], value: "update", when: (v) => v.version !== "" }, reason(false)],
 	done: "Said. The host hears of it at its next check-in.",
 	act: (v) => host(h, "release", { version: v.version, ...(v.version ? { verb: v.verb } : {}), reason: v.reason || undefined }),

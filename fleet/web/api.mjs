@@ -186,3 +186,6 @@ export function usePages(path, args, limit = 100) {
 	const fresh = state.whole === whole;
 	return { ...state, fresh, error: fresh ? state.error : null, loading: !fresh || state.loading, more, reload, change };
 }
+
+// The newest first, whatever order they came in.
+export const newest = (releases) => [...releases].sort((a, b) => b.added_at - a.added_at || b.id - a.id);

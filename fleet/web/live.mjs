@@ -96,8 +96,13 @@ async function run() {
 	if (control !== mine) return;
 	control = null;
 	if (!wanted) return;
-	wasLost = true;
-	link.set("offline");
+	// The server ends each stream now and then; one goes on behind the last event, and nothing is said of it.
+	if (link.get() === "live" && last) {
+		link.set("connecting");
+	} else {
+		wasLost = true;
+		link.set("offline");
+	}
 	const patience = Math.min(30000, 500 * 2 ** Math.min(tries++, 6));
 	retry = setTimeout(run, patience * (0.75 + Math.random() / 2));
 }

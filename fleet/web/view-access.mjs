@@ -13,7 +13,7 @@ const Secret = ({ of, what }) => html`<p><strong>This is the only time that the 
 
 const operator = (o, then) => ask({
 	title: o ? `Operator ${o.name.slice(0, 60)}` : "New operator", confirm: "Save",
-	fields: [!o && { name: "name", label: "Name", required: true, maxlength: 64 }, { name: "password", label: o ? "New password" : "Password", type: "password", required: !o, autocomplete: "new-password", hint: o ? "Empty: the old one stays." : "" }, { name: "role", label: "Role", value: o?.role || "viewer", options: ROLES }, scope(o?.scope), o && { name: "disabled", label: "May not log in", type: "check", value: Boolean(o.disabled ?? o.disabled_at) }].filter(Boolean),
+	fields: [!o && { name: "name", label: "Name", required: true, maxlength: 64 }, { name: "password", label: o ? "New password" : "Password", type: "password", required: !o, autocomplete: "new-password", hint: o ? "10 characters at least. Empty: the old one stays." : "10 characters at least." }, { name: "role", label: "Role", value: o?.role || "viewer", options: ROLES }, scope(o?.scope), o && { name: "disabled", label: "May not log in", type: "check", value: Boolean(o.disabled ?? o.disabled_at) }].filter(Boolean),
 	done: "Saved.", act: async (v) => {
 		const body = { role: v.role, scope: v.scope };
 		if (v.password) body.password = v.password;

@@ -20,7 +20,7 @@ const json = (text) => {
 };
 
 export function Audit() {
-	const pages = usePages("/v1/audit", {}, 100);
+	const pages = usePages("/v1/audit", { order: "new" }, 100);
 	const [verdict, setVerdict] = useState(null);
 	const verify = async () => setVerdict((await attempt(() => get("/v1/audit/verify"))) || null);
 	return html`<${Head} title="Audit" actions=${html`<button type="button" class="primary" onClick=${verify}>Verify the chain</button>`} sub=${html`<span>Each row holds the hash of the one before: none can be changed or left out unseen.</span>`} />

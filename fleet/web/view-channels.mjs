@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Channels say what hosts run when no rollout says otherwise; policies say when they may change.
 import { html, useState } from "./base.mjs";
-import { useGet, can, get, put, remove, part, query } from "./api.mjs";
+import { useGet, can, put, remove, part, query, newest } from "./api.mjs";
 import { Head, Panel, Load, Empty, Age, Name, List, Badge, ReleaseLink } from "./ui.mjs";
 import { ask, attempt } from "./dialog.mjs";
 import * as words from "./words.mjs";
@@ -21,7 +21,7 @@ export function Channels() {
 	const admin = can("admin");
 	const point = (c) => ask({
 		title: c ? `Channel ${c.name.slice(0, 60)}` : "New channel", confirm: "Save", text: "Hosts with the label channel=NAME get it when no rollout says otherwise: at once, without rings. To go in rings, start a rollout that points the channel when it has finished.",
-		fields: [!c && { name: "name", label: "Name", required: true, maxlength: 64 }, { name: "release", label: "Release", value: String(releaseOf(c || {}, known)?.id ?? 0), options: [["0", "none"], ...known.filter((r) => !r.withdrawn).map((r) => [String(r.id), `${r.name} ${r.version}, ${r.arch}`])] }, { name: "note", label: "Note", value: c?.note }, { name: "reason", label: "Reason", maxlength: 500 }].filter(Boolean),
+		fields: [!c && { name: "name", label: "Name", required: true, maxlength: 64 }, { name: "release", label: "Release", value: String(releaseOf(c || {}, known)?.id ?? 0), options: [["0", "none"], ...newest(known).filter((r) => !r.withdrawn).map((r) => [String(r.id), `${r.name} ${r.version}, ${r.arch}`])] }, { name: "note", label: "Note", value: c?.note }, { name: "reason", label: "Reason", maxlength: 500 }].filter(Boolean),
 		done: "Saved.", act: async (v) => {
 			await put(`/v1/channels/${part(c?.name || v.name)}`, { release: Number(v.release), note: v.note, reason: v.reason || undefined });
 			channels.reload();

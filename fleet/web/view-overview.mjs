@@ -23,7 +23,7 @@ function Health({ of }) {
 }
 
 const attentionLink = (item) =>
-	item.rollout ? `/rollouts/${encodeURIComponent(item.rollout)}`
+	item.link?.startsWith("/") && !item.link.startsWith("//") ? item.link : item.rollout ? `/rollouts/${encodeURIComponent(item.rollout)}`
 		: item.host ? `/hosts/${encodeURIComponent(item.host)}`
 			: item.kind === "pending" ? "/joining"
 				: /^(bad|silent|degraded)$/.test(item.kind) ? hostsOf(`health = ${item.kind}`)

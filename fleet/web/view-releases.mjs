@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Releases: what there is, what is in one, what changed between two, and who still runs an old package.
 import { html, useState } from "./base.mjs";
-import { useGet, usePages, can, get, post, query, part } from "./api.mjs";
+import { useGet, usePages, can, get, post, query, part, newest } from "./api.mjs";
 import { useArgument } from "./router.mjs";
 import { Head, Panel, Load, Empty, Badge, Age, Name, List, Tabs, TabPanel, Facts, Digest, HostLink, Loading, Failure, Menu, Shown } from "./ui.mjs";
 import { Icon } from "./icons.mjs";
@@ -41,7 +41,7 @@ export function Releases() {
 	return html`<${Head} title="Releases" actions=${can("admin") && html`<button type="button" class="primary" onClick=${scan}>Look for new ones</button><${Menu} label="More" items=${[{ text: "Add a document by hand…", act: paste }]} />`} />
 		${view.error && html`<${Failure} error=${view.error} reload=${view.reload} what="The list" />`}
 		${!view.items.length ? (view.loading ? html`<${Loading} rows=${5} />` : !view.error && html`<${Panel}><${Empty} title="There is no release yet">They come from the publication that ashlar writes and signs.<//><//>`)
-			: html`<${Panel}><${List} label="Releases" rows=${view.items} rowClass=${(r) => (r.withdrawn ? "is-off" : "")} columns=${[{ head: "Version", class: "grow", cell: (r) => html`<a class="strong" href=${`/releases/${r.id}`}><${Name}>${r.version}<//></a><small class="soft"><${Name}>${[r.name, r.variant, r.arch].filter(Boolean).join(" / ")}<//></small>` },
+			: html`<${Panel}><${List} label="Releases" rows=${newest(view.items)} rowClass=${(r) => (r.withdrawn ? "is-off" : "")} columns=${[{ head: "Version", class: "grow", cell: (r) => html`<a class="strong" href=${`/releases/${r.id}`}><${Name}>${r.version}<//></a><small class="soft"><${Name}>${[r.name, r.variant, r.arch].filter(Boolean).join(" / ")}<//></small>` },
 				{ head: "Marks", cell: (r) => html`<${Marks} of=${r} />` }, { head: "Hosts on it", cell: (r) => (r.hosts ? html`<a href=${query("/hosts", { selector: `commit = ${r.commit}` })}>${words.count(r.hosts)}</a>` : html`<span class="soft">0</span>`) }, { head: "Added", cell: (r) => html`<${Age} at=${r.added_at} />` }, { head: "Commit", cell: (r) => html`<${Digest} of=${r.commit} />` },
 				can("operator") && { head: "", name: "Acts", class: "acts", cell: (r) => !r.withdrawn && html`<a class="button small" href=${`/rollouts/new?release=${r.id}`}>Roll out</a>` }]} /><${Shown} noun="releases" pages=${view} /><//>`}
 		<${PackageSearch} />`;
@@ -58,7 +58,7 @@ function Packages({ id }) {
 function Diff({ id, releases }) {
 	const [other, setOther] = useArgument("with");
 	const diff = useGet(other ? `/v1/releases/${part(other)}/diff/${part(id)}` : null);
-	return html`<div class="line-form"><${Field} id="diff-with" of=${{ label: "What changed since", name: "with", options: [["", "choose a release"], ...releases.filter((r) => String(r.id) !== String(id)).map((r) => [String(r.id), `${r.name} ${r.version}`])] }} value=${other} onInput=${setOther} /></div>
+	return html`<div class="line-form"><${Field} id="diff-with" of=${{ label: "What changed since", name: "with", options: [["", "choose a release"], ...newest(releases).filter((r) => String(r.id) !== String(id)).map((r) => [String(r.id), `${r.name} ${r.version}`])] }} value=${other} onInput=${setOther} /></div>
 		${other && html`<${Load} of=${diff} what="The difference">${(d) => {
 			const none = !d.added.length && !d.removed.length && !d.changed.length;
 			const plain = (items) => items.map((p) => html`<li><b><${Name}>${typeof p === "string" ? p : p.name}<//></b> <code>${p.version || ""}</code></li>`);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A new rollout. What it would do is asked of the server while the form is filled in, and said in words.
 import { html, useState, useEffect } from "./base.mjs";
-import { useGet, get, post } from "./api.mjs";
+import { useGet, post, newest } from "./api.mjs";
 import { go, place } from "./router.mjs";
 import { Head, Panel, Load, Empty, Loading } from "./ui.mjs";
 import { Icon } from "./icons.mjs";
@@ -84,7 +84,7 @@ export function NewRollout() {
 	return html`<${Head} title="New rollout" back=${["/rollouts", "Rollouts"]} />
 		<${Load} of=${releases} what="The list of releases">${(list) => !list.items.length ? html`<${Panel}><${Empty} title="There is no release to roll out">Publish one with ashlar, then scan for it on the page of releases.<//><//>`
 			: html`<form class="cols wide-first new-rollout" onSubmit=${submit}><div><${Panel} id="what" title="What, and where to"><div class="fields">
-			${field("release", "Release", { required: true, options: [["", "choose one"], ...list.items.filter((r) => !r.withdrawn).map((r) => [String(r.id), `${r.name} ${r.version}${r.variant ? ` (${r.variant})` : ""}, ${r.arch}`])] })}
+			${field("release", "Release", { required: true, options: [["", "choose one"], ...newest(list.items).filter((r) => !r.withdrawn).map((r) => [String(r.id), `${r.name} ${r.version}${r.variant ? ` (${r.variant})` : ""}, ${r.arch}`])] })}
 			${field("name", "Name", { maxlength: 100, placeholder: "what people will call it" })}</div>
 			<${Selector} id="new-selector" label="Hosts" value=${values.selector} onInput=${set("selector")} hint="Empty: all hosts. Example: site = bern and role in (web, db)" />
 			<${Selector} id="new-canaries" label="Canaries, before all others" value=${values.canaries} onInput=${set("canaries")} placeholder="none" emptyIsNone hint="Any failure among these pauses the rollout. Example: has canary" /><//>

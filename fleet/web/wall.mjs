@@ -53,7 +53,12 @@ function Course({ ring, index, now, isSmall }) {
 
 // The newest course on top, as walls are.
 export const Wall = ({ rollout, isSmall }) => {
-	const rings = rollout.rings || [];
+	// Those whose turn has not come belong to no ring so far: they are the stones that its course lacks.
+	const rings = (rollout.rings || []).map((ring, i, all) => {
+		const there = Object.values(ring.counts).reduce((sum, n) => sum + n, 0);
+		const size = Math.min(ring.limit, rollout.total) - Math.min(all[i - 1]?.limit || 0, rollout.total);
+		return size > there ? { ...ring, counts: { ...ring.counts, waiting: (ring.counts.waiting || 0) + size - there } } : ring;
+	});
 	return html`<ol class=${`wall ${isSmall ? "is-small" : ""}`} reversed aria-label="Rings, the last one first">${[...rings].reverse().map((ring, i) =>
 		html`<${Course} key=${ring.ring} ring=${ring} index=${rings.length - 1 - i} isSmall=${isSmall} now=${rollout.state === "running" && ring.ring === rollout.ring} />`)}</ol>`;
 };

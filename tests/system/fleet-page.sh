@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs: root chromium node
+# needs: root chromium node openssl jq
 # timeout: 1200
 # SPDX-License-Identifier: Apache-2.0
 # The fleet's page in a real browser: first beside a server with an invented fleet, which can fail at will, then with
@@ -45,5 +45,18 @@ serve small 200
 small=$served
 serve big 100000
 relay node tests/lib/page/check.mjs "$small" "$served"
+
+# The real one, on an empty directory.
+mkdir "$tmp/fleet"
+"$ashlar_bin/ashlar-fleetd" serve "$tmp/fleet" --listen 127.0.0.1:0 --json >"$tmp/fleet.json" 2>"$tmp/fleet.log" &
+at_exit+=("kill $!")
+for _ in $(seq 300); do
+	[ ! -s "$tmp/fleet.json" ] || break
+	read -rt 0.1 <> <(:) || :
+done
+port=$(jq -r .port "$tmp/fleet.json")
+ok "ashlar-fleetd serves" test -n "$port"
+relay node tests/lib/page/check-real.mjs "https://127.0.0.1:$port" "$(jq -r .token "$tmp/fleet.json")" "$tmp"
+unlike "the server had no trouble" "$(cat "$tmp/fleet.log")" 'CRITICAL|WARNING'
 
 done_testing
