@@ -471,9 +471,13 @@ void ash_rollout_order(AshRollout *rollout)
 	rollout->order = merged;
 	rollout->ordered = all;
 	rollout->is_order_stale = false;
-	for (uint32_t i = 0; i < all; i++)
-		ash_rollout_host_at(rollout, merged[i])->position = i;
-	ash_rollout_refill(rollout);
+	line_init(&rollout->line, all);
+	for (uint32_t i = 0; i < all; i++) {
+		Host *host = ash_rollout_host_at(rollout, merged[i]);
+		host->position = i;
+		if (ash_rollout_host_may_go(rollout, host))
+			line_set(&rollout->line, i, true);
+	}
 }
 
 /* ---- reasons ---- */
