@@ -39,8 +39,11 @@ static void print_overview(const AshCliProgram *program, FILE *stream)
 {
 	fprintf(stream, "Usage: %s COMMAND [OPTION…] [ARGUMENT…]\n\n%s\n\nCommands:\n",
 			program->name, program->summary);
+	int width = 10;
 	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
-		fprintf(stream, "  %-10s %s\n", command->name, command->summary);
+		width = MAX(width, (int) strlen(command->name));
+	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
+		fprintf(stream, "  %-*s %s\n", width, command->name, command->summary);
 	fprintf(stream, "\n'%s COMMAND --help' says more.\n'%s completion bash' prints completion for bash.\n",
 			program->name, program->name);
 }
@@ -52,36 +55,85 @@ static void print_completion_options(const GOptionEntry *entry)
 			printf(" --%s", entry->long_name);
 }
 
+/* The second words of the verb whose first is @first's. */
+static void print_completion_verbs(const AshCliProgram *program, const AshCliCommand *first)
+{
+	g_autofree char *start = g_strndup(first->name, strcspn(first->name, " "));
+	g_autofree char *prefix = g_strconcat(start, " ", NULL);
+
+	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
+		if (g_str_has_prefix(command->name, prefix))
+			printf(" %s", command->name + strlen(prefix));
+}
+
+static bool has_two_words(const AshCliProgram *program)
+{
+	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
+		if (strchr(command->name, ' ') != NULL)
+			return true;
+	return false;
+}
+
+/* "rollouts start" has options of its own; what it is not falls through to "rollouts". */
+static void print_completion_two_words(const AshCliProgram *program)
+{
+	printf("\tcase \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n");
+	for (const AshCliCommand *command = program->commands; command->name != NULL; command++) {
+		if (strchr(command->name, ' ') == NULL)
+			continue;
+		printf("\t'%s') words='", command->name);
+		print_completion_options(common_options);
+		print_completion_options(command->options);
+		printf("' ;;\n");
+	}
+	printf("\tesac\n");
+}
+
 /* Options by verb from the tables; files for everything else. */
 static void print_completion(const AshCliProgram *program)
 {
 	g_autofree char *function = g_strdelimit(g_strdup(program->name), "-", '_');
 
 	printf("# bash completion for %s\n_%s()\n{\n", program->name, function);
-	printf("\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\n");
+	printf("\tlocal cur=${COMP_WORDS[COMP_CWORD]} words= verbs=\n");
 	printf("\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\twords='");
 	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
-		printf("%s ", command->name);
+		if (strchr(command->name, ' ') == NULL)
+			printf("%s ", command->name);
 	printf("completion --help --version'\n\t\t"
 	       "mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n\t\treturn\n\tfi\n");
 	printf("\tcase ${COMP_WORDS[1]} in\n");
 	for (const AshCliCommand *command = program->commands; command->name != NULL; command++) {
+		if (strchr(command->name, ' ') != NULL)
+			continue;
 		printf("\t%s) words='", command->name);
 		print_completion_options(common_options);
 		print_completion_options(command->options);
+		printf("'\n\t\t[ \"$COMP_CWORD\" -ne 2 ] || verbs='");
+		print_completion_verbs(program, command);
 		printf("' ;;\n");
 	}
 	printf("\tcompletion) words='bash' ;;\n\tesac\n");
+	if (has_two_words(program))
+		print_completion_two_words(program);
 	printf("\tcase $cur in\n\t-*) mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\") ;;\n");
-	printf("\t*) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;\n");
+	printf("\t*) compopt -o filenames\n\t\tmapfile -t COMPREPLY < <(compgen -W \"$verbs\" -- \"$cur\"; "
+	       "compgen -f -- \"$cur\") ;;\n");
 	printf("\tesac\n}\ncomplete -F _%s %s\n", function, program->name);
 }
 
-static const AshCliCommand *find_command(
-		const AshCliProgram *program, const char *name, GError **error)
+/* A name of two words wins over one of one; @out_words: how many it was. */
+static const AshCliCommand *find_command(const AshCliProgram *program, const char *name,
+		const char *second, int *out_words, GError **error)
 {
 	g_autoptr(GPtrArray) names = g_ptr_array_new();
+	g_autofree char *both = g_strjoin(" ", name, second != NULL ? second : "", NULL);
 
+	*out_words = 2;
+	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
+		if (strcmp(command->name, both) == 0)
+			return command;
+	*out_words = 1;
 	for (const AshCliCommand *command = program->commands; command->name != NULL; command++) {
 		if (strcmp(command->name, name) == 0)
 			return command;
@@ -206,9 +258,11 @@ int ash_cli_main(const AshCliProgram *program, int argc, char **argv)
 		print_completion(program);
 		return ASH_EXIT_OK;
 	}
-	const AshCliCommand *command = find_command(program, argv[1], &error);
-	if (command != NULL &&
-			run_command(program, command, argv + 1, &progress, &exit_code, &error)) {
+	int words = 1;
+	const AshCliCommand *command =
+			find_command(program, argv[1], argc > 2 ? argv[2] : NULL, &words, &error);
+	if (command != NULL && run_command(program, command, argv + words, &progress, &exit_code,
+					       &error)) {
 		if (fflush(stdout) == 0)
 			return exit_code;
 		ash_throw_errno(&error, "writing to standard output");

@@ -36,7 +36,9 @@ typedef struct {
 } AshCliContext;
 
 typedef struct {
-	const char *name;     /* NULL ends the table */
+	/* NULL ends the table. A verb may have two words ("rollouts start"), when there is one of its first word
+	 * alone too. */
+	const char *name;
 	const char *synopsis; /* "MANIFEST [PACKAGE…]" */
 	const char *summary;  /* one line */
 	const char *details;  /* paragraphs below the options, or NULL */

@@ -57,6 +57,7 @@ gboolean ash_fetch_session_new(
 		session->proxy = g_strdup(options->proxy);
 	session->is_http_only = options->is_http_only;
 	session->is_tls13_only = options->is_tls13_only;
+	session->is_unverified = options->is_unverified;
 	ash_fetch_limits_init(&session->limits, options, ASH_FETCH_PARALLEL);
 	session->started_us = g_get_monotonic_time();
 	session->deadline_us = G_MAXINT64;
@@ -111,6 +112,10 @@ void ash_fetch_session_set_rules(const AshFetchSession *session, void *easy)
 	if (session->ca.path != NULL) {
 		SET(easy, CURLOPT_CAINFO, session->ca.path);
 		SET(easy, CURLOPT_CAPATH, NULL);
+	}
+	if (session->is_unverified) {
+		SET(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+		SET(easy, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
 	if (session->certificate.path != NULL)
 		SET(easy, CURLOPT_SSLCERT, session->certificate.path);

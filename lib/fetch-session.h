@@ -28,7 +28,7 @@ struct AshFetchSession {
 	char *proxy;    /* NULL: of the environment */
 	AshFetchPem ca; /* none: the system's */
 	AshFetchPem certificate, key;
-	bool is_http_only, is_tls13_only;
+	bool is_http_only, is_tls13_only, is_unverified;
 	AshFetchLimits limits;
 	int64_t started_us, deadline_us; /* INT64_MAX: none */
 	AshFetchPace pace;

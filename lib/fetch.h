@@ -64,6 +64,7 @@ typedef struct {
 	 * key, PEM; both or neither. */
 	const char *certificate_pem, *key_pem;
 	bool is_http_only; /* no file: */
+	bool is_unverified; /* whoever answers is believed: for a CA's certificate that is checked by its hash */
 	bool is_tls13_only;
 	uint64_t rate_limit;      /* bytes a second of all transfers together; 0: none */
 	uint64_t low_speed_bytes; /* a second, of one transfer; 0: 1024 */
