@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "fleet/cli-client.h"
+#include "fleet/cli.h"
+#include "lib/json.h"
+
+static char *opt_kind, *opt_host, *opt_rollout;
+static int opt_limit = 50;
+static gboolean opt_follow;
+
+static const GOptionEntry event_options[] = {
+		{"follow", 'f', 0, G_OPTION_ARG_NONE, &opt_follow,
+				"Go on with what happens from now on", NULL},
+		{"kind", 'k', 0, G_OPTION_ARG_STRING, &opt_kind, "host.report, rollout.ring, …",
+				"KIND"},
+		{"host", 0, 0, G_OPTION_ARG_STRING, &opt_host, "Of this host", "HOST"},
+		{"rollout", 0, 0, G_OPTION_ARG_STRING, &opt_rollout, "Of this rollout", "ROLLOUT"},
+		{"limit", 'n', 0, G_OPTION_ARG_INT, &opt_limit, "The newest so many; default: 50",
+				"N"},
+		{0},
+};
+static const GOptionEntry audit_options[] = {
+		{"limit", 'n', 0, G_OPTION_ARG_INT, &opt_limit, "At most so many; default: 50",
+				"N"},
+		{0},
+};
+
+static void print_event(bool json, JsonObject *event)
+{
+	g_autofree char *at = ash_cli_cell(event, "at", ASH_CLI_TIME);
+	g_autofree char *kind = ash_cli_cell(event, "kind", ASH_CLI_TEXT);
+	g_autofree char *host = ash_cli_cell(event, "host_name", ASH_CLI_TEXT);
+	g_autofree char *text = ash_cli_cell(event, "text", ASH_CLI_TEXT);
+
+	if (json) {
+		g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+		json_node_set_object(node, event);
+		ash_cli_print_json(node);
+	} else {
+		printf("%s  %-18s %-16s %s\n", at, kind, host, text);
+	}
+	fflush(stdout);
+}
+
+static bool is_wanted(JsonObject *event)
+{
+	const char *host = ash_json_find_text(event, "host");
+	const char *name = ash_json_find_text(event, "host_name");
+
+	if (opt_kind != NULL && g_strcmp0(opt_kind, ash_json_find_text(event, "kind")) != 0)
+		return false;
+	if (opt_rollout != NULL &&
+			g_strcmp0(opt_rollout, ash_json_find_text(event, "rollout")) != 0)
+		return false;
+	return opt_host == NULL || g_strcmp0(opt_host, name) == 0 ||
+	       (host != NULL && g_str_has_prefix(host, opt_host));
+}
+
+static gboolean on_event(JsonObject *event, gpointer data, GError **error)
+{
+	if (is_wanted(event))
+		print_event(*(bool *) data, event);
+	return TRUE;
+}
+
+static gboolean events(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autofree char *limit = g_strdup_printf("%d", CLAMP(opt_limit, 1, 1000));
+	g_autofree char *path = ash_cli_argument(g_strdup("/v1/events?order=new"), "limit", limit);
+	g_autoptr(AshCliClient) client = NULL;
+	g_autoptr(JsonNode) node = NULL;
+	int64_t last = 0;
+
+	path = ash_cli_argument(g_steal_pointer(&path), "kind", opt_kind);
+	path = ash_cli_argument(g_steal_pointer(&path), "host", opt_host);
+	path = ash_cli_argument(g_steal_pointer(&path), "rollout", opt_rollout);
+	if (!ash_cli_client_new(&client, error) ||
+			!ash_cli_client_call(client, "GET", path, NULL, &node, error))
+		return FALSE;
+	JsonNode *items = node != NULL && JSON_NODE_HOLDS_OBJECT(node)
+					  ? json_object_get_member(
+							    json_node_get_object(node), "items")
+					  : NULL;
+	/* The oldest of them first, as they go on. */
+	guint count = items != NULL && JSON_NODE_HOLDS_ARRAY(items)
+				      ? json_array_get_length(json_node_get_array(items))
+				      : 0;
+	for (guint i = count; i > 0; i--) {
+		JsonObject *event =
+				json_array_get_object_element(json_node_get_array(items), i - 1);
+		last = MAX(last, (int64_t) ash_json_find_uint(event, "seq"));
+		print_event(context->json, event);
+	}
+	if (!opt_follow)
+		return TRUE;
+	return ash_cli_client_follow(client, last > 0 ? last : -1, on_event, &context->json, error);
+}
+
+static gboolean audit(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	static const AshCliColumn columns[] = {
+			{"SEQ", "seq", ASH_CLI_NUMBER},
+			{"AT", "at", ASH_CLI_TIME},
+			{"WHO", "actor", ASH_CLI_TEXT},
+			{"FROM", "address", ASH_CLI_TEXT},
+			{"WHAT", "action", ASH_CLI_TEXT},
+			{"OBJECT", "object", ASH_CLI_TEXT},
+			{"REASON", "reason", ASH_CLI_TEXT},
+			{0},
+	};
+
+	return ash_cli_list(context, "/v1/audit", (unsigned) MAX(opt_limit, 1), columns,
+			"nothing was changed yet", error);
+}
+
+static gboolean audit_verify(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autoptr(AshCliClient) client = NULL;
+	g_autoptr(JsonNode) node = NULL;
+
+	if (!ash_cli_client_new(&client, error) ||
+			!ash_cli_client_call(client, "GET", "/v1/audit/verify", NULL, &node, error))
+		return FALSE;
+	JsonObject *object = node != NULL && JSON_NODE_HOLDS_OBJECT(node)
+					     ? json_node_get_object(node)
+					     : NULL;
+	bool ok = ash_json_find_bool(object, "ok");
+	if (context->json && node != NULL)
+		ash_cli_print_json(node);
+	else if (ok)
+		printf("%" G_GUINT64_FORMAT " rows, all in place; the last is %s\n",
+				ash_json_find_uint(object, "count"),
+				ash_json_find_text(object, "head"));
+	else
+		printf("row %" G_GUINT64_FORMAT " was changed, or is missing\n",
+				ash_json_find_uint(object, "first_bad"));
+	if (!ok)
+		*out_exit = ASH_EXIT_NEGATIVE;
+	return TRUE;
+}
+
+const AshCliCommand ash_fleet_cmd_event[] = {
+		{.name = "events",
+				.summary = "What happened, and with --follow what happens",
+				.options = event_options,
+				.run = events},
+		{.name = "audit",
+				.summary = "Who changed what",
+				.options = audit_options,
+				.run = audit},
+		{.name = "audit verify",
+				.summary = "Is the audit log whole? Exit code 8: no",
+				.run = audit_verify},
+		{0},
+};

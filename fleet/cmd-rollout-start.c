@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "fleet/cli-client.h"
+#include "fleet/cli.h"
+#include "lib/error.h"
+#include "lib/json.h"
+
+static char *opt_name, *opt_channel, *opt_canaries, *opt_growth, *opt_soak, *opt_deadline,
+		*opt_on_halt, *opt_ring_pause, *opt_reason;
+static char **opt_budgets, **opt_windows;
+static double opt_tolerated, opt_alpha;
+static int opt_first, opt_in_flight;
+static gboolean opt_yes, opt_dry_run;
+
+static const GOptionEntry options[] = {
+		{"name", 0, 0, G_OPTION_ARG_STRING, &opt_name, "For people", "TEXT"},
+		{"channel", 0, 0, G_OPTION_ARG_STRING, &opt_channel,
+				"Point it at the release when the rollout has finished", "CHANNEL"},
+		{"canaries", 0, 0, G_OPTION_ARG_STRING, &opt_canaries, "These go first",
+				"SELECTOR"},
+		{"growth", 'g', 0, G_OPTION_ARG_STRING, &opt_growth,
+				"careful (x2), normal (x4) or urgent (x10)", "WORD"},
+		{"first", 0, 0, G_OPTION_ARG_INT, &opt_first, "Hosts of the first ring; default: 4",
+				"N"},
+		{"tolerated", 0, 0, G_OPTION_ARG_DOUBLE, &opt_tolerated,
+				"Share of failures that is no reason to stop; default: 0.01",
+				"SHARE"},
+		{"alpha", 0, 0, G_OPTION_ARG_DOUBLE, &opt_alpha,
+				"Chance to stop a good release; default: 0.01", "SHARE"},
+		{"soak", 0, 0, G_OPTION_ARG_STRING, &opt_soak,
+				"Healthy for so long is confirmed; default: 5m", "TIME"},
+		{"deadline", 0, 0, G_OPTION_ARG_STRING, &opt_deadline,
+				"No word so long after its reboot is silent; default: 90m", "TIME"},
+		{"ring-pause", 0, 0, G_OPTION_ARG_STRING, &opt_ring_pause,
+				"Between rings; default: none", "TIME"},
+		{"max-in-flight", 0, 0, G_OPTION_ARG_INT, &opt_in_flight, "So many at once at most",
+				"N"},
+		{"budget", 'b', 0, G_OPTION_ARG_STRING_ARRAY, &opt_budgets,
+				"site=3 or site=10%: so many at once for each value; may be given again",
+				"LABEL=MAX"},
+		{"window", 'w', 0, G_OPTION_ARG_STRING_ARRAY, &opt_windows,
+				"\"Sat 02:00-05:00 Europe/Zurich\"; may be given again", "WINDOW"},
+		{"on-halt", 0, 0, G_OPTION_ARG_STRING, &opt_on_halt, "hold (default) or revert",
+				"WORD"},
+		{"reason", 'r', 0, G_OPTION_ARG_STRING, &opt_reason, "Why, for the audit log",
+				"TEXT"},
+		{"dry-run", 'n', 0, G_OPTION_ARG_NONE, &opt_dry_run, "Only show what it would be",
+				NULL},
+		{"yes", 'y', 0, G_OPTION_ARG_NONE, &opt_yes, "Do not ask", NULL},
+		{0},
+};
+
+static void add_share(JsonBuilder *body, const char *key, double share)
+{
+	if (share == 0)
+		return;
+	json_builder_set_member_name(body, key);
+	json_builder_add_double_value(body, share);
+}
+
+static gboolean add_time(JsonBuilder *body, const char *key, const char *option, const char *text,
+		GError **error)
+{
+	int64_t seconds = 0;
+
+	if (text == NULL)
+		return TRUE;
+	if (!ash_cli_seconds(option, text, &seconds, error))
+		return FALSE;
+	ash_json_add_int(body, key, seconds);
+	return TRUE;
+}
+
+static gboolean add_budgets(JsonBuilder *body, GError **error)
+{
+	if (opt_budgets == NULL)
+		return TRUE;
+	ash_json_begin_array(body, "budgets");
+	for (char **word = opt_budgets; *word != NULL; word++) {
+		const char *equals = strchr(*word, '=');
+		if (equals == NULL)
+			return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+					"--budget takes LABEL=MAX, not '%s'", *word);
+		g_autofree char *label = g_strndup(*word, (size_t) (equals - *word));
+		guint64 max = 0;
+		json_builder_begin_object(body);
+		ash_json_add_text(body, "label", label);
+		if (g_ascii_string_to_unsigned(equals + 1, 10, 1, G_MAXINT32, &max, NULL))
+			ash_json_add_uint(body, "max", max);
+		else
+			ash_json_add_text(body, "max", equals + 1);
+		json_builder_end_object(body);
+	}
+	json_builder_end_array(body);
+	return TRUE;
+}
+
+static gboolean add_spec(JsonBuilder *body, char **args, GError **error)
+{
+	ash_json_add_text(body, "name", opt_name);
+	ash_json_add_text(body, "release", args[0]);
+	ash_json_add_text(body, "selector", args[1]);
+	ash_json_add_text(body, "channel", opt_channel);
+	ash_json_add_text(body, "canaries", opt_canaries);
+	ash_json_add_text(body, "growth", opt_growth);
+	ash_json_add_text(body, "on_halt", opt_on_halt);
+	ash_json_add_text(body, "reason", opt_reason);
+	if (opt_first != 0)
+		ash_json_add_int(body, "first", opt_first);
+	if (opt_in_flight != 0)
+		ash_json_add_int(body, "max_in_flight", opt_in_flight);
+	add_share(body, "tolerated", opt_tolerated);
+	add_share(body, "alpha", opt_alpha);
+	if (opt_windows != NULL)
+		ash_json_add_texts(body, "windows", opt_windows);
+	return add_time(body, "soak", "soak", opt_soak, error) &&
+	       add_time(body, "deadline", "deadline", opt_deadline, error) &&
+	       add_time(body, "ring_pause", "ring-pause", opt_ring_pause, error) &&
+	       add_budgets(body, error);
+}
+
+/* "at 4 hosts the 2nd failure stops it" for each limit, and what the server warns of. */
+static void print_plan(JsonObject *plan)
+{
+	JsonNode *limits = json_object_get_member(plan, "limits");
+	JsonNode *warnings = json_object_get_member(plan, "warnings");
+
+	fprintf(stderr,
+			"%" G_GUINT64_FORMAT " hosts, %" G_GUINT64_FORMAT
+			" of them have it already\n",
+			ash_json_find_uint(plan, "hosts"), ash_json_find_uint(plan, "already"));
+	for (guint i = 0; limits != NULL && JSON_NODE_HOLDS_ARRAY(limits) &&
+			  i < json_array_get_length(json_node_get_array(limits));
+			i++) {
+		JsonNode *pair = json_array_get_element(json_node_get_array(limits), i);
+		if (JSON_NODE_HOLDS_ARRAY(pair) &&
+				json_array_get_length(json_node_get_array(pair)) == 2)
+			fprintf(stderr,
+					"  ring %-2u up to %-8" G_GINT64_FORMAT
+					" hosts, %" G_GINT64_FORMAT " failures stop it\n",
+					i + 1,
+					json_array_get_int_element(json_node_get_array(pair), 0),
+					json_array_get_int_element(json_node_get_array(pair), 1));
+	}
+	fputs("  any failure in ring 1 pauses it\n", stderr);
+	for (guint i = 0; warnings != NULL && JSON_NODE_HOLDS_ARRAY(warnings) &&
+			  i < json_array_get_length(json_node_get_array(warnings));
+			i++) {
+		JsonNode *one = json_array_get_element(json_node_get_array(warnings), i);
+		g_autofree char *text = ash_cli_plain(
+				JSON_NODE_HOLDS_VALUE(one) && json_node_get_value_type(one) ==
+										G_TYPE_STRING
+						? json_node_get_string(one)
+						: "");
+		fprintf(stderr, "  warning: %s\n", text);
+	}
+}
+
+static gboolean start(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autoptr(JsonBuilder) draft = ash_cli_body(), body = ash_cli_body();
+	g_autoptr(JsonNode) plan = NULL, node = NULL;
+
+	if (!add_spec(draft, args, error) || !add_spec(body, args, error) ||
+			!ash_cli_change(context, "POST", "/v1/rollouts?dry_run=1",
+					g_steal_pointer(&draft), NULL, &plan, error))
+		return FALSE;
+	guint64 hosts = ash_json_find_uint(json_node_get_object(plan), "hosts");
+	if (opt_dry_run && context->json)
+		ash_cli_print_json(plan);
+	else if (!context->json)
+		print_plan(json_node_get_object(plan));
+	if (opt_dry_run)
+		return TRUE;
+	if (!ash_cli_confirm(opt_yes, hosts, "This starts the rollout", error) ||
+			!ash_cli_change(context, "POST", "/v1/rollouts", g_steal_pointer(&body),
+					NULL, &node, error))
+		return FALSE;
+	const char *id = ash_json_find_text(json_node_get_object(node), "id");
+	if (context->json)
+		ash_cli_print_json(node);
+	else
+		puts(id != NULL ? id : "");
+	ash_progress_note(context->progress, "'ashlar-fleet rollouts watch %s' follows it",
+			id != NULL ? id : "");
+	return TRUE;
+}
+
+const AshCliCommand ash_fleet_cmd_rollout_start[] = {
+		{.name = "rollouts start",
+				.synopsis = "RELEASE SELECTOR",
+				.summary = "Roll a release out to the hosts that match, ring by ring",
+				.details = "Shows the rings and their limits first, and asks for the number of "
+					   "hosts. Prints the rollout's id.",
+				.options = options,
+				.min_args = 2,
+				.max_args = 2,
+				.run = start},
+		{0},
+};
