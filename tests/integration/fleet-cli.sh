@@ -1,0 +1,148 @@
+#!/bin/bash
+# needs: jq openssl
+# SPDX-License-Identifier: Apache-2.0
+# ashlar-fleet against a running ashlar-fleetd: log in, ask, change, follow; exit codes and what is said.
+. tests/lib/tap.sh
+
+fleetd=$(realpath "$ashlar_bin/ashlar-fleetd")
+fleet=$(realpath "$ashlar_bin/ashlar-fleet")
+dir=$tmp/fleet
+export HOME=$tmp/home XDG_CONFIG_HOME=$tmp/home/.config TZ=UTC
+unset ASHLAR_FLEET_URL ASHLAR_FLEET_TOKEN ASHLAR_FLEET_CA
+mkdir -p "$HOME"
+
+# ---- without a server ----
+
+exits 7 "nobody logged in" "$fleet" hosts
+like "it says what to do" "$(cat "$tmp/err")" "ashlar-fleet login"
+exits 2 "an unknown verb" "$fleet" hosst
+like "with the one that was meant" "$(cat "$tmp/err")" "did you mean 'hosts'"
+exits 2 "a verb of two words and too few arguments" "$fleet" rollouts start 1.0
+like "it is named whole" "$(cat "$tmp/err")" "rollouts start"
+ok "simulate needs no server" "$fleet" simulate --hosts 500 --runs 3 --fails 0.3 --json
+is "a bad release is stopped" "$(jq -c '.items[0] | [.stopped, .exposed <= 16]' "$tmp/out")" '[1,true]'
+cp "$tmp/out" "$tmp/first"
+ok "again" "$fleet" simulate --hosts 500 --runs 3 --fails 0.3 --json
+is "the same seed gives the same" "$(cat "$tmp/out")" "$(cat "$tmp/first")"
+exits 2 "a share above one" "$fleet" simulate --fails 7
+
+# ---- log in ----
+
+"$fleetd" serve "$dir" --listen 127.0.0.1:0 --json >"$tmp/started" 2>"$tmp/log" &
+pid=$!
+at_exit+=("kill $pid")
+for ((i = 0; i < 300; i++)); do
+	[ -s "$tmp/started" ] && break
+	kill -0 $pid 2>/dev/null || break
+	sleep 0.1
+done
+url=https://localhost:$(jq -r .port "$tmp/started")
+token=$(jq -r .token "$tmp/started")
+ca=$(jq -r .ca_sha256 "$tmp/started")
+
+printf '%s\n' "$token" >"$tmp/token"
+exits 5 "a server of an unknown authority is not believed" "$fleet" login "$url" --token-file "$tmp/token"
+exits 5 "nor one with another fingerprint" "$fleet" login "$url" --token-file "$tmp/token" \
+	--fingerprint "${ca//[0-9]/0}"
+echo "nonsense" >"$tmp/wrong"
+exits 1 "a wrong token is refused" "$fleet" login "$url" --token-file "$tmp/wrong" --ca "$dir/ca.pem"
+exits 7 "and nothing was kept" "$fleet" hosts
+ok "by the authority's file" "$fleet" login "$url" --token-file "$tmp/token" --ca "$dir/ca.pem"
+rm "$XDG_CONFIG_HOME/ashlar/fleet.json"
+ok "by the authority's fingerprint" "$fleet" login "$url" --fingerprint "$ca" --token-file "$tmp/token"
+is "what is kept is for nobody else" "$(stat -c %a "$XDG_CONFIG_HOME/ashlar/fleet.json")" 600
+ok "whoami" "$fleet" whoami
+like "says the role" "$(cat "$tmp/out")" 'role +admin'
+exits 6 "a server that is not there" env ASHLAR_FLEET_URL=https://127.0.0.1:1 ASHLAR_FLEET_TOKEN=a.b "$fleet" hosts
+exits 7 "another server does not get this one's token" env ASHLAR_FLEET_URL=https://127.0.0.1:1 "$fleet" hosts
+
+# ---- ask ----
+
+for verb in hosts groups\ version tokens releases channels policies rollouts events locks audit users \
+	api-tokens webhooks overview export; do
+	# shellcheck disable=SC2086 # words
+	ok "$verb" "$fleet" $verb
+	if [ "$verb" != export ]; then
+		# shellcheck disable=SC2086 # words
+		ok "$verb --json" "$fleet" $verb --json
+		ok "... is JSON" jq -e . "$tmp/out"
+	fi
+done
+exits 3 "a host that is not there" "$fleet" host 00000000
+exits 3 "a rollout that is not there" "$fleet" rollouts show nothing
+exits 3 "a selector that is none" "$fleet" hosts 'site ='
+exits 2 "a column that is none" "$fleet" hosts --columns name,colour
+ok "the audit log is whole" "$fleet" audit verify
+
+# ---- change ----
+
+ok "a join token" "$fleet" tokens add --note rack --label site=bern --uses 3 --expires 1h
+like "its secret alone is printed" "$(cat "$tmp/out")" '^[0-9a-zA-Z]+\.[0-9a-zA-Z]+$'
+id=$(cut -d. -f1 "$tmp/out")
+ok "it is listed" "$fleet" tokens
+like "with its label" "$(cat "$tmp/out")" "$id.*site=bern"
+ok "and revoked" "$fleet" tokens revoke "$id"
+is "as the list shows" "$("$fleet" tokens --json | jq -r --arg id "$id" '.items[] | select(.id == $id) | .revoked_at > 0')" true
+
+ok "a user" bash -c "echo 'a long enough password' | '$fleet' users add ann --role operator --password"
+ok "changed" "$fleet" users set ann --role viewer
+is "as the list shows" "$("$fleet" users --json | jq -r '.items[] | select(.name == "ann") | .role')" viewer
+ok "removed" "$fleet" users remove ann
+
+ok "an API token for a viewer" "$fleet" api-tokens add --role viewer --note page
+viewer=$(cat "$tmp/out")
+ok "it reads" env ASHLAR_FLEET_TOKEN="$viewer" "$fleet" hosts
+exits 1 "and changes nothing" env ASHLAR_FLEET_TOKEN="$viewer" "$fleet" tokens add
+ok "revoked" "$fleet" api-tokens revoke "${viewer%%.*}"
+exits 1 "it is refused" env ASHLAR_FLEET_TOKEN="$viewer" "$fleet" hosts
+like "and says what to do" "$(cat "$tmp/err")" "ashlar-fleet login"
+
+ok "a policy" "$fleet" policies set night --selector 'site = bern' --window '02:00-05:00 Europe/Zurich' --poll 10m
+like "is listed" "$("$fleet" policies)" 'night.*02:00-05:00 Europe/Zurich'
+exits 3 "a window that is none" "$fleet" policies set night --selector all --window sometimes
+ok "a lock group" "$fleet" locks set rack1 --slots 2 --lease 30m
+is "is listed" "$("$fleet" locks --json | jq -r '.items[] | select(.group == "rack1") | .slots')" 2
+exits 2 "a slot is taken away only with a reason" "$fleet" locks release rack1 host
+ok "removed" "$fleet" locks remove rack1
+ok "a webhook" "$fleet" webhooks add https://127.0.0.1:9/hook --kind rollout.halted
+ok "listed" "$fleet" webhooks
+hook=$("$fleet" webhooks --json | jq -r '.items[0].id')
+ok "paused" "$fleet" webhooks pause "$hook"
+ok "resumed" "$fleet" webhooks resume "$hook"
+ok "removed" "$fleet" webhooks remove "$hook"
+
+# ---- settings out and in ----
+
+ok "export" "$fleet" export
+cp "$tmp/out" "$tmp/settings.yaml"
+ok "what was exported changes nothing" "$fleet" import "$tmp/settings.yaml" --dry-run
+ok "a policy goes" "$fleet" policies remove night
+exits 8 "now it would change something" "$fleet" import "$tmp/settings.yaml" --dry-run
+ok "import" "$fleet" import "$tmp/settings.yaml"
+like "the policy is there again" "$("$fleet" policies)" night
+
+# ---- rollouts: nobody there to take it ----
+
+exits 3 "a release that is not there" "$fleet" rollouts start 9.9.9 all --yes
+exits 2 "a budget that is none" "$fleet" rollouts start 9.9.9 all --budget site
+exits 2 "a time that is none" "$fleet" rollouts start 9.9.9 all --soak soon
+
+# ---- the stream ----
+
+"$fleet" events --follow --kind policy.changed >"$tmp/stream" 2>&1 &
+follower=$!
+at_exit+=("kill $follower 2>/dev/null")
+for ((i = 0; i < 100 && $(grep -c . "$tmp/stream") < 2; i++)); do
+	"$fleet" policies set "stream$i" --selector none >/dev/null 2>&1
+	sleep 0.2
+done
+like "events --follow shows what happens" "$(tail -1 "$tmp/stream")" 'policy.changed'
+kill -INT $follower
+wait $follower
+is "and ends by Ctrl-C" $? 130
+
+is "the token is in no log" "$(grep -c "${token#*.}" "$tmp/log")" 0
+ok "logout" "$fleet" logout
+exits 7 "forgets it" "$fleet" hosts
+
+done_testing
