@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "fleet/api-host.h"
 #include "fleet/api-rollout.h"
-#include "fleet/change.h"
-#include "fleet/host.h"
 #include "fleet/scheduler.h"
 #include "fleet/server.h"
 #include "fleet/why.h"
@@ -155,7 +154,7 @@ static gboolean answer(AshRequest *request, const char *id, const AshHost *host,
 	return reply(request, &why);
 }
 
-static gboolean throw_none(const char *word, GError **error)
+static gboolean throw_none(const char *id, GError **error)
 {
 	return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
 			"there is no host '%.64s'", word);
@@ -163,24 +162,20 @@ static gboolean throw_none(const char *word, GError **error)
 
 static gboolean show_why(AshRequest *request, GError **error)
 {
-	const char *word = g_ptr_array_index(request->parts, 0);
-	g_autofree char *id = NULL;
+	const char *id = NULL;
 	g_auto(AshHost) host = {0};
 	g_auto(Row) row = {0};
 	uint8_t bytes[ASH_HOST_ID_BYTES];
 
-	if (!ash_host_resolve(request->db, word, &id, error)) {
-		ash_change_answer(error, ASH_HOST_ERROR, ASH_HOST_ERROR_NOT_FOUND,
-				ASH_ROUTE_ERROR_NOT_FOUND);
-		return ash_change_answer(error, ASH_HOST_ERROR, -1, ASH_ROUTE_ERROR_CONFLICT);
-	}
-	if (!ash_route_may_host(request, id) || !ash_host_id_parse(id, bytes))
-		return throw_none(word, error);
+	if (!ash_api_host_id(request, &id, error))
+		return FALSE;
+	if (!ash_host_id_parse(id, bytes))
+		return throw_none(id, error);
 	if (!ash_db_query(request->db, "SELECT by_hand, reason, report FROM host WHERE id = $1",
 			    ASH_DB_VALUES(ASH_DB_T(id)), take_row, &row, error))
 		return FALSE;
 	if (!row.is_there || !ash_live_get(request->server->live, bytes, &host))
-		return throw_none(word, error);
+		return throw_none(id, error);
 	return answer(request, id, &host, &row, error);
 }
 
