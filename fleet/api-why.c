@@ -157,7 +157,7 @@ static gboolean answer(AshRequest *request, const char *id, const AshHost *host,
 static gboolean throw_none(const char *id, GError **error)
 {
 	return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
-			"there is no host '%.64s'", word);
+			"there is no host '%.64s'", id);
 }
 
 static gboolean show_why(AshRequest *request, GError **error)
