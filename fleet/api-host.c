@@ -33,7 +33,7 @@ gboolean ash_api_host_id(AshRequest *request, const char **out_id, GError **erro
 {
 	char *id = NULL;
 
-	if (!ash_host_resolve(request->db, ash_route_part(request, 0), may_know, request, &id,
+	if (!ash_host_resolve_among(request->db, ash_route_part(request, 0), may_know, request, &id,
 			    error)) {
 		ash_change_answer(error, ASH_HOST_ERROR, ASH_HOST_ERROR_AMBIGUOUS,
 				ASH_ROUTE_ERROR_CONFLICT);

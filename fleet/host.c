@@ -40,8 +40,8 @@ static bool is_prefix(const char *word)
 	       strspn(word, "0123456789abcdef") == length;
 }
 
-gboolean ash_host_resolve(AshDb *db, const char *word, AshHostMay may, gpointer data, char **out_id,
-		GError **error)
+gboolean ash_host_resolve_among(AshDb *db, const char *word, AshHostMay may, gpointer data,
+		char **out_id, GError **error)
 {
 	g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free);
 	Search search = {may, data, ids};
@@ -72,6 +72,11 @@ gboolean ash_host_resolve(AshDb *db, const char *word, AshHostMay may, gpointer 
 				(char *) g_ptr_array_index(ids, 1));
 	*out_id = g_ptr_array_steal_index(ids, 0);
 	return TRUE;
+}
+
+gboolean ash_host_resolve(AshDb *db, const char *word, char **out_id, GError **error)
+{
+	return ash_host_resolve_among(db, word, NULL, NULL, out_id, error);
 }
 
 bool ash_host_name_is_valid(const char *name)

@@ -40,12 +40,13 @@ typedef struct {
 	int64_t now_s;
 } AshHostBy;
 
-/* @word: the whole id, at least ASH_HOST_MIN_PREFIX digits of it, or a name that one host alone has.
- * @may: leaves only those that the asker may know of; NULL: all
- */
+/* @word: the whole id, at least ASH_HOST_MIN_PREFIX digits of it, or a name that one host alone has. */
+gboolean ash_host_resolve(AshDb *db, const char *word, char **out_id, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* The same among those that the asker may know of. */
 typedef bool (*AshHostMay)(const char *id, gpointer data);
-gboolean ash_host_resolve(AshDb *db, const char *word, AshHostMay may, gpointer data, char **out_id,
-		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_host_resolve_among(AshDb *db, const char *word, AshHostMay may, gpointer data,
+		char **out_id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* 1 to ASH_HOST_MAX_NAME of letters, digits and . _ - */
 bool ash_host_name_is_valid(const char *name);
 
