@@ -81,7 +81,7 @@ struct AshHttp {
 	AshHttpCall *asleep;
 	GPtrArray *streams; /* AshHttpStream */
 
-	gint is_ending, connection_count, asleep_count;
+	gint is_ending, busy_count, connection_count, asleep_count;
 	gsize requests, refused, bytes_in, bytes_out; /* atomic */
 
 	GThread *clock;

@@ -15,10 +15,12 @@
 G_DEFINE_QUARK(ash_http_error, ash_http_error)
 
 enum {
-	/* Of each connection, for the header of a request and of its answer: what an idle one costs beside its
-	 * session.
+	/* Of each connection, for the header of a request, what is parsed of it, and the header of the answer: most of
+	 * what an idle host costs beside its TLS session. A browser's header with 1 kB of cookies fits. A proxy has few
+	 * connections, and sends a certificate with each request.
 	 */
-	POOL_BYTES = 8 << 10,
+	POOL_BYTES = 6 << 10,
+	PROXY_POOL_BYTES = 16 << 10,
 	DEFAULT_CONNECTIONS = 200000,
 	SPARE_FILES = 256,   /* that are no connections */
 	SPARE_SURPLUS = 512, /* connections above the maximum, which are told 503 */
@@ -31,6 +33,7 @@ enum {
 			<< 20, /* of a body without a length that is too big: then the connection ends */
 	TICK_MS = 1000,
 	ANSWER_LATER_S = 5,
+	LAST_WORDS_S = 2,
 };
 
 /* ---- calls ---- */
@@ -299,6 +302,7 @@ static enum MHD_Result begin_call(AshHttp *http, struct MHD_Connection *connecti
 	AshHttpCall *call = call_new(http, connection, path, method);
 
 	*context = call;
+	g_atomic_int_inc(&http->busy_count);
 	g_atomic_pointer_add(&http->requests, 1);
 	know_connection(call->link, connection);
 	if (admit(call))
@@ -366,6 +370,11 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 		http->options.ended(call, call->status, g_get_monotonic_time() - call->began_us,
 				http->options.data);
 	ash_http_call_unref(call);
+	if (g_atomic_int_dec_and_test(&http->busy_count) && g_atomic_int_get(&http->is_ending)) {
+		g_mutex_lock(&http->lock);
+		g_cond_broadcast(&http->slept);
+		g_mutex_unlock(&http->lock);
+	}
 }
 
 /* "%00" would end the text early: it stays as it is, and matches nothing. In a path "%2F" stays too, so that segments
@@ -471,6 +480,7 @@ static gboolean start_daemon(AshHttp *http, int take_fd, GError **error)
 	bool is_secure = http->options.certificate_pem != NULL;
 	/* Each of the threads has a maximum of its own, and they do not fill alike. */
 	unsigned limit = http->options.max_connections + SPARE_SURPLUS;
+	size_t pool = http->proxy_sha256 != NULL ? PROXY_POOL_BYTES : POOL_BYTES;
 	/* libmicrohttpd wants a certificate of its own; http-tls.c puts the one that counts in its place. */
 	struct MHD_OptionItem secure[] = {
 			{MHD_OPTION_HTTPS_MEM_KEY, 0, unconst(http->options.key_pem)},
@@ -486,7 +496,7 @@ static gboolean start_daemon(AshHttp *http, int take_fd, GError **error)
 			MHD_OPTION_THREAD_POOL_SIZE, http->options.threads,
 			MHD_OPTION_CONNECTION_LIMIT, limit * http->options.threads,
 			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_S,
-			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) POOL_BYTES,
+			MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool,
 			MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) 1024,
 			MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
 			MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
@@ -570,6 +580,13 @@ void ash_http_stop(AshHttp *http, unsigned patience_s)
 	/* What runs on a worker reads its request until it has answered. */
 	g_thread_pool_free(workers, FALSE, TRUE);
 	answer_all(http);
+	/* What is answered is not sent yet. */
+	until_us = g_get_monotonic_time() + LAST_WORDS_S * G_USEC_PER_SEC;
+	g_mutex_lock(&http->lock);
+	while (g_atomic_int_get(&http->busy_count) > 0 &&
+			g_cond_wait_until(&http->slept, &http->lock, until_us))
+		;
+	g_mutex_unlock(&http->lock);
 	MHD_stop_daemon(g_steal_pointer(&http->daemon));
 }
 

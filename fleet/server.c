@@ -166,8 +166,10 @@ static gboolean server_certificate(AshServer *server, const AshFleetConfig *conf
 		return read_pem(config->certificate, out_certificate, error) &&
 		       read_pem(config->key, out_key, error);
 	const char *name = config->names[0] != NULL ? config->names[0] : g_get_host_name();
+	unsigned port = port_of(server, config);
+	/* A port that is another each time is no address to write down. */
 	g_autofree char *crl =
-			g_strdup_printf("https://%s:%u/v1/crl", name, port_of(server, config));
+			port != 0 ? g_strdup_printf("https://%s:%u/v1/crl", name, port) : NULL;
 	return ash_ca_server_certificate(server->ca, config->names, crl, server->now(),
 			out_certificate, out_key, out_is_new, error);
 }

@@ -22,6 +22,7 @@ typedef struct {
 	bool has_ended;
 	unsigned last_status;
 	gint handled;
+	AshTempDir *dir;
 	char *file;
 } Fixture;
 
@@ -133,14 +134,15 @@ static void set_up(Fixture *fixture, gconstpointer data)
 
 	g_assert_true(ash_http_start(&options, &fixture->http, &error));
 	g_assert_no_error(error);
-	fixture->file = g_build_filename(g_get_tmp_dir(), "test-http-file", NULL);
+	g_assert_true(ash_temp_dir_new(g_get_tmp_dir(), "test-http", &fixture->dir, &error));
+	fixture->file = g_build_filename(fixture->dir->path, "file", NULL);
 	g_assert_true(g_file_set_contents(fixture->file, "0123456789", 10, &error));
 }
 
 static void tear_down(Fixture *fixture, gconstpointer data)
 {
 	ash_http_free(fixture->http);
-	unlink(fixture->file);
+	ash_temp_dir_free(fixture->dir);
 	g_free(fixture->file);
 }
 
@@ -488,7 +490,7 @@ int main(int argc, char **argv)
 			{"/http/listen", test_listen},
 	};
 
-	g_test_init(&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+	g_test_init(&argc, &argv, NULL);
 	for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
 		g_test_add(tests[i].path, Fixture, NULL, set_up, tests[i].run, tear_down);
 	return g_test_run();
