@@ -44,8 +44,9 @@ void ash_web_reply(AshHttpCall *call)
 	bool is_page = !g_str_has_prefix(path, "/web/");
 	AshWebFile file;
 
-	if (!ash_web_find(is_page ? "/" : path,
-			    takes_gzip(ash_http_header(call, "Accept-Encoding")), &file)) {
+	/* The page itself is small; testssl.sh takes any gzip there for a sign of BREACH. */
+	bool is_gzip = !is_page && takes_gzip(ash_http_header(call, "Accept-Encoding"));
+	if (!ash_web_find(is_page ? "/" : path, is_gzip, &file)) {
 		ash_http_reply_error(call, 404, "not-found", "there is no such file of the page");
 		return;
 	}
@@ -56,6 +57,10 @@ void ash_web_reply(AshHttpCall *call)
 	ash_http_add_header(call, "Content-Security-Policy", POLICY);
 	ash_http_add_header(call, "X-Content-Type-Options", "nosniff");
 	ash_http_add_header(call, "Referrer-Policy", "no-referrer");
+	/* It would rule for everything else on a machine's own localhost. */
+	const char *host = ash_http_header(call, "Host");
+	if (ash_http_is_secure(call) && host != NULL && !g_str_has_prefix(host, "localhost"))
+		ash_http_add_header(call, "Strict-Transport-Security", "max-age=31536000");
 	if (is_known_already(call, file.etag)) {
 		ash_http_reply(call, 304, NULL, NULL);
 		return;
