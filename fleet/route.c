@@ -249,7 +249,7 @@ static bool admit_request(AshRequest *request)
 	if (route->role == ASH_ROLE_HOST)
 		return ash_route_admit_host(request) &&
 		       within(table.hosts, request->actor, request->call);
-	return (route->is_direct && is_get(route)) ||
+	return (route->is_direct && is_get(route)) || route->is_unlimited ||
 	       within(table.addresses, ash_http_peer(request->call), request->call);
 }
 
@@ -316,7 +316,9 @@ static gboolean prepare(AshRouteRequest *request, GError **error)
 	if (!ash_db_pool_take(public->server->pool, &public->db, error))
 		return FALSE;
 	if (public->route->role != ASH_ROLE_HOST &&
-			(!ash_route_authenticate(request, error) || !need_role(public, error)))
+			(public->route->role != ASH_ROLE_NONE &&
+					(!ash_route_authenticate(request, error) ||
+							!need_role(public, error))))
 		return FALSE;
 	if (request->operator!= NULL && !ash_limit_take(
 			    table.operators, public->actor, g_get_monotonic_time(), &retry_s))
