@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs: curl jq
+# needs: curl jq openssl cpio
 # SPDX-License-Identifier: Apache-2.0
 # hawkBit's Direct Device Integration: what its clients ask and are told, and SWUpdate as one of them.
 . tests/lib/tap.sh
@@ -62,7 +62,8 @@ dev_is "removed" 200 PUT /configData '{"mode":"remove","data":{"a":"b"}}'
 dev_is "a mode that is none" 400 PUT /configData '{"mode":"x","data":{}}'
 dev_is "a value that is no text" 400 PUT /configData '{"data":{"a":1}}'
 dev_is "too many" 429 PUT /configData "{\"data\":{$(seq -f '"k%g":"v"' -s , 101)}}"
-dev_is "another content type" 415 PUT /configData '{"data":{}}' -H 'Content-Type: text/plain'
+dev PUT /configData "" --data '{"data":{}}' -H 'Content-Type: text/plain'
+is "another content type" "$status" 415
 who=nobody
 dev_is "a device that never polled" 404 PUT /configData '{"data":{}}'
 who=dev1
@@ -213,36 +214,52 @@ if ! command -v swupdate >/dev/null; then
 	[ -z "${ASH_MUST_RUN:-}" ] || fail "swupdate is here"
 	done_testing
 fi
-# An update of its own: one file, installed by a shell script into $tmp.
+# An update of one file, signed as Debian's swupdate asks for.
 mkdir "$tmp/swu"
+echo "seven" >"$tmp/swu/payload"
 cat >"$tmp/swu/sw-description" <<-END
 	software = {
 		version = "7.0";
-		files: ({ filename = "payload"; path = "$tmp/installed"; });
+		hardware-compatibility: [ "1.0" ];
+		files: ({
+			filename = "payload";
+			path = "$tmp/installed";
+			sha256 = "$(sha256sum <"$tmp/swu/payload" | cut -d' ' -f1)";
+		});
 	};
 END
-echo "seven" >"$tmp/swu/payload"
-(cd "$tmp/swu" && printf 'sw-description\npayload\n' | cpio -o -H crc --quiet >"$tmp/fleet/content/ddi/upload/seven.swu")
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tmp/signer.key" -out "$tmp/signer.pem" -subj /CN=test -days 2 \
+	-addext extendedKeyUsage=emailProtection >/dev/null 2>&1
+openssl cms -sign -binary -nosmimecap -in "$tmp/swu/sw-description" -out "$tmp/swu/sw-description.sig" -outform DER \
+	-signer "$tmp/signer.pem" -inkey "$tmp/signer.key"
+(cd "$tmp/swu" && printf 'sw-description\nsw-description.sig\npayload\n' | cpio -o -H crc --quiet) \
+	>"$tmp/fleet/content/ddi/upload/seven.swu"
 api POST /v1/ddi/modules '{"name":"seven","version":"7.0","type":"os"}'
 module=$(jq .id <<<"$body")
 api POST "/v1/ddi/modules/$module/artifacts" '{"filename":"seven.swu"}'
 assign
-for try in "-x" ""; do
-	# shellcheck disable=SC2086
-	timeout 60 env SSL_CERT_FILE="$fleet_ca" CURL_CA_BUNDLE="$fleet_ca" swupdate -l 4 -u \
-		"-t DEFAULT -u $fleet_url -i dev1 -g gateway-secret-1 -p 5 $try" >"$tmp/swupdate.log" 2>&1 &
-	client=$!
-	until=$((SECONDS + 50))
-	while [ $SECONDS -lt $until ]; do
-		api GET "/v1/ddi/targets/dev1/actions/$action"
-		[ "$(jq .active <<<"$body")" = true ] || break
-		kill -0 "$client" 2>/dev/null || break
-		sleep 1
+# client [OPTION]: until COMMAND holds, or for long enough
+client()
+{
+	local until=$((SECONDS + 80))
+	timeout 90 swupdate -l 5 -M -m -H board:1.0 -k "$tmp/signer.pem" -u \
+		"-t DEFAULT -u $fleet_url -i dev1 -g gateway-secret-1 -p 5 -x $1" >"$tmp/swupdate.log" 2>&1 &
+	local pid=$!
+	while [ $SECONDS -lt $until ] && kill -0 $pid 2>/dev/null && ! "${@:2}"; do
+		sleep 0.5
 	done
-	kill "$client" 2>/dev/null
-	wait "$client" 2>/dev/null
-	[ ! -e "$tmp/installed" ] || break
-done
-ok "SWUpdate installs it" grep -q seven "$tmp/installed" || diag "$(tail -n 40 "$tmp/swupdate.log")"
-like "…and says how it went" "$(jq -r '.statuses[].state' <<<"$body")" 'proceeding|closed|download'
+	kill $pid 2>/dev/null
+	wait $pid 2>/dev/null
+	"${@:2}"
+}
+# shellcheck disable=SC2317
+has_ended()
+{
+	api GET "/v1/ddi/targets/dev1/actions/$action"
+	[ "$(jq .active <<<"$body")" = false ]
+}
+ok "SWUpdate installs it" client "" grep -q seven "$tmp/installed" || diag "$(tail -n 40 "$tmp/swupdate.log")"
+# After its reboot it is told that what it tried runs.
+ok "…and says how it went, started again" client "-c 2" has_ended || diag "$(tail -n 40 "$tmp/swupdate.log")"
+is "…well" "$(jq -r .state <<<"$body")" finished
 done_testing
