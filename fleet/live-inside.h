@@ -51,7 +51,6 @@ struct AshLive {
 	void (*unfollow)(AshLive *live);
 };
 
-void ash_live_host_init(AshHost *host);
 /* Locked. */
 AshLiveShard *ash_live_lock(AshLive *live, const uint8_t *id);
 AshLiveEntry *ash_live_find(AshLiveShard *shard, const uint8_t *id); /* NULL */

@@ -22,7 +22,7 @@ static const char **text_field(AshHost *host, size_t i)
 	return (const char **) (void *) ((char *) host + text_fields[i]);
 }
 
-void ash_live_host_init(AshHost *host)
+void ash_host_init(AshHost *host)
 {
 	memset(host, 0, sizeof *host);
 	for (size_t i = 0; i < G_N_ELEMENTS(text_fields); i++)
@@ -286,7 +286,7 @@ AshLiveEntry *ash_live_add(AshLiveShard *shard, const uint8_t *id)
 		number = ++shard->made;
 	}
 	AshLiveEntry *entry = ash_live_entry(shard, number - 1);
-	ash_live_host_init(&entry->host);
+	ash_host_init(&entry->host);
 	memcpy(entry->host.id, id, ASH_HOST_ID_BYTES);
 	entry->wait = 0;
 	shard->slots[find_slot(shard, id)] = number;

@@ -100,6 +100,8 @@ void ash_host_id_format(const uint8_t id[ASH_HOST_ID_BYTES], char out_hex[65]);
 /* A copy, with references on its texts and pairs; false: not known. ash_host_clear ends it. */
 bool ash_live_get(AshLive *live, const uint8_t *id, AshHost *out_host);
 void ash_host_clear(AshHost *host);
+/* An empty one, which may be changed and cleared. */
+void ash_host_init(AshHost *host);
 /* Another one, with references of its own; @out_copy is written over. */
 void ash_host_copy(const AshHost *host, AshHost *out_copy);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AshHost, ash_host_clear)
