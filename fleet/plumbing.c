@@ -22,14 +22,6 @@ static gboolean healthz(AshRequest *request, GError **error)
 	return TRUE;
 }
 
-static gboolean ca(AshRequest *request, GError **error)
-{
-	const char *pem = ash_ca_certificate(request->server->ca);
-
-	ash_http_reply(request->call, 200, "application/x-pem-file", g_bytes_new(pem, strlen(pem)));
-	return TRUE;
-}
-
 static gboolean crl(AshRequest *request, GError **error)
 {
 	g_autoptr(GBytes) der = NULL;
@@ -75,8 +67,6 @@ static gboolean openapi(AshRequest *request, GError **error)
 const AshRoute ash_plumbing_routes[] = {
 		{"GET", "/healthz", ASH_ROLE_NONE, "Is this server well?", healthz,
 				.answer = "{\"ok\":true}", .is_direct = true},
-		{"GET", "/v1/ca", ASH_ROLE_NONE, "The certificate of the fleet's authority, PEM",
-				ca, .is_direct = true},
 		{"GET", "/v1/crl", ASH_ROLE_NONE, "The withdrawn certificates, as a DER list", crl},
 		{"GET", "/v1/openapi.json", ASH_ROLE_NONE, "This document", openapi,
 				.is_direct = true},

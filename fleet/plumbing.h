@@ -3,5 +3,5 @@
 
 #include "fleet/route.h"
 
-/* What a server says of itself: GET /healthz, /v1/ca, /v1/crl, /v1/openapi.json. */
+/* What a server says of itself: GET /healthz, /v1/crl, /v1/openapi.json. */
 extern const AshRoute ash_plumbing_routes[];

@@ -1,0 +1,27 @@
+#!/bin/bash
+# needs: testssl jq openssl
+# SPDX-License-Identifier: Apache-2.0
+# What testssl.sh says of ashlar-fleetd: nothing worse than informational.
+. tests/lib/tap.sh
+
+dir=$tmp/fleet
+"$ashlar_bin/ashlar-fleetd" serve "$dir" --listen '127.0.0.1:0' --json >"$tmp/started" 2>"$tmp/log" &
+pid=$!
+at_exit+=("kill $pid")
+for ((i = 0; i < 300; i++)); do
+	[ -s "$tmp/started" ] && break
+	sleep 0.1
+done
+port=$(jq -r .port "$tmp/started")
+
+# By the machine's name: browsers are asked to insist on TLS, but not for localhost. The last parts (client
+# simulations, every cipher one by one) say nothing new of a server that speaks TLS 1.3 alone.
+timeout 900 testssl --quiet --color 0 --warnings batch --ip 127.0.0.1 --add-ca "$dir/ca.pem" \
+	--protocols --std --server-preference --server-defaults --headers --vulnerable \
+	--jsonfile "$tmp/found.json" "https://$(hostname):$port/" >"$tmp/said" 2>&1
+ok "testssl.sh has looked" jq -e 'length > 30' "$tmp/found.json"
+is "it found TLS 1.3" "$(jq -r '.[] | select(.id == "TLS1_3") | .severity' "$tmp/found.json")" OK
+empty "it found nothing worse than informational" "$(jq -r '.[] |
+	select(.severity | IN("OK", "INFO", "DEBUG") | not) | "\(.severity) \(.id): \(.finding)"' "$tmp/found.json")"
+
+done_testing
