@@ -152,8 +152,8 @@ like "its certificate is on the list" "$(get "$url/v1/crl" | openssl crl -inform
 
 is "an unknown address" "$(status "$url/v1/nothing")" 404
 like "a known one with another method" "$(get -i -X PATCH "$url/healthz")" '^Allow: GET, HEAD'
-like "an unknown argument is named" "$(api GET '/v1/releases?nam=x')" \
-	"unknown argument 'nam' \(did you mean 'name'\?\)"
+like "an unknown argument is named" "$(api GET '/v1/releases?names=x')" \
+	"unknown argument 'names' \(did you mean 'name'\?\)"
 like "a limit that is none" "$(api GET '/v1/releases?limit=0')" "'limit'"
 like "an unknown member is named" "$(api POST /v1/api-tokens '{"notes":"x"}')" \
 	"unknown member 'notes' \(did you mean 'note'\?\)"
