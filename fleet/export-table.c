@@ -80,14 +80,18 @@ static gboolean check_host(const char *name, JsonObject *value, GError **error)
 	uint8_t id[ASH_HOST_ID_BYTES];
 	AshPair *pairs = NULL;
 	uint32_t count = 0;
+	bool is_short = true;
 
 	if (!ash_host_id_parse(name, id))
 		return throw_invalid(error, "a host's 'id' has 64 digits");
 	g_autofree char *text = json_to_string(json_object_get_member(value, "labels"), FALSE);
 	if (!ash_pairs_parse(text, ASH_LIVE_MAX_LABELS, &pairs, &count, error))
 		return FALSE;
-	g_free(pairs);
-	return TRUE;
+	for (uint32_t i = 0; i < count; i++)
+		is_short = is_short && strlen(pairs[i].key) <= ASH_LIVE_MAX_LABEL_BYTES &&
+			   strlen(pairs[i].value) <= ASH_LIVE_MAX_LABEL_BYTES;
+	ash_pairs_unref(pairs, count);
+	return is_short || throw_invalid(error, "a label's key and value have 128 bytes at most");
 }
 
 const AshExportTable ash_export_tables[ASH_EXPORT_KINDS] = {
