@@ -4,6 +4,8 @@
 #: sudo make image     a bootable host in out/, made from manifests/host.yaml (or MANIFEST=FILE)
 #: sudo make check     builds and runs every test
 #:
+#: sudo make demo      a fleet of three virtual machines: a rollout, a bad one, and the page; KEEP=1 stays
+#:
 #: make all            programs into build/bin       make install     under prefix, DESTDIR
 #: make deb            the host's programs, as packages, into build/deb
 #:      install-agent  ... the same into DESTDIR/usr, for hosts that are not made here
@@ -88,7 +90,7 @@ completiondir := $(prefix)/share/bash-completion/completions
 # 'make deps' must work before anything is there, so pkg-config is asked only when compiling.
 pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
 pkg_libs = $(shell pkg-config --libs $(1))
-NO_COMPILE_GOALS := deps check-deps bench-deps bench-builder bench-update image check help clean dist man lint soak
+NO_COMPILE_GOALS := demo deps check-deps bench-deps bench-builder bench-update image check help clean dist man lint soak
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_COMPILE_GOALS),$(MAKECMDGOALS)),all),)
 ifneq ($(shell pkg-config --exists $(PKG_all) 2>/dev/null && echo yes),yes)
 NEEDS_DEPS := yes
@@ -247,6 +249,13 @@ check:
 
 MANIFEST := manifests/host.yaml
 JOBS := $(shell nproc)
+
+.PHONY: demo
+DEMO_HOSTS ?= 3
+demo:
+	@tools/deps.sh image check
+	@$(MAKE) -j$(JOBS) all deb
+	@tools/demo.sh $(if $(KEEP),--keep) --hosts $(DEMO_HOSTS)
 
 .PHONY: deps check-deps bench-deps
 deps:
