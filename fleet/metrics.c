@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fleet/operator.h"
+#include "fleet/route-private.h"
 #include "fleet/server.h"
 #include "lib/error.h"
 
@@ -292,7 +293,11 @@ char *ash_metrics_format(AshMetrics *metrics, AshServer *server, AshDb *db)
 
 static gboolean run(AshRequest *request, GError **error)
 {
-	if (!request->server->config->metrics_open && request->role < ASH_ROLE_VIEWER)
+	/* Who asks for what is open to all is not looked at by fleet/route.c. */
+	bool is_open = request->server->config->metrics_open;
+	if (!is_open && !ash_route_authenticate((AshRouteRequest *) request, error))
+		return FALSE;
+	if (!is_open && request->role < ASH_ROLE_VIEWER)
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_UNAUTHORIZED,
 				"This needs a token (Authorization: Bearer), or 'metrics: {open: true}' "
 				"in the server's settings.");
