@@ -11,6 +11,38 @@ export HOME=$tmp/home XDG_CONFIG_HOME=$tmp/home/.config TZ=UTC
 unset ASHLAR_FLEET_URL ASHLAR_FLEET_TOKEN ASHLAR_FLEET_CA
 mkdir -p "$HOME"
 
+# ---- what it says of itself ----
+
+page=docs/man/ashlar-fleet.1.scd
+mapfile -t verbs < <("$fleet" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]* \{0,1\}[a-z-]*\)  *[A-Z].*/\1/p' | sed 's/ *$//')
+missing='' wide=''
+for verb in "${verbs[@]}"; do
+	grep -qx "## $verb" $page || missing+=" '$verb'"
+	section=$(awk -v name="$verb" '/^## / {inside = ($0 == "## " name)} inside' $page)
+	# shellcheck disable=SC2086 # words
+	"$fleet" $verb --help >"$tmp/help"
+	[ "$(wc -L <"$tmp/help")" -le 80 ] || wide+=" '$verb'"
+	for option in $(grep -oE '(^|[ ,])--[a-z][a-z-]*' "$tmp/help" | sort -u); do
+		case $option in --help | --json | --quiet) continue ;; esac
+		grep -qF -- "$option" <<<"$section" || missing+=" '$verb' $option"
+	done
+done
+ok "there are many commands" test ${#verbs[@]} -ge 70
+empty "each, and each of its options, is in the manual" "$missing"
+empty "help fits 80 columns" "$wide"
+ok "completion is printed" "$fleet" completion bash
+cp "$tmp/out" "$tmp/completion"
+# complete_words WORD…: what is offered for the last of them.
+complete_words()
+{
+	bash -c '. "$1"; shift; compopt() { :; }; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ashlar_fleet
+		echo "${COMPREPLY[*]}"' - "$tmp/completion" "$@"
+}
+is "of a first word" "$(complete_words ashlar-fleet roll)" rollouts
+is "of a second" "$(complete_words ashlar-fleet rollouts sta)" start
+is "of the options of both" "$(complete_words ashlar-fleet rollouts start --can)" --canaries
+is "of the options of one" "$(complete_words ashlar-fleet hosts --col)" --columns
+
 # ---- without a server ----
 
 exits 7 "nobody logged in" "$fleet" hosts
