@@ -6,9 +6,9 @@
 
 /* ---- finding ---- */
 
-Host *ash_rollout_host_at(const AshRollout *rollout, uint32_t number)
+AshRolloutMember *ash_rollout_host_at(const AshRollout *rollout, uint32_t number)
 {
-	return &g_array_index(rollout->hosts, Host, number);
+	return &g_array_index(rollout->hosts, AshRolloutMember, number);
 }
 
 static size_t slot_of(const AshRollout *rollout, const uint8_t *id)
@@ -62,7 +62,7 @@ uint64_t ash_rollout_rank(const char *rollout_id, const uint8_t *host)
 
 uint32_t ash_rollout_host_add(AshRollout *rollout, const uint8_t *id)
 {
-	Host host = {.position = UINT32_MAX,
+	AshRolloutMember host = {.position = UINT32_MAX,
 			.outcome = ASH_ROLLOUT_GONE,
 			.reach = ASH_ROLLOUT_AWAY};
 	uint32_t number = rollout->hosts->len;
@@ -96,7 +96,7 @@ static uint32_t group_index(AshRollout *rollout, unsigned budget, const char *va
 	gpointer found = g_hash_table_lookup(rollout->by_value[budget], value);
 	if (found != NULL)
 		return GPOINTER_TO_UINT(found);
-	Group *group = g_new0(Group, 1);
+	AshRolloutGroup *group = g_new0(AshRolloutGroup, 1);
 	group->value = g_strdup(value);
 	g_ptr_array_add(rollout->lists[budget], group);
 	g_hash_table_insert(rollout->by_value[budget], group->value,
@@ -114,7 +114,7 @@ void ash_rollout_host_set_groups(AshRollout *rollout, uint32_t number, const cha
 				group_index(rollout, i, values != NULL ? values[i] : NULL);
 }
 
-static Group *group_of(const AshRollout *rollout, uint32_t number, unsigned budget)
+static AshRolloutGroup *group_of(const AshRollout *rollout, uint32_t number, unsigned budget)
 {
 	unsigned budgets = rollout->spec->budgets->len;
 	uint32_t index = rollout->groups[(size_t) number * budgets + budget];
@@ -124,7 +124,7 @@ static Group *group_of(const AshRollout *rollout, uint32_t number, unsigned budg
 
 const char *ash_rollout_host_group(const AshRollout *rollout, uint32_t number, unsigned budget)
 {
-	const Group *group = group_of(rollout, number, budget);
+	const AshRolloutGroup *group = group_of(rollout, number, budget);
 
 	return group != NULL ? group->value : "";
 }
@@ -135,7 +135,7 @@ unsigned ash_rollout_host_budget(const AshRollout *rollout, uint32_t number, uin
 
 	for (; i < rollout->spec->budgets->len; i++) {
 		const AshRolloutBudget *budget = rollout->spec->budgets->pdata[i];
-		const Group *group = group_of(rollout, number, i);
+		const AshRolloutGroup *group = group_of(rollout, number, i);
 		uint32_t max = budget->max;
 		if (group == NULL)
 			continue;
@@ -152,19 +152,19 @@ unsigned ash_rollout_host_budget(const AshRollout *rollout, uint32_t number, uin
 
 /* ---- sums ---- */
 
-static bool is_open(const Host *host)
+static bool is_open(const AshRolloutMember *host)
 {
 	return host->outcome == ASH_ROLLOUT_ASSIGNED || host->outcome == ASH_ROLLOUT_OFFERED;
 }
 
-static bool is_on_it(const Host *host)
+static bool is_on_it(const AshRolloutMember *host)
 {
 	return host->said == ASH_ROLLOUT_SAID_TRIAL || host->said == ASH_ROLLOUT_SAID_GOOD ||
 	       host->said == ASH_ROLLOUT_SAID_REBOOT;
 }
 
 /* May it be assigned; or, when reverting, does it have to be sent back? */
-bool ash_rollout_host_may_go(const AshRollout *rollout, const Host *host)
+bool ash_rollout_host_may_go(const AshRollout *rollout, const AshRolloutMember *host)
 {
 	if (rollout->state == ASH_ROLLOUT_REVERTING)
 		return (host->flags & (FLAG_PLACE | FLAG_SENT)) == FLAG_PLACE && is_on_it(host) &&
@@ -173,10 +173,11 @@ bool ash_rollout_host_may_go(const AshRollout *rollout, const Host *host)
 	       host->said != ASH_ROLLOUT_SAID_FAILED;
 }
 
-static void add_groups(AshRollout *rollout, uint32_t number, const Host *host, uint32_t one)
+static void add_groups(
+		AshRollout *rollout, uint32_t number, const AshRolloutMember *host, uint32_t one)
 {
 	for (unsigned i = 0; i < rollout->spec->budgets->len; i++) {
-		Group *group = group_of(rollout, number, i);
+		AshRolloutGroup *group = group_of(rollout, number, i);
 		if (group == NULL)
 			continue;
 		if (host->outcome != ASH_ROLLOUT_GONE)
@@ -187,7 +188,8 @@ static void add_groups(AshRollout *rollout, uint32_t number, const Host *host, u
 }
 
 /* @one: 1, or UINT32_MAX to subtract. */
-static void add_sums(AshRollout *rollout, uint32_t number, const Host *host, uint32_t one)
+static void add_sums(
+		AshRollout *rollout, uint32_t number, const AshRolloutMember *host, uint32_t one)
 {
 	bool has_place = (host->flags & FLAG_PLACE) != 0,
 	     is_gone = host->outcome == ASH_ROLLOUT_GONE;
@@ -226,14 +228,14 @@ static void add_sums(AshRollout *rollout, uint32_t number, const Host *host, uin
 
 /* ---- the line: a set of positions ---- */
 
-static void line_clear(Line *line)
+static void line_clear(AshRolloutLine *line)
 {
 	for (unsigned i = 0; i < LINE_LEVELS; i++)
 		g_clear_pointer(&line->words[i], g_free);
 	line->size = 0;
 }
 
-static void line_init(Line *line, uint32_t size)
+static void line_init(AshRolloutLine *line, uint32_t size)
 {
 	size_t words = size;
 
@@ -245,7 +247,7 @@ static void line_init(Line *line, uint32_t size)
 	}
 }
 
-static void line_set(Line *line, uint32_t position, bool is_in)
+static void line_set(AshRolloutLine *line, uint32_t position, bool is_in)
 {
 	for (unsigned i = 0; i < LINE_LEVELS; i++) {
 		uint64_t *word = &line->words[i][position / 64];
@@ -258,7 +260,7 @@ static void line_set(Line *line, uint32_t position, bool is_in)
 
 uint32_t ash_rollout_line_next(const AshRollout *rollout, uint32_t from)
 {
-	const Line *line = &rollout->line;
+	const AshRolloutLine *line = &rollout->line;
 	uint32_t at = from;
 	unsigned level = 0;
 
@@ -282,14 +284,14 @@ uint32_t ash_rollout_line_next(const AshRollout *rollout, uint32_t from)
 
 /* ---- alarms: a heap by time, then number ---- */
 
-static bool alarm_before(const Alarm *a, const Alarm *b)
+static bool alarm_before(const AshRolloutAlarm *a, const AshRolloutAlarm *b)
 {
 	return a->due < b->due || (a->due == b->due && a->host < b->host);
 }
 
 static void sift_down(GArray *alarms, uint32_t at)
 {
-	Alarm *heap = (Alarm *) (void *) alarms->data;
+	AshRolloutAlarm *heap = (AshRolloutAlarm *) (void *) alarms->data;
 
 	for (;;) {
 		uint32_t least = at, left = 2 * at + 1;
@@ -299,7 +301,7 @@ static void sift_down(GArray *alarms, uint32_t at)
 			least = left + 1;
 		if (least == at)
 			return;
-		Alarm swap = heap[at];
+		AshRolloutAlarm swap = heap[at];
 		heap[at] = heap[least];
 		heap[least] = swap;
 		at = least;
@@ -308,13 +310,13 @@ static void sift_down(GArray *alarms, uint32_t at)
 
 static void push_alarm(AshRollout *rollout, uint32_t number, uint32_t due)
 {
-	Alarm alarm = {due, number};
+	AshRolloutAlarm alarm = {due, number};
 	uint32_t at = rollout->alarms->len;
 
 	g_array_append_val(rollout->alarms, alarm);
-	Alarm *heap = (Alarm *) (void *) rollout->alarms->data;
+	AshRolloutAlarm *heap = (AshRolloutAlarm *) (void *) rollout->alarms->data;
 	for (; at > 0 && alarm_before(&heap[at], &heap[(at - 1) / 2]); at = (at - 1) / 2) {
-		Alarm swap = heap[at];
+		AshRolloutAlarm swap = heap[at];
 		heap[at] = heap[(at - 1) / 2];
 		heap[(at - 1) / 2] = swap;
 	}
@@ -324,7 +326,8 @@ static void pop_alarm(AshRollout *rollout)
 {
 	GArray *alarms = rollout->alarms;
 
-	g_array_index(alarms, Alarm, 0) = g_array_index(alarms, Alarm, alarms->len - 1);
+	g_array_index(alarms, AshRolloutAlarm, 0) =
+			g_array_index(alarms, AshRolloutAlarm, alarms->len - 1);
 	g_array_set_size(alarms, alarms->len - 1);
 	sift_down(alarms, 0);
 }
@@ -332,7 +335,7 @@ static void pop_alarm(AshRollout *rollout)
 uint32_t ash_rollout_alarm_next(AshRollout *rollout)
 {
 	while (rollout->alarms->len > 0) {
-		Alarm alarm = g_array_index(rollout->alarms, Alarm, 0);
+		AshRolloutAlarm alarm = g_array_index(rollout->alarms, AshRolloutAlarm, 0);
 		if (ash_rollout_host_at(rollout, alarm.host)->due == alarm.due)
 			return alarm.due;
 		pop_alarm(rollout);
@@ -344,14 +347,14 @@ bool ash_rollout_alarm(AshRollout *rollout, uint32_t *out_number)
 {
 	if (ash_rollout_alarm_next(rollout) > rollout->now)
 		return false;
-	*out_number = g_array_index(rollout->alarms, Alarm, 0).host;
+	*out_number = g_array_index(rollout->alarms, AshRolloutAlarm, 0).host;
 	pop_alarm(rollout);
 	ash_rollout_host_at(rollout, *out_number)->due = 0;
 	return true;
 }
 
 /* When something happens to it by itself; 0: nothing. */
-static uint32_t due_of(const AshRollout *rollout, const Host *host)
+static uint32_t due_of(const AshRollout *rollout, const AshRolloutMember *host)
 {
 	const AshRolloutSpec *spec = rollout->spec;
 	bool is_away = host->reach == ASH_ROLLOUT_AWAY;
@@ -394,7 +397,7 @@ void ash_rollout_host_begin(AshRollout *rollout, uint32_t number)
 
 void ash_rollout_host_end(AshRollout *rollout, uint32_t number)
 {
-	Host *host = ash_rollout_host_at(rollout, number);
+	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 
 	add_sums(rollout, number, host, 1);
 	if (host->position < rollout->line.size)
@@ -417,7 +420,7 @@ typedef struct {
 
 static Key key_of(const AshRollout *rollout, uint32_t number)
 {
-	const Host *host = ash_rollout_host_at(rollout, number);
+	const AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 
 	return (Key){host->rank, number, (host->flags & FLAG_CANARY) != 0 ? 0 : 1};
 }
@@ -473,7 +476,7 @@ void ash_rollout_order(AshRollout *rollout)
 	rollout->is_order_stale = false;
 	line_init(&rollout->line, all);
 	for (uint32_t i = 0; i < all; i++) {
-		Host *host = ash_rollout_host_at(rollout, merged[i]);
+		AshRolloutMember *host = ash_rollout_host_at(rollout, merged[i]);
 		host->position = i;
 		if (ash_rollout_host_may_go(rollout, host))
 			line_set(&rollout->line, i, true);
@@ -505,7 +508,7 @@ void ash_rollout_hosts_clear(AshRollout *rollout)
 	for (unsigned i = 0; i < ASH_ROLLOUT_MAX_BUDGETS; i++) {
 		g_clear_pointer(&rollout->by_value[i], g_hash_table_unref);
 		for (guint j = 0; rollout->lists[i] != NULL && j < rollout->lists[i]->len; j++) {
-			Group *group = rollout->lists[i]->pdata[j];
+			AshRolloutGroup *group = rollout->lists[i]->pdata[j];
 			g_free(group->value);
 			g_free(group);
 		}

@@ -114,7 +114,7 @@ bool ash_rollout_wants_checkpoint(const AshRollout *rollout)
 
 static void append_host(const AshRollout *rollout, uint32_t number, GString *line)
 {
-	const Host *host = ash_rollout_host_at(rollout, number);
+	const AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	char id[65];
 
 	ash_rollout_id_format(host->id, id);
@@ -400,11 +400,11 @@ static gboolean load_begin(AshRollout *rollout, const char *at, GError **error)
 	return TRUE;
 }
 
-static bool read_host(const char **text, uint32_t rings, Host *out_host)
+static bool read_host(const char **text, uint32_t rings, AshRolloutMember *out_host)
 {
 	uint32_t outcome, reach, said, flags, ring;
 	const char *at = *text;
-	Host host = {0};
+	AshRolloutMember host = {0};
 
 	if (!read_id(at, host.id, &at) || *at++ != ',' ||
 			!read_number(&at, ',', ASH_ROLLOUT_OUTCOMES - 1, &outcome) ||
@@ -434,7 +434,7 @@ static gboolean load_host(AshRollout *rollout, const char *at, size_t size, GErr
 	g_autoptr(GPtrArray) values = g_ptr_array_new_with_free_func(g_free);
 	const char *rest = text;
 	uint32_t number = 0;
-	Host read;
+	AshRolloutMember read;
 
 	if (rollout->loading == 0 || !read_host(&rest, rollout->spec->table->len, &read) ||
 			ash_rollout_host_find(rollout, read.id, &number))
@@ -451,7 +451,7 @@ static gboolean load_host(AshRollout *rollout, const char *at, size_t size, GErr
 		return refuse(error, "another number of values than of budgets");
 	number = ash_rollout_host_add(rollout, read.id);
 	ash_rollout_host_begin(rollout, number);
-	Host *host = ash_rollout_host_at(rollout, number);
+	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	read.rank = host->rank;
 	read.position = host->position;
 	read.reason = ash_rollout_reason_index(rollout, clean);

@@ -29,12 +29,12 @@ typedef struct {
 	uint32_t boot;   /* hash of the boot that it last spoke from */
 	uint32_t reason; /* index */
 	uint8_t outcome, reach, said, flags, ring;
-} Host;
+} AshRolloutMember;
 
 typedef struct {
 	char *value;
 	uint32_t members, in_flight;
-} Group;
+} AshRolloutGroup;
 
 /* A set of positions that finds its next member fast: words of 64 bits, and above each level one bit a word. */
 enum {
@@ -43,11 +43,11 @@ enum {
 typedef struct {
 	uint64_t *words[LINE_LEVELS];
 	uint32_t size;
-} Line;
+} AshRolloutLine;
 
 typedef struct {
 	uint32_t due, host;
-} Alarm;
+} AshRolloutAlarm;
 
 struct AshRollout {
 	AshRolloutSpec *spec;
@@ -73,7 +73,7 @@ struct AshRollout {
 	uint32_t *order; /* numbers by rank */
 	uint32_t ordered;
 	bool is_order_stale; /* a host became canary, or is none any more */
-	Line line;           /* positions of those that may be assigned, or sent back, now */
+	AshRolloutLine line; /* positions of those that may be assigned, or sent back, now */
 	GArray *alarms;      /* Alarm: a heap; an alarm is void when it is not the host's 'due' */
 	GPtrArray *reasons;  /* char * */
 	GHashTable *by_reason;
@@ -99,7 +99,7 @@ struct AshRollout {
 
 /* ---- hosts: rollout-host.c ---- */
 
-Host *ash_rollout_host_at(const AshRollout *rollout, uint32_t number);
+AshRolloutMember *ash_rollout_host_at(const AshRollout *rollout, uint32_t number);
 bool ash_rollout_host_find(const AshRollout *rollout, const uint8_t *id, uint32_t *out_number);
 uint32_t ash_rollout_host_add(AshRollout *rollout, const uint8_t *id);
 /* Around every change of a host's fields. */
@@ -109,7 +109,7 @@ void ash_rollout_host_set_groups(AshRollout *rollout, uint32_t number, const cha
 const char *ash_rollout_host_group(const AshRollout *rollout, uint32_t number, unsigned budget);
 /* The first budget that has no room for one more of it; budgets->len: none. */
 unsigned ash_rollout_host_budget(const AshRollout *rollout, uint32_t number, uint32_t *out_max);
-bool ash_rollout_host_may_go(const AshRollout *rollout, const Host *host);
+bool ash_rollout_host_may_go(const AshRollout *rollout, const AshRolloutMember *host);
 void ash_rollout_order(AshRollout *rollout);  /* takes in who joined */
 void ash_rollout_refill(AshRollout *rollout); /* the line anew: after a change of state */
 uint32_t ash_rollout_line_next(const AshRollout *rollout, uint32_t from); /* UINT32_MAX: none */
@@ -132,7 +132,7 @@ char *ash_rollout_clean(const char *text);
 
 /* ---- deciding: rollout.c ---- */
 
-void ash_rollout_decide(AshRollout *rollout, AshRolloutDecide kind, const Host *host);
+void ash_rollout_decide(AshRollout *rollout, AshRolloutDecide kind, const AshRolloutMember *host);
 /* The line that the reference asks for at each step that decides about the whole. */
 void ash_rollout_tell_state(AshRollout *rollout, const char *decision, const char *reason);
 void ash_rollout_set_state(AshRollout *rollout, AshRolloutState state, const char *reason);

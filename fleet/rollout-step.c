@@ -12,7 +12,7 @@ const AshRolloutLimit *ash_rollout_limit(const AshRollout *rollout, unsigned rin
 
 static void expire_offered(AshRollout *rollout, uint32_t number)
 {
-	const Host *host = ash_rollout_host_at(rollout, number);
+	const AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 
 	if (host->good != 0 && host->reach != ASH_ROLLOUT_AWAY)
 		ash_rollout_tell_outcome(rollout, number, ASH_ROLLOUT_CONFIRMED, "confirmed", "");
@@ -35,7 +35,7 @@ static void expire_offered(AshRollout *rollout, uint32_t number)
 
 static void expire(AshRollout *rollout, uint32_t number)
 {
-	Host *host = ash_rollout_host_at(rollout, number);
+	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 
 	if ((host->flags & (FLAG_SENT | FLAG_STUCK)) == FLAG_SENT &&
 			host->outcome != ASH_ROLLOUT_RETURNED) {
@@ -160,7 +160,7 @@ static void assign(AshRollout *rollout)
 	while (rollout->taken < limit && (max == 0 || rollout->open < max) &&
 			(at = ash_rollout_line_next(rollout, at)) != UINT32_MAX) {
 		uint32_t number = rollout->order[at++];
-		Host *host = ash_rollout_host_at(rollout, number);
+		AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 		if (ash_rollout_is_canary_ring(rollout) && (host->flags & FLAG_CANARY) == 0)
 			break;
 		if (budgets > 0 && ash_rollout_host_budget(rollout, number, &ignored) < budgets)
@@ -182,7 +182,7 @@ static void step_running(AshRollout *rollout)
 
 static void send_back(AshRollout *rollout, uint32_t number)
 {
-	Host *host = ash_rollout_host_at(rollout, number);
+	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 
 	ash_rollout_host_begin(rollout, number);
 	host->flags |= FLAG_SENT;

@@ -28,7 +28,7 @@ void ash_rollout_now(const AshRollout *rollout, AshRolloutNow *out_now)
 /* ---- one host ---- */
 
 /* The ring whose limit covers the place @position of the order. */
-static unsigned ring_of(const AshRollout *rollout, const Host *host)
+static unsigned ring_of(const AshRollout *rollout, const AshRolloutMember *host)
 {
 	unsigned ring = 0;
 
@@ -40,7 +40,7 @@ static unsigned ring_of(const AshRollout *rollout, const Host *host)
 	return MAX(ring, rollout->ring) + 1;
 }
 
-static void describe(const AshRollout *rollout, const Host *host, AshRolloutHost *out)
+static void describe(const AshRollout *rollout, const AshRolloutMember *host, AshRolloutHost *out)
 {
 	*out = (AshRolloutHost){
 			.outcome = (AshRolloutOutcome) host->outcome,
@@ -97,7 +97,7 @@ static char *state_sentence(const AshRollout *rollout)
 			       : g_strdup_printf("the rollout is %s", state);
 }
 
-static char *reach_sentence(const Host *host, bool is_met)
+static char *reach_sentence(const AshRolloutMember *host, bool is_met)
 {
 	if (is_met)
 		return g_strdup("it is heard of");
@@ -105,7 +105,7 @@ static char *reach_sentence(const Host *host, bool is_met)
 			      : g_strdup("it has not been heard of yet");
 }
 
-static char *ready_sentence(const Host *host, bool is_met)
+static char *ready_sentence(const AshRolloutMember *host, bool is_met)
 {
 	if (is_met)
 		return g_strdup("nothing keeps it from being offered the release");
@@ -116,7 +116,7 @@ static char *ready_sentence(const Host *host, bool is_met)
 	return g_strdup("its window is closed, or something else is in the way");
 }
 
-static char *ring_sentence(const AshRollout *rollout, const Host *host, bool is_met)
+static char *ring_sentence(const AshRollout *rollout, const AshRolloutMember *host, bool is_met)
 {
 	if (is_met)
 		return g_strdup_printf("ring %u has a place for it", rollout->ring + 1);
@@ -142,7 +142,7 @@ static char *budget_sentence(const AshRollout *rollout, uint32_t number, bool *o
 			max, budget->label, ash_rollout_host_group(rollout, number, at));
 }
 
-static char *settled_sentence(const AshRollout *rollout, const Host *host)
+static char *settled_sentence(const AshRollout *rollout, const AshRolloutMember *host)
 {
 	if (host->outcome == ASH_ROLLOUT_CONFIRMED)
 		return g_strdup("it runs the release, and is healthy");
@@ -175,7 +175,7 @@ static void condition(AshRolloutWhy *why, AshRolloutWhyKind kind, bool is_met, c
 /* Of a host that has its place, or needs none, or waits for one. */
 static void conditions(const AshRollout *rollout, uint32_t number, AshRolloutWhy *why)
 {
-	const Host *host = ash_rollout_host_at(rollout, number);
+	const AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	bool has_place = (host->flags & FLAG_PLACE) != 0, is_in_budget = true;
 	bool waits = !has_place && host->outcome != ASH_ROLLOUT_ALREADY;
 	bool is_away = waits && host->reach == ASH_ROLLOUT_AWAY;

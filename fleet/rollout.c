@@ -74,8 +74,8 @@ AshRollout *ash_rollout_new(AshRolloutSpec *take_spec, const AshRolloutSink *sin
 	rollout->now = 1;
 	rollout->due = UINT32_MAX;
 	rollout->is_dirty = true;
-	rollout->hosts = g_array_new(FALSE, TRUE, sizeof(Host));
-	rollout->alarms = g_array_new(FALSE, FALSE, sizeof(Alarm));
+	rollout->hosts = g_array_new(FALSE, TRUE, sizeof(AshRolloutMember));
+	rollout->alarms = g_array_new(FALSE, FALSE, sizeof(AshRolloutAlarm));
 	rollout->reasons = g_ptr_array_new_with_free_func(g_free);
 	rollout->by_reason = g_hash_table_new(g_str_hash, g_str_equal);
 	rollout->kept = g_string_new(NULL);
@@ -112,7 +112,7 @@ const AshRolloutSpec *ash_rollout_spec(const AshRollout *rollout)
 
 /* ---- decisions ---- */
 
-void ash_rollout_decide(AshRollout *rollout, AshRolloutDecide kind, const Host *host)
+void ash_rollout_decide(AshRollout *rollout, AshRolloutDecide kind, const AshRolloutMember *host)
 {
 	AshRolloutDecision decision = {
 			.kind = kind,
@@ -152,7 +152,7 @@ void ash_rollout_set_state(AshRollout *rollout, AshRolloutState state, const cha
 void ash_rollout_set_outcome(
 		AshRollout *rollout, uint32_t number, AshRolloutOutcome outcome, const char *reason)
 {
-	Host *host = ash_rollout_host_at(rollout, number);
+	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	bool was_open = host->outcome == ASH_ROLLOUT_ASSIGNED ||
 			host->outcome == ASH_ROLLOUT_OFFERED;
 
@@ -195,7 +195,7 @@ void ash_rollout_tell_outcome(AshRollout *rollout, uint32_t number, AshRolloutOu
 	char id[65];
 
 	ash_rollout_set_outcome(rollout, number, to, reason);
-	const Host *host = ash_rollout_host_at(rollout, number);
+	const AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	if (*reason != '\0' && to != ASH_ROLLOUT_CONFIRMED) {
 		ash_rollout_id_format(host->id, id);
 		ash_rollout_tell(rollout, "> %s %s %s", prefix, id, reason);
@@ -209,13 +209,13 @@ void ash_rollout_tell_outcome(AshRollout *rollout, uint32_t number, AshRolloutOu
 void ash_rollout_withdraw(AshRollout *rollout, uint32_t number, AshRolloutOutcome to)
 {
 	ash_rollout_set_outcome(rollout, number, to, "");
-	const Host *host = ash_rollout_host_at(rollout, number);
+	const AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	ash_rollout_tell_host(rollout, to == ASH_ROLLOUT_WAITING ? "> unassign" : "> withdraw",
 			host->id, NULL);
 	ash_rollout_decide(rollout, ASH_ROLLOUT_DECIDE_WITHDRAW, host);
 }
 
-static bool has_begun(const Host *host)
+static bool has_begun(const AshRolloutMember *host)
 {
 	return host->rebooted != 0 || host->said != ASH_ROLLOUT_SAID_OTHER;
 }
@@ -223,7 +223,7 @@ static bool has_begun(const Host *host)
 void ash_rollout_withdraw_all(AshRollout *rollout, bool also_offered)
 {
 	for (uint32_t i = 0; i < rollout->hosts->len; i++) {
-		const Host *host = ash_rollout_host_at(rollout, i);
+		const AshRolloutMember *host = ash_rollout_host_at(rollout, i);
 		if (host->outcome == ASH_ROLLOUT_ASSIGNED)
 			ash_rollout_withdraw(rollout, i, ASH_ROLLOUT_WAITING);
 		else if (also_offered && host->outcome == ASH_ROLLOUT_OFFERED && !has_begun(host))
@@ -281,7 +281,7 @@ static bool same_groups(const AshRollout *rollout, uint32_t number, const char *
 /* A host that is neither assigned nor offered, nor was: does it run it by itself? */
 static void judge_waiting(AshRollout *rollout, uint32_t number)
 {
-	const Host *host = ash_rollout_host_at(rollout, number);
+	const AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	bool runs = host->said == ASH_ROLLOUT_SAID_TRIAL || host->said == ASH_ROLLOUT_SAID_GOOD;
 
 	if (runs && host->outcome != ASH_ROLLOUT_ALREADY)
@@ -300,7 +300,7 @@ static void join(AshRollout *rollout, const uint8_t *id, bool is_canary, const c
 	if (is_new && rollout->hosts->len >= ASH_ROLLOUT_MAX_HOSTS)
 		return;
 	if (!is_new) {
-		const Host *host = ash_rollout_host_at(rollout, number);
+		const AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 		if (host->outcome != ASH_ROLLOUT_GONE && canary == (host->flags & FLAG_CANARY) &&
 				same_groups(rollout, number, values))
 			return;
@@ -311,7 +311,7 @@ static void join(AshRollout *rollout, const uint8_t *id, bool is_canary, const c
 		number = ash_rollout_host_add(rollout, id);
 
 	ash_rollout_host_begin(rollout, number);
-	Host *host = ash_rollout_host_at(rollout, number);
+	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	ash_rollout_host_set_groups(rollout, number, values);
 	if (canary != (host->flags & FLAG_CANARY) && !is_new)
 		rollout->is_order_stale = true;
@@ -347,7 +347,7 @@ void ash_rollout_leave(AshRollout *rollout, const uint8_t *id)
 
 	if (!ash_rollout_host_find(rollout, id, &number))
 		return;
-	const Host *host = ash_rollout_host_at(rollout, number);
+	const AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	AshRolloutOutcome was = (AshRolloutOutcome) host->outcome;
 	if (was == ASH_ROLLOUT_GONE || was == ASH_ROLLOUT_CONFIRMED || was == ASH_ROLLOUT_FAILED ||
 			was == ASH_ROLLOUT_SILENT || was == ASH_ROLLOUT_RETURNED)
@@ -370,7 +370,7 @@ void ash_rollout_reach(AshRollout *rollout, const uint8_t *id, AshRolloutReach r
 		return;
 	ash_rollout_tell_host(rollout, reach_words[reach], id, NULL);
 	ash_rollout_host_begin(rollout, number);
-	Host *host = ash_rollout_host_at(rollout, number);
+	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	if (reach == ASH_ROLLOUT_AWAY)
 		host->away = rollout->now;
 	host->reach = (uint8_t) reach;
@@ -390,7 +390,7 @@ void ash_rollout_offered(AshRollout *rollout, const uint8_t *id)
 
 	if (!ash_rollout_host_find(rollout, id, &number))
 		return;
-	const Host *host = ash_rollout_host_at(rollout, number);
+	const AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	if (host->outcome != ASH_ROLLOUT_ASSIGNED && host->outcome != ASH_ROLLOUT_WAITING &&
 			(host->outcome != ASH_ROLLOUT_WITHDRAWN ||
 					(host->flags & FLAG_OFFERED) != 0))
@@ -436,7 +436,7 @@ uint32_t ash_rollout_boot_hash(const char *boot)
 static void judge(AshRollout *rollout, uint32_t number, AshRolloutSaid before, uint32_t boot_before,
 		const char *reason)
 {
-	Host *host = ash_rollout_host_at(rollout, number);
+	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	AshRolloutSaid said = (AshRolloutSaid) host->said;
 	bool is_new_boot = host->boot == 0 || boot_before == 0 || host->boot != boot_before;
 
@@ -466,7 +466,7 @@ static void judge(AshRollout *rollout, uint32_t number, AshRolloutSaid before, u
 /* Counted as a failure already; it may still come to the release. */
 static void judge_late(AshRollout *rollout, uint32_t number, const char *reason)
 {
-	Host *host = ash_rollout_host_at(rollout, number);
+	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 
 	if (host->outcome == ASH_ROLLOUT_SILENT && host->said == ASH_ROLLOUT_SAID_FAILED) {
 		ash_rollout_tell_outcome(rollout, number, ASH_ROLLOUT_FAILED, "failed",
@@ -481,7 +481,7 @@ static void judge_late(AshRollout *rollout, uint32_t number, const char *reason)
 	ash_rollout_host_end(rollout, number);
 }
 
-static bool is_back(const Host *host)
+static bool is_back(const AshRolloutMember *host)
 {
 	return (host->flags & FLAG_SENT) != 0 && host->outcome != ASH_ROLLOUT_RETURNED &&
 	       (host->said == ASH_ROLLOUT_SAID_OTHER || host->said == ASH_ROLLOUT_SAID_FAILED);
@@ -490,7 +490,7 @@ static bool is_back(const Host *host)
 static void judge_report(AshRollout *rollout, uint32_t number, AshRolloutSaid before,
 		uint32_t boot_before, const char *reason)
 {
-	const Host *host = ash_rollout_host_at(rollout, number);
+	const AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	bool is_other = host->said == ASH_ROLLOUT_SAID_OTHER;
 
 	if (rollout->state == ASH_ROLLOUT_REVERTING && is_back(host)) {
@@ -540,7 +540,7 @@ void ash_rollout_report_hash(AshRollout *rollout, const uint8_t *id, AshRolloutS
 
 	if (!ash_rollout_host_find(rollout, id, &number))
 		return;
-	Host *host = ash_rollout_host_at(rollout, number);
+	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 	AshRolloutSaid before = (AshRolloutSaid) host->said;
 	uint32_t boot_before = host->boot;
 	if (before == said && boot_before == boot)
