@@ -35,6 +35,8 @@ const QUICK = [["all", "All"], ["health = bad", "Bad"], ["health = degraded", "D
 const Card = (h) => html`<div class="host-card"><${HostLink} id=${h.id} name=${h.name} /><${Badge} word=${h.state === "active" ? h.health : h.state} />
 	<span class="soft"><${Name}>${h.version || "no version"}<//></span><span class="soft"><${Age} at=${h.seen} /></span></div>`;
 
+const because = (event) => event.text.replace(/^(held|retired): */, "");
+
 // What an event says of a host, without asking for it.
 export function patchHost(host, event) {
 	const d = event.data || {};
@@ -43,8 +45,8 @@ export function patchHost(host, event) {
 	if (event.kind === "host.labels") return d.labels ? { ...host, labels: d.labels } : host;
 	if (event.kind === "host.silent") return { ...host, health: "silent", health_since: event.at };
 	if (event.kind === "host.approved" || event.kind === "host.released") return { ...host, state: "active", reason: "" };
-	if (event.kind === "host.held" || event.kind === "host.clone") return { ...host, state: "held", reason: event.text };
-	if (event.kind === "host.retired") return { ...host, state: "retired", reason: event.text };
+	if (event.kind === "host.held" || event.kind === "host.clone") return { ...host, state: "held", reason: because(event) };
+	if (event.kind === "host.retired") return { ...host, state: "retired", reason: because(event) };
 	if (event.kind === "host.order") return { ...host, open_orders: Math.max(0, (host.open_orders || 0) + (d.state === "open" ? 1 : -1)) };
 	return host;
 }

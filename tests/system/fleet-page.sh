@@ -1,10 +1,12 @@
 #!/bin/bash
-# needs: root chromium node openssl jq
+# needs: root chromium node openssl jq curl
 # timeout: 1200
 # SPDX-License-Identifier: Apache-2.0
 # The fleet's page in a real browser: first beside a server with an invented fleet, which can fail at will, then with
 # the real one. ASHLAR_SCREENSHOTS=DIR keeps pictures.
 . tests/lib/tap.sh
+. tests/lib/fleet.bash
+. tests/lib/fleet-hosts.bash
 
 chmod 755 "$tmp"
 export TMPDIR=$tmp
@@ -47,16 +49,28 @@ serve big 100000
 relay node tests/lib/page/check.mjs "$small" "$served"
 
 # The real one, on an empty directory.
-mkdir "$tmp/fleet"
-"$ashlar_bin/ashlar-fleetd" serve "$tmp/fleet" --listen 127.0.0.1:0 --json >"$tmp/fleet.json" 2>"$tmp/fleet.log" &
-at_exit+=("kill $!")
-for _ in $(seq 300); do
-	[ ! -s "$tmp/fleet.json" ] || break
-	read -rt 0.1 <> <(:) || :
+ok "ashlar-fleetd serves" fleet_start "$tmp/fleet"
+mkdir "$tmp/keys"
+relay node tests/lib/page/check-real.mjs "$fleet_url" "$fleet_token" "$tmp/keys"
+fleet_stop
+
+# Another, with hosts that take what they are told.
+fleet_token=
+fleet_listen=127.0.0.1:0
+ok "another serves" fleet_start "$tmp/fleet2"
+for version in 1.0 2.0 3.0; do
+	ok "release $version is added" release_add "$version"
 done
-port=$(jq -r .port "$tmp/fleet.json")
-ok "ashlar-fleetd serves" test -n "$port"
-relay node tests/lib/page/check-real.mjs "https://127.0.0.1:$port" "$(jq -r .token "$tmp/fleet.json")" "$tmp"
-unlike "the server had no trouble" "$(cat "$tmp/fleet.log")" 'CRITICAL|WARNING'
+ok "20 hosts join" hosts_join 20 '{"site":"bern"}'
+ok "they check in" hosts_round
+# shellcheck disable=SC2034
+bad_versions=3.0
+(while :; do hosts_round; done) >"$tmp/rounds.log" 2>&1 &
+rounds=$!
+at_exit+=("kill $rounds")
+relay node tests/lib/page/check-rollout.mjs "$fleet_url" "$fleet_token"
+kill "$rounds"
+wait "$rounds" 2>/dev/null
+unlike "the servers had no trouble" "$(cat "$fleet_log")" 'CRITICAL|WARNING'
 
 done_testing
