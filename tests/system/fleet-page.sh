@@ -65,6 +65,7 @@ ok "20 hosts join" hosts_join 20 '{"site":"bern"}'
 ok "they check in" hosts_round
 # shellcheck disable=SC2034
 bad_versions=3.0
+# shellcheck disable=SC2119
 (while :; do hosts_round; done) >"$tmp/rounds.log" 2>&1 &
 rounds=$!
 at_exit+=("kill $rounds")
