@@ -137,18 +137,22 @@ static void test_states(Store *store)
 	g_assert_cmpint(join(&scene, secret, &result), ==, -1);
 	g_assert_true(result.is_pending);
 	g_assert_null(result.certificate);
+	MUST(ash_db_begin(scene.db, true, &error));
 	g_assert_false(ash_join_renew(
 			scene.db, scene.id, scene.csr, &scene.place, &certificate, &error));
 	g_assert_error(error, ASH_JOIN_ERROR, ASH_JOIN_ERROR_HELD);
 	g_clear_error(&error);
+	ash_db_rollback(scene.db);
 	store_run(scene.db, "UPDATE host SET state = 'active'");
 	g_assert_cmpint(join(&scene, secret, &result), ==, -1);
 	g_assert_nonnull(result.certificate);
+	MUST(ash_db_begin(scene.db, true, &error));
 	MUST(ash_join_renew(scene.db, scene.id, scene.csr, &scene.place, &certificate, &error));
 	g_assert_false(ash_join_renew(
 			scene.db, "another", scene.csr, &scene.place, &certificate, &error));
 	g_assert_error(error, ASH_JOIN_ERROR, ASH_JOIN_ERROR_KEY);
 	g_clear_error(&error);
+	MUST(ash_db_commit(scene.db, &error));
 	store_run(scene.db, "UPDATE host SET state = 'held'");
 	g_assert_cmpint(join(&scene, secret, &result), ==, ASH_JOIN_ERROR_HELD);
 	const AshHostBy by = {.actor = "ada", .reason = "sold", .now_s = NOW};
