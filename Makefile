@@ -18,6 +18,7 @@
 #: make fuzz-NAME      fuzzes tests/fuzz/fuzz-NAME.c for FUZZ_SECONDS=60
 #: make bench-builder   figures of the builder, beside its peers (docs/performance.md); RUNS=5
 #:      bench-update    ... and of updates
+#:      bench-fleet     ... and of the fleet server
 #: make format check-format check-headers tidy analyze coverage
 #:
 #: Variables: FLAVOR=release|debug|asan|cov|analyze|fuzz, CC=gcc|clang, V=1, prefix, DESTDIR
@@ -90,7 +91,7 @@ completiondir := $(prefix)/share/bash-completion/completions
 # 'make deps' must work before anything is there, so pkg-config is asked only when compiling.
 pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
 pkg_libs = $(shell pkg-config --libs $(1))
-NO_COMPILE_GOALS := demo deps check-deps bench-deps bench-builder bench-update image check help clean dist man lint soak
+NO_COMPILE_GOALS := demo deps check-deps bench-deps bench-builder bench-update bench-fleet image check help clean dist man lint soak
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_COMPILE_GOALS),$(MAKECMDGOALS)),all),)
 ifneq ($(shell pkg-config --exists $(PKG_all) 2>/dev/null && echo yes),yes)
 NEEDS_DEPS := yes
@@ -287,7 +288,7 @@ $(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/builder.a $(B)/agent.a $(B)
 
 # What measures, and what is measured against: make bench-builder RUNS=5 BENCH_ROWS="1 3 4"
 BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(sort $(wildcard tests/bench/*.c)))
-$(BENCH): $(B)/tests/bench/%: $(B)/tests/bench/%.o
+$(BENCH): $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/fleet.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_tests)
 
@@ -302,6 +303,11 @@ bench-update:
 	@tools/deps.sh image check bench
 	@$(MAKE) -j$(JOBS) all deb bench-tools tests
 	@RUNS=$(RUNS) tests/bench/update.sh
+.PHONY: bench-fleet
+bench-fleet:
+	@tools/deps.sh image bench
+	@$(MAKE) -j$(JOBS) all bench-tools
+	@tests/bench/fleet.sh
 .PHONY: bench-tools
 bench-tools: $(BENCH) ;@:
 
