@@ -63,7 +63,7 @@ struct AshRoute {
 	const char *answer;    /* an example of a 200's body, JSON; the OpenAPI document has it */
 	size_t max_body_bytes; /* 0: 64 KiB */
 	bool is_direct; /* runs on the network thread: must not block, has no db and no parsed body */
-	bool is_unlimited;   /* of an address, so many requests as there are: machines behind one router */
+	bool is_unlimited; /* of an address, so many requests as there are: machines behind one router */
 	bool is_open_body; /* members are examples, others may come too */
 };
 

@@ -51,7 +51,8 @@ typedef enum {
  */
 gboolean ash_server_start(const char *dir, const char *listen, AshServer **out_server,
 		char **out_token, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Reads settings and certificates anew; what needs a restart (listen, database) stays as it was. After an error
+/* Reads settings and certificates anew; what needs a restart (listen, database, proxy, rate, max_connections)
+ * stays as it was. After an error
  * everything stays as it was.
  */
 gboolean ash_server_reload(AshServer *server, GError **error) G_GNUC_WARN_UNUSED_RESULT;
