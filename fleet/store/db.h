@@ -14,7 +14,8 @@
  *
  * Statements are written once for both: parameters $1, $2…; INSERT … ON CONFLICT … DO UPDATE; RETURNING; BIGINT,
  * TEXT, BYTEA; times are BIGINT seconds since 1970 in UTC; JSON is TEXT; no dates, no booleans (0 and 1). A column
- * "BIGSERIAL" (schema text alone) counts up and never goes back.
+ * "BIGSERIAL" (schema text alone) counts up and never goes back. Texts are compared by their bytes, LIKE tells capitals
+ * from small letters, and says its ESCAPE where there is one. A value of another type than its column's is refused.
  *
  * A connection is used by one thread at a time; ash_db_pool_take gives one. Errors: ASH_DB_ERROR. After
  * ASH_DB_ERROR_LOST nothing of the transaction is on disk, or all of it (a connection that died in COMMIT): what
@@ -30,7 +31,7 @@ typedef enum {
 	ASH_DB_ERROR_FULL,     /* no room, read-only, or a disk that fails */
 	ASH_DB_ERROR_CORRUPT,  /* not a database, or a damaged one; the text says how to restore */
 	ASH_DB_ERROR_LOST,   /* the server does not answer, or the connection ended: later, again */
-	ASH_DB_ERROR_BUSY,   /* another process holds the file; the deadline passed */
+	ASH_DB_ERROR_BUSY,   /* somebody else holds what is needed; the deadline passed */
 	ASH_DB_ERROR_SCHEMA, /* newer than this program */
 } AshDbError;
 
@@ -38,7 +39,7 @@ typedef struct AshDb AshDb;
 typedef struct AshDbPool AshDbPool;
 
 /* @connections: at most so many at a time (4 at least: the writer and the reader of events keep one each), whoever asks
- * beyond waits.
+ * beyond waits, half a minute at most (ASH_DB_ERROR_BUSY).
  */
 gboolean ash_db_pool_open(const char *address, unsigned connections, AshDbPool **out_pool,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -9,6 +9,7 @@ enum {
 	MIN_CONNECTIONS = 4, /* the writer and the reader of events keep one each */
 	FIRST_PAUSE_MS = 100,
 	LAST_PAUSE_MS = 5000,
+	TAKE_S = 30, /* who waits longer for a connection waits for somebody who waits, too */
 };
 
 struct AshDbPool {
@@ -132,9 +133,16 @@ static gboolean open_one(AshDbPool *pool, AshDb **out_db, GError **error)
 
 gboolean ash_db_pool_take(AshDbPool *pool, AshDb **out_db, GError **error)
 {
+	int64_t until_us = g_get_monotonic_time() + TAKE_S * G_USEC_PER_SEC;
+
 	g_mutex_lock(&pool->mutex);
 	while (pool->taken >= pool->connections)
-		g_cond_wait(&pool->changed, &pool->mutex);
+		if (!g_cond_wait_until(&pool->changed, &pool->mutex, until_us)) {
+			g_mutex_unlock(&pool->mutex);
+			return ash_throw(error, ASH_DB_ERROR, ASH_DB_ERROR_BUSY,
+					"all %u connections to the database are in use",
+					pool->connections);
+		}
 	pool->taken++;
 	while (pool->idle->len > 0) {
 		AshDb *db = g_ptr_array_steal_index(pool->idle, pool->idle->len - 1);

@@ -26,7 +26,7 @@ enum {
 	MAX_LATER = 1000, /* answers unread: they must fit where the server puts them */
 	CONNECT_S = 5,
 	STATEMENT_S = 60,
-	IDLE_S = 60,
+	IDLE_S = 30, /* less than STATEMENT_S: who waits for one that hangs is not ended with it */
 	SILENCE_S = 75,
 	OID_BLOB = 17,
 	OID_INT = 20,

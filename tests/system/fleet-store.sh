@@ -123,6 +123,10 @@ ok "... and has what was acknowledged" "$load" "sqlite:$tmp/again.db" check "$tm
 
 # ---- PostgreSQL
 
+if [ -z "$postgres_bin" ] && [ "${ASH_MUST_RUN:-}" != 1 ]; then
+	skip "PostgreSQL" "needs postgresql"
+	done_testing
+fi
 postgres_need
 ok "a PostgreSQL of the test's own" postgres_init "max_connections = 40"
 ok "... starts" postgres_start
