@@ -13,7 +13,7 @@ patience=$((120 + agents * 4))
 ok "keys are made" "$ashlar" key make --no-passphrase "$keys"
 cp "$keys/root.json" "$tmp/root.json"
 mkdir -p "$tmp/bad/usr/lib/ashlar/health.d"
-printf 'soak: 0s\ndeadline: 3s\nchecks:\n  - {name: never, file: /nonexistent, interval: 1s, failures: 1}\n' \
+printf 'soak: 0s\ndeadline: 10s\nchecks:\n  - {name: never, file: /nonexistent, interval: 1s, failures: 1}\n' \
 	>"$tmp/bad/usr/lib/ashlar/health.d/10-test.yaml"
 v1=$(agent_commit 1.0.0)
 v2=$(agent_commit 2.0.0)

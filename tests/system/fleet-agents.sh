@@ -23,7 +23,7 @@ END
 chmod 755 "$tmp/plain/usr/bin/journalctl"
 cp -a "$tmp/plain" "$tmp/bad"
 mkdir -p "$tmp/bad/usr/lib/ashlar/health.d"
-printf 'soak: 0s\ndeadline: 4s\nchecks:\n  - {name: never, file: /nonexistent, interval: 1s, failures: 1}\n' \
+printf 'soak: 0s\ndeadline: 10s\nchecks:\n  - {name: never, file: /nonexistent, interval: 1s, failures: 1}\n' \
 	>"$tmp/bad/usr/lib/ashlar/health.d/10-test.yaml"
 v1=$(agent_commit 1.0.0 "$tmp/plain")
 v2=$(agent_commit 2.0.0 "$tmp/plain")
