@@ -44,7 +44,8 @@ live()
 	fleet_document "$host" "$token"
 	agent_bus
 	agent_boot
-	while [ ! -e "$tmp/end" ]; do
+	# …or the test is gone.
+	while [ ! -e "$tmp/end" ] && kill -0 $$ 2>/dev/null; do
 		if ! kill -0 "$agent_pid" 2>/dev/null; then
 			wait "$agent_pid"
 			echo "$?" >>"$agent_dir/ends"
