@@ -2,12 +2,10 @@
 # needs: root dbus-daemon jq ostree openssl curl
 # SPDX-License-Identifier: Apache-2.0
 # Hosts in their fleet, with everything real but the machines: ashlar-fleetd, and for each host a directory, a bus,
-# ashlard, ashlar-link and what they start. ASHLAR_AGENTS is how many hosts take part in the rollouts at the end.
+# ashlard, ashlar-link and what they start.
 . tests/lib/tap.sh
 . tests/lib/agent.bash
 . tests/lib/fleet.bash
-
-agents=${ASHLAR_AGENTS:-8}
 
 # ---- releases ----
 
@@ -107,6 +105,8 @@ order_is()
 }
 ok "the order facts" order facts
 ok "…is answered" order_is "done"
+ok "the fleet wants nothing any more" api POST "/v1/hosts/$id/release" '{"version":""}'
+ok "…and the host knows" agent_wait '.fleet.wants == null'
 ok "the order forgive" order forgive 3.0.0
 ok "…is answered" order_is "done"
 ok "…and was carried out" agent_wait '.failed == []'
