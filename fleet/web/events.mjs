@@ -15,8 +15,11 @@ const toneOf = (e) => {
 	return KIND_TONE.find(([re]) => re.test(e.kind))?.[1] || "unknown";
 };
 
+// Hosts' turns in a rollout are many, and say no more than which.
+const said = (e) => e.text || (e.data?.outcome && `${e.data.outcome}${e.data.ring ? ` in ring ${e.data.ring}` : ""}`) || e.kind;
+
 export const EventLine = ({ of: e, hideHost, hideRollout }) => html`<li class=${`event tone-${toneOf(e)}`}><i aria-hidden="true"></i><div>
-	<span class="event-what">${e.host && !hideHost && html`<a href=${`/hosts/${e.host}`}><${Name}>${e.host_name || e.host.slice(0, 12)}<//></a> `}<span class="event-text">${e.text || e.kind}</span></span>
+	<span class="event-what">${e.host && !hideHost && html`<a href=${`/hosts/${e.host}`}><${Name}>${e.host_name || e.host.slice(0, 12)}<//></a> `}<span class="event-text">${said(e)}</span></span>
 	<span class="event-meta"><code>${e.kind}</code>${e.actor && html`<span>by <${Name}>${e.actor}<//></span>`}${e.rollout && !hideRollout && html`<a href=${`/rollouts/${e.rollout}`}>rollout</a>`}<${Age} at=${e.at} /></span></div></li>`;
 
 // A paged stream, newest first, to which what happens now is added at the top.

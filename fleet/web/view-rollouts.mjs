@@ -79,7 +79,7 @@ export function Rollout({ id }) {
 			<div class="cols wide-first"><div><${Panel} id="rings" title="Rings" note=${r.state === "running" ? `ring ${r.ring}, ${words.count(r.limit)} of ${words.plural(r.total, "host")} allowed` : ""}>
 				<${Wall} rollout=${r} /><${Legend} parts=${parts} href=${(o) => `/rollouts/${r.id}?tab=hosts&outcome=${o}`} /><//>
 			<${Panel} class="tabbed"><${Tabs} label="More of this rollout" value=${tab} onChange=${setTab} tabs=${[["decisions", "Decisions"], ["hosts", "Hosts"], ["ledger", "Ledger"]]} />
-			<${TabPanel} id=${tab}>${tab === "hosts" ? html`<${HostsOf} id=${r.id} />` : tab === "ledger" ? html`<${Ledger} id=${r.id} />` : html`<${EventList} path="/v1/events" args=${{ rollout: r.id, order: "new" }} accepts=${(e) => e.rollout === r.id} hideRollout empty="No decision was made yet" />`}<//><//></div>
+			<${TabPanel} id=${tab}>${tab === "hosts" ? html`<${HostsOf} id=${r.id} />` : tab === "ledger" ? html`<${Ledger} id=${r.id} />` : html`<${EventList} path="/v1/events" args=${{ rollout: r.id, kind: "rollout.*", order: "new" }} accepts=${(e) => e.rollout === r.id && e.kind.startsWith("rollout.")} hideRollout empty="No decision was made yet" />`}<//><//></div>
 			<div><${Panel} id="failures" title="Failures"><${Gauge} failures=${r.failures || 0} halts=${r.halts_at || 0} />
 				${r.table?.length > 0 && html`<details><summary>All limits</summary><ul class="limits">${r.table.map(([m, f]) => html`<li>${words.limits([[m, f]])}</li>`)}</ul></details>`}<//>
 			<${Panel} id="next" title="What it waits for"><p class="next">${r.next || "Nothing: it has ended."}</p><//>

@@ -1,7 +1,7 @@
 #!/bin/bash
 # needs: root chromium node openssl jq curl
-# timeout: 1200
 # SPDX-License-Identifier: Apache-2.0
+# timeout: 1200
 # The fleet's page in a real browser: first beside a server with an invented fleet, which can fail at will, then with
 # the real one. ASHLAR_SCREENSHOTS=DIR keeps pictures.
 . tests/lib/tap.sh

@@ -188,7 +188,7 @@ const routes = [
 		emit({ kind: `rollout.${r.state}`, rollout: r.id, actor: "rosa", text: `${r.state}: ${b.reason || "no reason given"}` });
 		return r;
 	}],
-	["GET", /^\/v1\/events$/, (_, a) => page((empty ? [] : [...events]).filter((e) => (!a.get("kind") || e.kind === a.get("kind")) && (!a.get("rollout") || e.rollout === a.get("rollout"))).sort((x, y) => (a.get("order") === "new" ? y.seq - x.seq : x.seq - y.seq)), a)],
+	["GET", /^\/v1\/events$/, (_, a) => page((empty ? [] : [...events]).filter((e) => (!a.get("kind") || e.kind === a.get("kind") || (a.get("kind").endsWith(".*") && e.kind.startsWith(a.get("kind").slice(0, -1)))) && (!a.get("rollout") || e.rollout === a.get("rollout"))).sort((x, y) => (a.get("order") === "new" ? y.seq - x.seq : x.seq - y.seq)), a)],
 	["GET", /^\/v1\/overview$/, overview], ["GET", /^\/v1\/overview\/timeline$/, timeline],
 	["GET", /^\/v1\/audit$/, (_, a) => page(audit, a), "admin"], ["GET", /^\/v1\/audit\/verify$/, () => ({ ok: true, count: 30, head: audit[0].hash, first_bad: 0 }), "admin"],
 	["GET", /^\/v1\/operators$/, () => ({ items: operators }), "admin"], ["POST", /^\/v1\/operators$/, (_, a, b) => (operators.push({ ...b, password: undefined, created_at: now(), disabled: false }), {}), "admin"],
