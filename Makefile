@@ -422,7 +422,7 @@ install: all deb man
 	install -m 755 $(BIN)/ashlar-initrd $(DESTDIR)$(libdir)
 	for page in $(MAN); do \
 		install -D -m 644 -t $(DESTDIR)$(mandir)/man$${page##*.} $$page || exit; done
-	for program in ashlar ashlarctl; do \
+	for program in ashlar ashlarctl ashlar-fleet; do \
 		$(BIN)/$$program completion bash > $(DESTDIR)$(completiondir)/$$program || exit; done
 	cp -R --no-preserve=ownership manifests images $(DESTDIR)$(datadir)
 	# Where manifests/layers/agent.yaml looks for them.
