@@ -435,9 +435,36 @@ static int compare_keys(const Key *a, const Key *b, const AshRollout *rollout)
 			ash_rollout_host_at(rollout, b->number)->id, ASH_ROLLOUT_ID_BYTES);
 }
 
-static int compare_for_sort(const void *a, const void *b, void *rollout)
+/* One pass by 16 bits of what the order is about: the class, then the rank's first 31 bits. */
+static void sort_pass(const Key *from, Key *to, uint32_t count, unsigned shift)
 {
-	return compare_keys(a, b, rollout);
+	g_autofree uint32_t *starts = g_new0(uint32_t, 65537);
+
+	for (uint32_t i = 0; i < count; i++)
+		starts[(((uint64_t) from[i].class << 63 | from[i].rank >> 1) >> shift & 65535) +
+				1]++;
+	for (unsigned i = 1; i <= 65536; i++)
+		starts[i] += starts[i - 1];
+	for (uint32_t i = 0; i < count; i++)
+		to[starts[((uint64_t) from[i].class << 63 | from[i].rank >> 1) >> shift &
+				65535]++] = from[i];
+}
+
+/* Ranks are even, so two passes leave but neighbours to be put right. */
+static void sort_keys(const AshRollout *rollout, Key *keys, uint32_t count)
+{
+	if (count > 1000) {
+		g_autofree Key *other = g_new(Key, count);
+		sort_pass(keys, other, count, 32);
+		sort_pass(other, keys, count, 48);
+	}
+	for (uint32_t i = 1; i < count; i++) {
+		Key key = keys[i];
+		uint32_t at = i;
+		for (; at > 0 && compare_keys(&key, &keys[at - 1], rollout) < 0; at--)
+			keys[at] = keys[at - 1];
+		keys[at] = key;
+	}
 }
 
 void ash_rollout_refill(AshRollout *rollout)
@@ -459,7 +486,7 @@ void ash_rollout_order(AshRollout *rollout)
 	g_autofree Key *fresh = g_new(Key, all - old);
 	for (uint32_t i = old; i < all; i++)
 		fresh[i - old] = key_of(rollout, i);
-	qsort_r(fresh, all - old, sizeof *fresh, compare_for_sort, rollout);
+	sort_keys(rollout, fresh, all - old);
 
 	uint32_t *merged = g_new(uint32_t, all);
 	for (uint32_t at = 0, a = 0, b = 0; at < all; at++) {
