@@ -153,7 +153,8 @@ END
 publish 1.0.0
 "$bin/ashlar-fleetd" serve "$dir/fleet" >"$dir/fleetd.out" 2>"$dir/fleetd.log" &
 pids+=($!)
-for _ in $(seq 100); do
+token=
+for _ in $(seq 150); do
 	token=$(sed -n 's/^token *//p' "$dir/fleetd.out")
 	[ -z "$token" ] || break
 	kill -0 "${pids[0]}" 2>/dev/null || {
@@ -162,6 +163,8 @@ for _ in $(seq 100); do
 	}
 	sleep 0.2
 done
+# Port 0 was any that is free.
+port=$(sed -n 's|^address .*:\([0-9]*\)/*$|\1|p' "$dir/fleetd.out")
 export ASHLAR_FLEET_URL=https://127.0.0.1:$port
 export ASHLAR_FLEET_CA=$dir/fleet/ca.pem
 export ASHLAR_FLEET_TOKEN=$token
@@ -171,7 +174,7 @@ fleet releases scan --quiet >/dev/null
 # ---- the hosts ----
 
 say "$hosts virtual machines that join by themselves, with a token that is good for $hosts hosts"
-join=$(fleet tokens add --note demo --uses "$hosts" --label channel=stable --label site=demo --json | jq -r .secret)
+join=$(fleet tokens add --note demo --uses "$hosts" --label channel=stable --label site=demo --quiet --json 2>/dev/null | jq -r .secret)
 for ((i = 1; i <= hosts; i++)); do
 	host=$dir/hosts/demo-$i
 	mkdir -p "$host"
