@@ -155,7 +155,7 @@ static void assign(AshRollout *rollout)
 	uint32_t limit = ash_rollout_limit(rollout, rollout->ring)->m;
 	unsigned max = rollout->spec->max_in_flight, budgets = rollout->spec->budgets->len;
 	g_autofree char *prefix = g_strdup_printf("> assign %u", rollout->ring + 1);
-	uint32_t at = 0, ignored;
+	uint32_t at = 0, ignored, count = 0;
 
 	while (rollout->taken < limit && (max == 0 || rollout->open < max) &&
 			(at = ash_rollout_line_next(rollout, at)) != UINT32_MAX) {
@@ -168,6 +168,11 @@ static void assign(AshRollout *rollout)
 		ash_rollout_set_outcome(rollout, number, ASH_ROLLOUT_ASSIGNED, "");
 		ash_rollout_tell_host(rollout, prefix, host->id, NULL);
 		ash_rollout_decide(rollout, ASH_ROLLOUT_DECIDE_ASSIGN, host);
+		/* The rest with the next step, which is due at once. */
+		if (++count == ASH_ROLLOUT_MAX_STEP_HOSTS) {
+			rollout->is_dirty = true;
+			return;
+		}
 	}
 }
 
