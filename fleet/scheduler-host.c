@@ -54,17 +54,22 @@ static bool can_take(const AshScheduler *scheduler, const AshSchedulerEngine *en
 	return step == ASH_DESIRED_HAS || (step == ASH_DESIRED_TAKE && hop == target);
 }
 
+static bool is_canary(const AshScheduler *scheduler, const AshSchedulerEngine *engine,
+		const AshHost *host)
+{
+	return engine->canaries != NULL &&
+	       ash_selector_matches(engine->canaries, host, scheduler->now_s);
+}
+
 static void join(AshScheduler *scheduler, AshSchedulerEngine *engine, const AshHost *host)
 {
 	char buffers[ASH_ROLLOUT_MAX_BUDGETS][ASH_SELECTOR_KEY_BYTES];
 	const char *groups[ASH_ROLLOUT_MAX_BUDGETS] = {NULL};
-	bool is_canary = engine->canaries != NULL &&
-			 ash_selector_matches(engine->canaries, host, scheduler->now_s);
 
 	for (unsigned i = 0; i < engine->budgets->len; i++)
 		groups[i] = ash_selector_key_value(g_ptr_array_index(engine->budgets, i), host,
 				scheduler->now_s, buffers[i]);
-	ash_rollout_join(engine->rollout, host->id, is_canary,
+	ash_rollout_join(engine->rollout, host->id, is_canary(scheduler, engine, host),
 			engine->budgets->len > 0 ? groups : NULL);
 }
 
@@ -316,19 +321,123 @@ gboolean ash_scheduler_look(AshScheduler *scheduler, const char *id, GError **er
 
 /* ---- all hosts ----------------------------------------------------------------------------------- */
 
+/* Those of one kind are told one behind the other, for the ledger writes a hundred of them on a line: so they are gathered
+ * first, and sorted.
+ */
+typedef struct {
+	uint8_t id[ASH_HOST_ID_BYTES];
+	uint32_t kind;
+	AshRolloutReach reach;
+	bool has_it;
+} Candidate;
+
+/* Canary or not, and its value of each budget. */
+typedef struct {
+	bool is_canary;
+	char *groups[ASH_ROLLOUT_MAX_BUDGETS];
+} Kind;
+
 typedef struct {
 	AshScheduler *scheduler;
 	AshSchedulerEngine *engine;
-	GArray *ids; /* engines are not fed under the lock of memory */
+	GHashTable *by_hand;
+	GArray *candidates;
+	GPtrArray *kinds;
+	GHashTable *by_text; /* of a kind → its number + 1 */
 } Gather;
+
+static void free_kind(gpointer data)
+{
+	Kind *kind = data;
+
+	for (unsigned i = 0; i < ASH_ROLLOUT_MAX_BUDGETS; i++)
+		g_free(kind->groups[i]);
+	g_free(kind);
+}
+
+static uint32_t kind_of(const Gather *all, const AshHost *host)
+{
+	Kind *kind = g_new0(Kind, 1);
+	g_autoptr(GString) text = g_string_new(NULL);
+	char buffer[ASH_SELECTOR_KEY_BYTES];
+
+	kind->is_canary = is_canary(all->scheduler, all->engine, host);
+	g_string_append_c(text, kind->is_canary ? 'c' : '-');
+	for (unsigned i = 0; i < all->engine->budgets->len; i++) {
+		const char *value =
+				ash_selector_key_value(g_ptr_array_index(all->engine->budgets, i),
+						host, all->scheduler->now_s, buffer);
+		kind->groups[i] = g_strdup(value);
+		g_string_append_c(text, '\n');
+		g_string_append(text, value != NULL ? value : "");
+	}
+	uint32_t number = GPOINTER_TO_UINT(g_hash_table_lookup(all->by_text, text->str));
+	if (number > 0) {
+		free_kind(kind);
+		return number - 1;
+	}
+	g_ptr_array_add(all->kinds, kind);
+	g_hash_table_insert(all->by_text, g_strdup(text->str), GUINT_TO_POINTER(all->kinds->len));
+	return all->kinds->len - 1;
+}
 
 static bool gather(const AshHost *host, gpointer data)
 {
 	const Gather *all = data;
+	Candidate candidate = {0};
+	char id[65];
 
-	if (can_take(all->scheduler, all->engine, host))
-		g_array_append_vals(all->ids, host->id, ASH_HOST_ID_BYTES);
+	if (!can_take(all->scheduler, all->engine, host))
+		return true;
+	ash_host_id_format(host->id, id);
+	Extra extra = {.is_there = true,
+			.is_by_hand = g_hash_table_contains(all->by_hand, id),
+			.is_silent = g_hash_table_contains(all->scheduler->silent, id)};
+	memcpy(candidate.id, host->id, sizeof candidate.id);
+	candidate.kind = kind_of(all, host);
+	candidate.reach = reach_of(all->scheduler, all->engine, host, &extra);
+	candidate.has_it =
+			g_str_equal(host->commit, ash_rollout_spec(all->engine->rollout)->commit);
+	g_array_append_val(all->candidates, candidate);
 	return true;
+}
+
+static int compare_candidates(gconstpointer a, gconstpointer b)
+{
+	const Candidate *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return memcmp(x->id, y->id, sizeof x->id);
+}
+
+static void tell_reach(AshSchedulerEngine *engine, const GArray *candidates, AshRolloutReach reach)
+{
+	for (unsigned i = 0; i < candidates->len; i++) {
+		const Candidate *candidate = &g_array_index(candidates, Candidate, i);
+		if (candidate->reach == reach)
+			ash_rollout_reach(engine->rollout, candidate->id, reach);
+	}
+}
+
+static void tell_all(AshScheduler *scheduler, AshSchedulerEngine *engine, const Gather *all)
+{
+	for (unsigned i = 0; i < all->candidates->len; i++) {
+		const Candidate *candidate = &g_array_index(all->candidates, Candidate, i);
+		const Kind *kind = g_ptr_array_index(all->kinds, candidate->kind);
+		ash_rollout_join(engine->rollout, candidate->id, kind->is_canary,
+				engine->budgets->len > 0 ? (const char *const *) kind->groups
+							 : NULL);
+	}
+	tell_reach(engine, all->candidates, ASH_ROLLOUT_READY);
+	tell_reach(engine, all->candidates, ASH_ROLLOUT_CLOSED);
+	for (unsigned i = 0; i < all->candidates->len; i++) {
+		const Candidate *candidate = &g_array_index(all->candidates, Candidate, i);
+		g_auto(AshHost) host = {0};
+		if (candidate->has_it &&
+				ash_live_get(scheduler->server->live, candidate->id, &host))
+			report(scheduler, engine, &host, NULL);
+	}
 }
 
 static gboolean take_id(const AshDbRow *row, gpointer data, GError **error)
@@ -339,27 +448,20 @@ static gboolean take_id(const AshDbRow *row, gpointer data, GError **error)
 
 gboolean ash_scheduler_join_all(AshScheduler *scheduler, AshSchedulerEngine *engine, GError **error)
 {
-	g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, 1);
+	g_autoptr(GArray) candidates = g_array_new(FALSE, FALSE, sizeof(Candidate));
 	g_autoptr(GHashTable) by_hand =
 			g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	Gather all = {scheduler, engine, ids};
+	g_autoptr(GHashTable) by_text =
+			g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_autoptr(GPtrArray) kinds = g_ptr_array_new_with_free_func(free_kind);
+	Gather all = {scheduler, engine, by_hand, candidates, kinds, by_text};
 
 	if (!ash_db_query(scheduler->db, "SELECT id FROM host WHERE by_hand > 0", NULL, take_id,
 			    by_hand, error))
 		return FALSE;
-
 	ash_live_each(scheduler->server->live, gather, &all);
-	for (unsigned i = 0; i < ids->len; i += ASH_HOST_ID_BYTES) {
-		g_auto(AshHost) host = {0};
-		char id[65];
-		if (!ash_live_get(scheduler->server->live, (const uint8_t *) ids->data + i, &host))
-			continue;
-		ash_host_id_format(host.id, id);
-		Extra extra = {.is_there = true,
-				.is_by_hand = g_hash_table_contains(by_hand, id),
-				.is_silent = g_hash_table_contains(scheduler->silent, id)};
-		tell_engine(scheduler, engine, &host, &extra);
-	}
+	g_array_sort(candidates, compare_candidates);
+	tell_all(scheduler, engine, &all);
 	return TRUE;
 }
 
