@@ -85,7 +85,8 @@ enum {
 	ASH_ROLLOUT_ID_BYTES = 32,          /* of a host */
 	ASH_ROLLOUT_MAX_LINE_BYTES = 16384, /* of the ledger */
 	ASH_ROLLOUT_MAX_LINE_HOSTS = 100,
-	ASH_ROLLOUT_MAX_STEP_HOSTS = 250, /* assigned by one step, so that it is written in a moment */
+	ASH_ROLLOUT_MAX_STEP_HOSTS =
+			250, /* assigned by one step, so that it is written in a moment */
 };
 
 #define ASH_ROLLOUT_ERROR (ash_rollout_error_quark())
