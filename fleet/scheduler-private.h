@@ -41,6 +41,7 @@ typedef struct {
 	int64_t window_s;                 /* when some host's window opens or closes; INT64_MAX */
 	int64_t checkpoint;               /* first line of one that is among fresh; 0: none */
 	bool is_starting;                 /* its candidates are being written */
+	bool is_empty;                    /* they are still to be gathered */
 	bool is_over;
 } AshSchedulerEngine;
 

@@ -142,7 +142,8 @@ static gboolean begin_rollout(AshScheduler *scheduler, const char *id, GError **
 		return TRUE;
 	g_ptr_array_add(scheduler->engines, engine);
 	ash_rollout_at(engine->rollout, scheduler->now_s);
-	return !engine->is_starting || ash_scheduler_begin(scheduler, engine, error);
+	engine->is_empty = engine->is_starting;
+	return TRUE;
 }
 
 static const struct {
@@ -271,6 +272,8 @@ static gboolean step_all(AshScheduler *scheduler, GError **error)
 {
 	for (unsigned i = 0; i < scheduler->engines->len; i++) {
 		AshSchedulerEngine *engine = g_ptr_array_index(scheduler->engines, i);
+		if (engine->is_empty)
+			continue;
 		if (!engine->is_starting)
 			ash_rollout_step(engine->rollout);
 		if (!engine->is_starting && ash_rollout_wants_checkpoint(engine->rollout)) {
@@ -337,10 +340,26 @@ static bool has_work(AshScheduler *scheduler, int64_t last)
 	return ash_scheduler_due(scheduler) <= scheduler->now_s;
 }
 
+/* Outside of a transaction, for it may be all hosts of a large fleet. */
+static gboolean gather(AshScheduler *scheduler, GError **error)
+{
+	for (unsigned i = 0; i < scheduler->engines->len; i++) {
+		AshSchedulerEngine *engine = g_ptr_array_index(scheduler->engines, i);
+		if (!engine->is_empty)
+			continue;
+		engine->is_empty = false;
+		if (!ash_scheduler_begin(scheduler, engine, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 gboolean ash_scheduler_transact(AshScheduler *scheduler, GError **error)
 {
 	int64_t last = 0;
 
+	if (!gather(scheduler, error))
+		return FALSE;
 	/* Without a transaction, so that nobody waits for nothing. */
 	if (!ash_event_last(scheduler->db, &last, error))
 		return FALSE;
