@@ -15,8 +15,7 @@ static gboolean version_option;
 
 static const GOptionEntry entries[] = {
 		{"identity", 0, 0, G_OPTION_ARG_FILENAME, &identity_option,
-				"where key and certificate are (default: " ASH_PATH_IDENTITY ")",
-				"DIR"},
+				"where key and certificate are", "DIR"},
 		{"version", 0, 0, G_OPTION_ARG_NONE, &version_option, "print the version", NULL},
 		{NULL},
 };

@@ -217,9 +217,7 @@ static const GOptionEntry entries[] = {
 				"what downloads (default: " ASH_PATH_LIBEXEC "/ashlar-fetch)",
 				"PROGRAM"},
 		{"checkin", 0, 0, G_OPTION_ARG_FILENAME, &checkin_option,
-				"what checks in with the fleet (default: " ASH_PATH_LIBEXEC
-				"/ashlar-checkin)",
-				"PROGRAM"},
+				"what checks in with the fleet", "PROGRAM"},
 		{"version", 0, 0, G_OPTION_ARG_NONE, &version_option, "print the version", NULL},
 		{NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
 };

@@ -41,8 +41,12 @@ fleet_start()
 	[ -n "${fleet_tokens[$dir]:-}" ] || fleet_tokens[$dir]=$(jq -r .token "$tmp/fleetd.out")
 	fleet_token=${fleet_tokens[$dir]}
 	fleet_dir=$dir
-	curl -sk --retry 20 --retry-connrefused --retry-delay 1 "$fleet_url/v1/ca" >"$dir/authority.pem" &&
-		grep -q BEGIN "$dir/authority.pem"
+	for ((i = 0; i < 200; i++)); do
+		curl -sk --max-time 10 "$fleet_url/v1/ca" >"$dir/authority.pem" &&
+			grep -q BEGIN "$dir/authority.pem" && return 0
+		sleep 0.2
+	done
+	return 1
 }
 
 fleet_stop()
