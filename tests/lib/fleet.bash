@@ -31,12 +31,12 @@ fleet_start()
 		>"$tmp/fleetd.out" 2>>"$tmp/fleetd.log" &
 	fleet_pid=$!
 	at_exit+=("kill $fleet_pid")
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		kill -0 "$fleet_pid" 2>/dev/null || return 1
 		jq -e .port "$tmp/fleetd.out" >/dev/null 2>&1 && break
 		sleep 0.1
 	done
-	fleet_port=$(jq -r .port "$tmp/fleetd.out")
+	[ -n "$fleet_port" ] || fleet_port=$(jq -r .port "$tmp/fleetd.out")
 	fleet_url=https://127.0.0.1:$fleet_port
 	[ -n "${fleet_tokens[$dir]:-}" ] || fleet_tokens[$dir]=$(jq -r .token "$tmp/fleetd.out")
 	fleet_token=${fleet_tokens[$dir]}
