@@ -59,7 +59,7 @@ start()
 {
 	build/bin/ashlar-fleetd serve --listen 127.0.0.1:0 "$1" >"$1/out" 2>"$1/err" &
 	server=$!
-	until grep -q '^address' "$1/out"; do
+	until grep -qs '^address' "$1/out"; do
 		kill -0 "$server" || { cat "$1/err" >&2; exit 1; }
 		sleep 0.1
 	done
