@@ -5,6 +5,7 @@
 
 #include "fleet/audit.h"
 #include "fleet/metrics.h"
+#include "fleet/operator.h"
 #include "fleet/route-private.h"
 #include "lib/error.h"
 #include "lib/json.h"
@@ -253,6 +254,24 @@ static bool admit_request(AshRequest *request)
 	       within(table.addresses, ash_http_peer(request->call), request->call);
 }
 
+/* What is larger than usual is taken into memory only from who may send it. A statement at most, for few routes. */
+static size_t body_limit(AshRequest *request)
+{
+	const AshRoute *route = request->route;
+	g_autoptr(AshOperator) who = NULL;
+	const AshOperatorProof proof = {
+			.authorization = ash_http_header(request->call, "Authorization"),
+			.cookie = ash_http_header(request->call, "Cookie"),
+	};
+
+	if (route->max_body_bytes <= DEFAULT_BODY_BYTES || route->role < ASH_ROLE_VIEWER)
+		return route->max_body_bytes > 0 ? route->max_body_bytes : DEFAULT_BODY_BYTES;
+	if (!ash_operator_identify(request->server->operators, NULL, &proof, &who, NULL) ||
+			who == NULL || who->role < route->role)
+		return DEFAULT_BODY_BYTES;
+	return route->max_body_bytes;
+}
+
 size_t ash_route_admit(AshHttpCall *call, gpointer data)
 {
 	AshServer *server = data;
@@ -278,7 +297,7 @@ size_t ash_route_admit(AshHttpCall *call, gpointer data)
 	const AshRoute *route = request->public.route;
 	if (!admit_request(&request->public) || is_get(route))
 		return 0;
-	return route->max_body_bytes > 0 ? route->max_body_bytes : DEFAULT_BODY_BYTES;
+	return body_limit(&request->public);
 }
 
 /* ---- running ---- */

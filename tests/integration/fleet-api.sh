@@ -149,6 +149,10 @@ who_may()
 		fi
 	done
 	empty "each route is for its role and those above" "$wrong"
+	head -c 100000 /dev/zero | tr '\0' ' ' >"$tmp/large"
+	as "$viewer" api_is "who may not import sends nothing large either" 413 POST /v1/import "" \
+		-H 'Content-Type: application/json' --data-binary "@$tmp/large"
+	api_is "who may does" 400 POST /v1/import "" -H 'Content-Type: application/json' --data-binary "@$tmp/large"
 	secret "$viewer"
 	secret "$operator"
 }
