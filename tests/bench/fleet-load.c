@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -72,6 +73,7 @@ typedef struct {
 	size_t out_size, out_done, in_size, want;
 	char *in; /* while an answer is read */
 	bool has_lock, is_introduced;
+	char id[65]; /* for its lock */
 } Host;
 
 static struct {
@@ -194,6 +196,23 @@ static void fail(Host *host)
 	hang_up(host);
 }
 
+/* A host's id is the hash of its key; it may take its own lock alone. */
+static void find_id(Host *host, const gnutls_datum_t *pem)
+{
+	gnutls_x509_crt_t certificate = NULL;
+	unsigned char id[32];
+	size_t size = sizeof id;
+
+	if (gnutls_x509_crt_init(&certificate) != 0 ||
+			gnutls_x509_crt_import(certificate, pem, GNUTLS_X509_FMT_PEM) != 0 ||
+			gnutls_x509_crt_get_key_id(
+					certificate, GNUTLS_KEYID_USE_SHA256, id, &size) != 0)
+		die("an identity");
+	gnutls_x509_crt_deinit(certificate);
+	for (unsigned i = 0; i < sizeof id; i++)
+		snprintf(host->id + 2 * i, 3, "%02x", id[i]);
+}
+
 static void load_identity(Host *host)
 {
 	const char *at = identity_data + identity_at[host->number];
@@ -206,6 +225,8 @@ static void load_identity(Host *host)
 			gnutls_certificate_set_x509_key_mem(host->credentials, &certificate, &key,
 					GNUTLS_X509_FMT_PEM) != 0)
 		die("an identity");
+	if (options.mode == FLEETLOCK)
+		find_id(host, &certificate);
 }
 
 static void begin_tls(Host *host)
@@ -287,8 +308,8 @@ static char *make_lock(const Host *host)
 	char *body = NULL;
 	char *text = NULL;
 
-	if (asprintf(&body, "{\"client_params\":{\"id\":\"load-%u\",\"group\":\"default\"}}",
-			    host->number) < 0 ||
+	if (asprintf(&body, "{\"client_params\":{\"id\":\"%s\",\"group\":\"default\"}}", host->id) <
+					0 ||
 			asprintf(&text,
 					"POST /fleetlock/v1/%s HTTP/1.1\r\nHost: localhost\r\n"
 					"fleet-lock-protocol: true\r\nContent-Type: application/json\r\n"
