@@ -5,7 +5,6 @@
 # The fleet's page in a real browser: first beside a server with an invented fleet, which can fail at will, then with
 # the real one. ASHLAR_SCREENSHOTS=DIR keeps pictures.
 . tests/lib/tap.sh
-. tests/lib/fleet.bash
 . tests/lib/fleet-hosts.bash
 
 chmod 755 "$tmp"
@@ -48,16 +47,41 @@ small=$served
 serve big 100000
 relay node tests/lib/page/check.mjs "$small" "$served"
 
-# The real one, on an empty directory.
-ok "ashlar-fleetd serves" fleet_start "$tmp/fleet"
+# start DIR: the real one on an empty directory, as tests/lib/fleet-hosts.bash wants it.
+start()
+{
+	rm -f "$tmp/fleet.json"
+	mkdir "$1"
+	"$ashlar_bin/ashlar-fleetd" serve "$1" --listen 127.0.0.1:0 --json >"$tmp/fleet.json" 2>>"$tmp/fleet.log" &
+	fleet_pid=$!
+	at_exit+=("kill $fleet_pid")
+	for _ in $(seq 300); do
+		[ ! -s "$tmp/fleet.json" ] || break
+		read -rt 0.1 <> <(:) || :
+	done
+	fleet_url=https://127.0.0.1:$(jq -r .port "$tmp/fleet.json")
+	fleet_token=$(jq -r .token "$tmp/fleet.json")
+	# shellcheck disable=SC2034
+	fleet_ca=$1/ca.pem
+	curl -sfo /dev/null --cacert "$1/ca.pem" "$fleet_url/healthz"
+}
+
+# api METHOD PATH JSON: the answer in $body, its status in $status.
+# shellcheck disable=SC2034
+api()
+{
+	status=$(curl -sS --cacert "$fleet_ca" --max-time 30 -o "$tmp/answer" -w '%{http_code}' -X "$1" \
+		-H "Authorization: Bearer $fleet_token" -H 'Content-Type: application/json' --data-binary "$3" "$fleet_url$2")
+	body=$(cat "$tmp/answer")
+}
+
+ok "ashlar-fleetd serves" start "$tmp/fleet"
 mkdir "$tmp/keys"
 relay node tests/lib/page/check-real.mjs "$fleet_url" "$fleet_token" "$tmp/keys"
-fleet_stop
+kill "$fleet_pid"
 
 # Another, with hosts that take what they are told.
-fleet_token=
-fleet_listen=127.0.0.1:0
-ok "another serves" fleet_start "$tmp/fleet2"
+ok "another serves" start "$tmp/fleet2"
 for version in 1.0 2.0 3.0; do
 	ok "release $version is added" release_add "$version"
 done
@@ -72,6 +96,6 @@ at_exit+=("kill $rounds")
 relay node tests/lib/page/check-rollout.mjs "$fleet_url" "$fleet_token"
 kill "$rounds"
 wait "$rounds" 2>/dev/null
-unlike "the servers had no trouble" "$(cat "$fleet_log")" 'CRITICAL|WARNING'
+unlike "the servers had no trouble" "$(cat "$tmp/fleet.log")" 'CRITICAL|WARNING'
 
 done_testing

@@ -43,7 +43,7 @@ async function run() {
 	page.seen.length = 0;
 
 	await begin("2.0", "autumn");
-	ok("the first ring fills up live", await patiently(() => /4 confirmed/.test(document.querySelector(".wall li:last-child .stones").getAttribute("aria-label"))));
+	ok("the first ring fills up live", await patiently(() => /4 confirmed/.test(document.querySelector(".wall li:last-child .stones")?.getAttribute("aria-label"))));
 	await shoot(page, "real-rollout-running");
 	ok("it finishes while one looks", await patiently(() => document.querySelector(".head .badge")?.innerText === "finished"));
 	ok("all stones are laid", await until(page, () => [...document.querySelectorAll(".wall .stones i")].every((i) => /tone-(good|already)/.test(i.className))));
