@@ -38,7 +38,8 @@ for set in "$@"; do
 	check)
 		packages+=(clang clang-format "libclang-rt-$clang-dev" shellcheck codespell
 			gnupg dpkg-dev dbus python3-cryptography time apt-utils jq perl ostree libcap2-bin python3-jsonschema
-			strace postgresql chromium swupdate cpio openssl curl)
+			strace postgresql chromium swupdate cpio openssl curl
+			python3 testssl.sh)
 		;;
 	bench)
 		packages+=(mmdebstrap ostree squashfs-tools erofs-utils casync rauc rauc-service jq zstd
