@@ -254,7 +254,7 @@ JOBS := $(shell nproc)
 .PHONY: demo
 DEMO_HOSTS ?= 3
 demo:
-	@tools/deps.sh image check
+	@tools/deps.sh image demo
 	@$(MAKE) -j$(JOBS) all deb
 	@tools/demo.sh $(if $(KEEP),--keep) --hosts $(DEMO_HOSTS)
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # tools/deps.sh SET…: installs what is missing, by package name. One dpkg-query when nothing is.
-# Sets: image (build and boot a host), check (run the tests), bench (peers to compare with), tidy.
+# Sets: image (build and boot a host), demo, check (run the tests), bench (peers to compare with), tidy.
 set -euo pipefail
 
 # shellcheck source=/dev/null
@@ -41,6 +41,7 @@ for set in "$@"; do
 			strace postgresql chromium swupdate cpio openssl curl
 			python3 testssl.sh)
 		;;
+	demo) packages+=(jq) ;;
 	bench)
 		packages+=(mmdebstrap ostree squashfs-tools erofs-utils casync rauc rauc-service jq zstd
 			xz-utils dbus curl openssl nginx-light)
