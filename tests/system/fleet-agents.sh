@@ -250,7 +250,10 @@ ok "is held when both speak" both_speak
 like "…and says so" "$(ctl why)" 'held'
 ok "…and so is the copy" wait "$clone_pid"
 ok "an operator lets it go on" api POST "/v1/hosts/$id/release-hold" '{"reason":"the copy is gone"}'
-ok "…and it does" agent_wait '.fleet.state == "joined"' 90
+# A host that is held asks again every five to ten minutes, and when it starts.
+agent_stop
+agent_start
+ok "…and it does" agent_wait '.fleet.state == "joined"'
 
 ok "the order forget" order forget
 ok "the host leaves" agent_wait '.fleet.state == "left"'
