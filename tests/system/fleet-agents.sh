@@ -257,6 +257,10 @@ ok "…and it does" agent_wait '.fleet.state == "joined"'
 
 ok "the order forget" order forget
 ok "the host leaves" agent_wait '.fleet.state == "left"'
+for ((i = 0; i < 100; i++)); do
+	[ -e "$host/var/lib/ashlar-link/fleet/identity.json" ] || break
+	sleep 0.2
+done
 is "…and its key is put aside" "$(ls "$host/var/lib/ashlar-link/fleet")" "certificate.pem.old
 identity.json.old
 lock
