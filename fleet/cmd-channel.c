@@ -36,9 +36,8 @@ static gboolean channels(AshCliContext *context, char **args, int *out_exit, GEr
 {
 	static const AshCliColumn columns[] = {
 			{"CHANNEL", "name", ASH_CLI_TEXT},
-			{"RELEASE", "release", ASH_CLI_TEXT},
-			{"VERSION", "version", ASH_CLI_TEXT},
-			{"HOSTS", "hosts", ASH_CLI_NUMBER},
+			{"RELEASE", "release.name", ASH_CLI_TEXT},
+			{"VERSION", "release.version", ASH_CLI_TEXT},
 			{"NOTE", "note", ASH_CLI_TEXT},
 			{0},
 	};
@@ -61,8 +60,8 @@ static gboolean channels_history(AshCliContext *context, char **args, int *out_e
 {
 	static const AshCliColumn columns[] = {
 			{"AT", "at", ASH_CLI_TIME},
-			{"RELEASE", "release", ASH_CLI_TEXT},
-			{"VERSION", "version", ASH_CLI_TEXT},
+			{"RELEASE", "release.name", ASH_CLI_TEXT},
+			{"VERSION", "release.version", ASH_CLI_TEXT},
 			{"BY", "actor", ASH_CLI_TEXT},
 			{"REASON", "reason", ASH_CLI_TEXT},
 			{0},

@@ -23,7 +23,7 @@ static gboolean webhooks(AshCliContext *context, char **args, int *out_exit, GEr
 			{"ID", "id", ASH_CLI_TEXT},
 			{"URL", "url", ASH_CLI_TEXT},
 			{"KINDS", "kinds", ASH_CLI_LIST},
-			{"DELIVERED", "cursor", ASH_CLI_NUMBER},
+			{"DELIVERED", "delivered", ASH_CLI_NUMBER},
 			{"PAUSED", "paused", ASH_CLI_TEXT},
 			{0},
 	};
