@@ -5,7 +5,7 @@
 # it. Each takes about 10 MB of memory and of disk, and a second of both processors.
 . tests/lib/tap.sh
 . tests/lib/agent.bash
-. tests/lib/fleet.bash
+. tests/lib/fleet-agents.bash
 
 agents=${ASHLAR_AGENTS:-10}
 patience=$((120 + agents * 4))

@@ -5,7 +5,7 @@
 # ashlard, ashlar-link and what they start.
 . tests/lib/tap.sh
 . tests/lib/agent.bash
-. tests/lib/fleet.bash
+. tests/lib/fleet-agents.bash
 
 # ---- releases ----
 
