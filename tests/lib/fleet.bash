@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154
 # A fleet server for tests that source tests/lib/tap.sh first; it ends with the test.
 #
 #	fleet_start DIR [YAML…]      serves DIR with these settings: $fleet_url, $fleet_ca, $fleet_pid; $fleet_token is
