@@ -183,7 +183,6 @@ static gboolean make_target(AshRequest *request, GError **error)
 	json_builder_begin_object(json);
 	ash_json_add_text(json, "id", new.id);
 	ash_json_add_text(json, "token", token);
-	json_builder_end_object(json);
 	ash_http_add_header(request->call, "Cache-Control", "no-store");
 	return ash_route_reply(request, json);
 }
@@ -285,7 +284,6 @@ static gboolean make_module(AshRequest *request, GError **error)
 		return FALSE;
 	json_builder_begin_object(json);
 	ash_json_add_int(json, "id", new.id);
-	json_builder_end_object(json);
 	return ash_route_reply(request, json);
 }
 
@@ -396,7 +394,6 @@ static gboolean make_artifact(AshRequest *request, GError **error)
 	ash_json_add_text(json, "sha1", sha1);
 	ash_json_add_text(json, "md5", md5);
 	ash_json_add_text(json, "sha256", sha256);
-	json_builder_end_object(json);
 	return ash_route_reply(request, json);
 }
 
@@ -471,7 +468,6 @@ static gboolean show_action(AshRequest *request, GError **error)
 			    ASH_DB_VALUES(ASH_DB_I(id)), take_status, json, error))
 		return FALSE;
 	json_builder_end_array(json);
-	json_builder_end_object(json);
 	return ash_route_reply(request, json);
 }
 
@@ -560,7 +556,6 @@ static gboolean make_action(AshRequest *request, GError **error)
 		return answer_for(error);
 	json_builder_begin_object(json);
 	ash_json_add_int(json, "id", new.id);
-	json_builder_end_object(json);
 	return ash_route_reply(request, json);
 }
 
