@@ -3,6 +3,7 @@
 
 /* All arrays of routes: one line here, one below. */
 extern const AshRoute ash_api_audit_routes[];
+extern const AshRoute ash_api_ddi_artifact_routes[];
 extern const AshRoute ash_api_ddi_manage_routes[];
 extern const AshRoute ash_api_ddi_routes[];
 extern const AshRoute ash_api_event_routes[];
@@ -31,6 +32,7 @@ extern const AshRoute ash_why_routes[];
 
 const AshRoute *const ash_routes[] = {
 		ash_api_audit_routes,
+		ash_api_ddi_artifact_routes,
 		ash_api_ddi_manage_routes,
 		ash_api_ddi_routes,
 		ash_api_event_routes,
