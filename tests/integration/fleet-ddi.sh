@@ -245,11 +245,11 @@ client()
 	timeout 90 swupdate -l 5 -M -m -H board:1.0 -k "$tmp/signer.pem" -u \
 		"-t DEFAULT -u $fleet_url -i dev1 -g gateway-secret-1 -p 5 -x $1" >"$tmp/swupdate.log" 2>&1 &
 	local pid=$!
-	while [ $SECONDS -lt $until ] && kill -0 $pid 2>/dev/null && ! "${@:2}"; do
+	while [ "$SECONDS" -lt "$until" ] && kill -0 "$pid" 2>/dev/null && ! "${@:2}"; do
 		sleep 0.5
 	done
-	kill $pid 2>/dev/null
-	wait $pid 2>/dev/null
+	kill "$pid" 2>/dev/null
+	wait "$pid" 2>/dev/null
 	"${@:2}"
 }
 # shellcheck disable=SC2317
