@@ -33,8 +33,11 @@ cp data/systemd/* "$tmp/root/usr/lib/systemd/system"
 for program in ashlard ashlar-link ashlar-provision; do
 	printf '\177ELF' >"$tmp/root/usr/lib/ashlar/$program"
 done
-printf '\177ELF' >"$tmp/root/usr/bin/systemctl"
-chmod 755 "$tmp"/root/usr/lib/ashlar/* "$tmp/root/usr/bin/systemctl"
+for program in systemctl kill ashlar-fleetd; do
+	printf '\177ELF' >"$tmp/root/usr/bin/$program"
+done
+ln -s usr/bin "$tmp/root/bin"
+chmod 755 "$tmp"/root/usr/lib/ashlar/* "$tmp"/root/usr/bin/*
 for unit in data/systemd/*; do
 	empty "$(basename "$unit") is understood" "$(systemd-analyze verify --man=no --recursive-errors=no \
 		--root="$tmp/root" "/usr/lib/systemd/system/$(basename "$unit")" 2>&1 |

@@ -77,8 +77,8 @@ static const char *const refused[] = {
 		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"orders\":{}}}",
 		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"orders\":[{\"verb\":\"check\"}]}}",
 		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"orders\":[{\"id\":1,\"verb\":\"a b\"}]}}",
-		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"orders\":[{\"id\":1,\"verb\":\"forgive\","
-		"\"argument\":\"../x\"}]}}",
+		("{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"orders\":[{\"id\":1,\"verb\":"
+		 "\"forgive\",\"argument\":\"../x\"}]}}"),
 };
 
 static void test_refused(void)
