@@ -99,7 +99,8 @@ static void test_false_halts(void)
 		g_assert_cmpfloat(bound, <, FEWER ? 0.02 : 0.01);
 		all += halted;
 	}
-	g_assert_cmpuint(all, >, 0); /* it does stop at all */
+	if (!FEWER)
+		g_assert_cmpuint(all, >, 0); /* it does stop at all */
 }
 
 /* The rule alone, over many more hosts: failures of each ring are drawn, the table judges. */
