@@ -33,7 +33,8 @@ fleet_start()
 	at_exit+=("kill $fleet_pid")
 	for ((i = 0; i < 600; i++)); do
 		kill -0 "$fleet_pid" 2>/dev/null || return 1
-		jq -e .port "$tmp/fleetd.out" >/dev/null 2>&1 && break
+		# An empty file is fine for jq -e.
+		[ -s "$tmp/fleetd.out" ] && jq -e .port "$tmp/fleetd.out" >/dev/null 2>&1 && break
 		sleep 0.1
 	done
 	[ -n "$fleet_port" ] || fleet_port=$(jq -r .port "$tmp/fleetd.out")
