@@ -33,6 +33,9 @@ done
 }
 
 bin=$PWD/build/bin
+# Packages that were downloaded before, when they are not where they usually are.
+cache=()
+[ -z "${ASHLAR_DEMO_CACHE:-}" ] || cache=(--cache "$ASHLAR_DEMO_CACHE")
 mkdir -p "$dir"
 dir=$(realpath "$dir")
 began=$SECONDS
@@ -122,8 +125,8 @@ declare -A commits
 for version in 1.0.0 2.0.0 3.0.0; do
 	# The same packages in all of them.
 	[ "$version" = 1.0.0 ] || [ -e "$dir/m/$version.lock" ] || cp "$dir/m/1.0.0.lock" "$dir/m/$version.lock"
-	"$bin/ashlar" lock --quiet --output "$dir/m/$version.lock" "$dir/m/$version.yaml" >/dev/null
-	built=$("$bin/ashlar" build --quiet --repo "$dir/repo" "$dir/m/$version.yaml")
+	"$bin/ashlar" lock --quiet "${cache[@]}" --output "$dir/m/$version.lock" "$dir/m/$version.yaml" >/dev/null
+	built=$("$bin/ashlar" build --quiet "${cache[@]}" --repo "$dir/repo" "$dir/m/$version.yaml")
 	commits[$version]=${built##* }
 	echo "$version: commit ${commits[$version]:0:12}"
 done

@@ -6,6 +6,7 @@
 # all, and one that is broken, which stops by itself and is left by those that took it.
 . tests/lib/tap.sh
 
+export ASHLAR_DEMO_CACHE=build/test/cache
 ok "the demonstration runs to its end" tools/demo.sh --hosts "${ASHLAR_DEMO_HOSTS:-3}" --dir "$tmp/demo" --port 0
 [ "$test_failed" -eq 0 ] || diag "$(tail -n 60 "$tmp/out")" "$(tail -n 20 "$tmp/demo/fleetd.log" 2>/dev/null)"
 sum()
