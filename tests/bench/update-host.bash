@@ -169,7 +169,7 @@ switches()
 	local pid
 	for pid in "$@"; do
 		cat "/proc/$pid"/task/*/status
-	done | awk '/^voluntary_ctxt_switches/ { n += $2 } END { print n }'
+	done | awk '/^voluntary_ctxt_switches/ { n += $2 } END { printf "%.0f\n", n }'
 }
 
 written()
@@ -177,14 +177,14 @@ written()
 	local pid
 	for pid in "$@"; do
 		cat "/proc/$pid/io"
-	done | awk '/^write_bytes/ { n += $2 } END { print n }'
+	done | awk '/^write_bytes/ { n += $2 } END { printf "%.0f\n", n }'
 }
 
 # What reached the host's disk, the file system's own bookkeeping included.
 disk_written()
 {
 	sync -f "$host"
-	awk '{ print $7 * 512 }' "/sys/class/block/$(basename "$(findmnt -no SOURCE "$host")")/stat"
+	awk '{ printf "%.0f\n", $7 * 512 }' "/sys/class/block/$(basename "$(findmnt -no SOURCE "$host")")/stat"
 }
 
 # Both live from now on until the end of the run, on buses and disks of their own.

@@ -120,7 +120,7 @@ objects_of()
 	quietly ostree --repo="$peers/archive" pull-local --disable-fsync "$peers/repo" "$1"
 	find "$peers/archive/objects" -type f | sort | comm -13 "$work/before" - >"$work/new"
 	[ "$1" = old ] || echo "pull-$1 $(xargs -d '\n' stat -c %s <"$work/new" |
-		awk '{ n += $1 } END { print n }') $(wc -l <"$work/new")" >>"$peers/bytes"
+		awk '{ n += $1 } END { printf "%.0f\n", n }') $(wc -l <"$work/new")" >>"$peers/bytes"
 }
 
 # chunks_of STATE: casync's chunks of the tree's tar that "old" has not, and the index.
@@ -134,7 +134,7 @@ chunks_of()
 	quietly casync make --store="$store" --chunk-size=65536 "$work/$1.caibx" "$work/tree.tar"
 	find "$store" -type f | sort | comm -13 "$work/before" - >"$work/new"
 	[ "$1" = old ] || echo "casync-$1 $(($(xargs -d '\n' stat -c %s <"$work/new" |
-		awk '{ n += $1 } END { print n }') + $(size "$work/$1.caibx"))) $(($(wc -l <"$work/new") + 1))" \
+		awk '{ n += $1 } END { printf "%.0f\n", n }') + $(size "$work/$1.caibx"))) $(($(wc -l <"$work/new") + 1))" \
 		>>"$peers/bytes"
 	rm "$work/tree.tar"
 }

@@ -78,7 +78,7 @@ delta_by_default()
 		sed -n 's/^Total Fallback Size: \([0-9]*\).*/\1/p')
 	put U "$state" "ostree delta by default, ashlar's tree" \
 		"bytes=$(($(find "$kept/repo/deltas" -type f -printf '%s\n' |
-			awk '{ n += $1 } END { print n }') + ${fallback:-0}))"
+			awk '{ n += $1 } END { printf "%.0f\n", n }') + ${fallback:-0}))"
 	rm -rf "$kept/repo/deltas"
 }
 
