@@ -284,6 +284,73 @@ void ash_scheduler_sweep(AshScheduler *scheduler)
 	ash_live_each(scheduler->server->live, sweep_one, scheduler);
 }
 
+/* ---- policies ------------------------------------------------------------------------------------ */
+
+typedef struct {
+	AshScheduler *scheduler;
+	const AshDesiredBook *old;
+} Retell;
+
+static bool is_same(const char *const *a, const char *const *b)
+{
+	static const char *const none[] = {NULL};
+
+	return g_strv_equal(a != NULL ? a : none, b != NULL ? b : none);
+}
+
+static bool retell_one(const AshHost *host, gpointer data)
+{
+	const Retell *retell = data;
+	AshScheduler *scheduler = retell->scheduler;
+	AshDesiredWhen before = {0}, now = {0};
+	char id[65];
+
+	if (host->state != ASH_HOST_ACTIVE)
+		return true;
+	ash_desired_when(retell->old, host, host->rollout, scheduler->now_s, &before);
+	ash_desired_when(scheduler->turn_book, host, host->rollout, scheduler->now_s, &now);
+	if (before.poll_s == now.poll_s && is_same(before.windows, now.windows))
+		return true;
+	ash_host_id_format(host->id, id);
+	g_hash_table_add(scheduler->retell, g_strdup(id));
+	ash_scheduler_look_again(scheduler, id);
+	return true;
+}
+
+/* A leader that comes after this one knows no older book: whoever was not told by then is told with the next thing
+ * that is wanted of it.
+ */
+void ash_scheduler_retell(AshScheduler *scheduler, const AshDesiredBook *old)
+{
+	Retell retell = {scheduler, old};
+
+	ash_live_each(scheduler->server->live, retell_one, &retell);
+}
+
+/* A larger "desired" is what makes the host's link take in the answer, which has the windows. */
+static gboolean tell_when(AshScheduler *scheduler, const char *id, GError **error)
+{
+	int64_t desired = 0;
+	bool is_there = false;
+
+	if (!g_hash_table_remove(scheduler->retell, id))
+		return TRUE;
+	if (!ash_db_query_int(scheduler->db,
+			    "UPDATE host SET desired = desired + 1 WHERE id = $1 RETURNING desired",
+			    ASH_DB_VALUES(ASH_DB_T(id)), &is_there, &desired, error))
+		return FALSE;
+	if (!is_there)
+		return TRUE;
+	scheduler->has_written = true;
+	g_autofree char *data = g_strdup_printf("{\"desired\":%" G_GINT64_FORMAT "}", desired);
+	AshEvent event = {.at_s = scheduler->now_s,
+			.kind = "host.desired",
+			.host = id,
+			.text = "it may change at other times now",
+			.data = data};
+	return ash_event_append(scheduler->db, &event, error);
+}
+
 /* ---- one host ------------------------------------------------------------------------------------ */
 
 static gboolean take_extra(const AshDbRow *row, gpointer data, GError **error)
@@ -316,7 +383,8 @@ gboolean ash_scheduler_look(AshScheduler *scheduler, const char *id, GError **er
 	}
 	for (unsigned i = 0; i < scheduler->engines->len; i++)
 		tell_engine(scheduler, g_ptr_array_index(scheduler->engines, i), &host, &extra);
-	return extra.is_by_hand || give_channel(scheduler, id, &host, error);
+	return (extra.is_by_hand || give_channel(scheduler, id, &host, error)) &&
+	       tell_when(scheduler, id, error);
 }
 
 /* ---- all hosts ----------------------------------------------------------------------------------- */

@@ -63,10 +63,11 @@ struct AshScheduler {
 	int64_t led_since_s, try_lead_s;
 	int64_t cursor, written_cursor;
 	GPtrArray *engines;
-	GQueue again;              /* char * ids, to be looked at once more */
-	GHashTable *is_again;      /* the same */
-	GHashTable *silent;        /* char * ids that were said to be */
-	int64_t silence_s;         /* the next look */
+	GQueue again;         /* char * ids, to be looked at once more */
+	GHashTable *is_again; /* the same */
+	GHashTable *retell; /* ids of hosts whose policy says something else than they were told */
+	GHashTable *silent; /* char * ids that were said to be */
+	int64_t silence_s;  /* the next look */
 	AshDesiredBook *turn_book; /* the book of this turn */
 	int64_t now_s;
 	bool has_written; /* this turn */
@@ -85,6 +86,8 @@ gboolean ash_scheduler_join_all(AshScheduler *scheduler, AshSchedulerEngine *eng
 void ash_scheduler_refresh(AshScheduler *scheduler, AshSchedulerEngine *engine);
 /* Those whose channel wants something else than what is wanted are to be looked at again. */
 void ash_scheduler_sweep(AshScheduler *scheduler);
+/* Who may change at another time than @old says is told so, a few in each turn. */
+void ash_scheduler_retell(AshScheduler *scheduler, const AshDesiredBook *old);
 
 /* scheduler-engine.c */
 gboolean ash_scheduler_engine_load(AshScheduler *scheduler, AshDb *db, const char *id,

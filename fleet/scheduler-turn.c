@@ -238,9 +238,10 @@ static gboolean renew_book(AshScheduler *scheduler, GError **error)
 
 	if (!ash_desired_book_load(scheduler->db, &book, error))
 		return FALSE;
-	ash_desired_book_unref(scheduler->turn_book);
+	g_autoptr(AshDesiredBook) old = scheduler->turn_book;
 	scheduler->turn_book = book;
 	ash_scheduler_sweep(scheduler);
+	ash_scheduler_retell(scheduler, old);
 	for (unsigned i = 0; i < scheduler->engines->len; i++)
 		ash_scheduler_refresh(scheduler, g_ptr_array_index(scheduler->engines, i));
 	return TRUE;
@@ -467,6 +468,7 @@ void ash_scheduler_forget(AshScheduler *scheduler)
 	g_ptr_array_set_size(scheduler->engines, 0);
 	g_queue_clear_full(&scheduler->again, g_free);
 	g_hash_table_remove_all(scheduler->is_again);
+	g_hash_table_remove_all(scheduler->retell);
 	g_clear_pointer(&scheduler->turn_book, ash_desired_book_unref);
 	ash_db_give(scheduler->db);
 	scheduler->db = NULL;

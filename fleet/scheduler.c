@@ -178,6 +178,7 @@ gboolean ash_scheduler_start(
 	scheduler->engines =
 			g_ptr_array_new_with_free_func((GDestroyNotify) ash_scheduler_engine_free);
 	scheduler->is_again = g_hash_table_new(g_str_hash, g_str_equal);
+	scheduler->retell = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	scheduler->silent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	g_queue_init(&scheduler->again);
 	g_mutex_init(&scheduler->lock);
@@ -206,6 +207,7 @@ void ash_scheduler_free(AshScheduler *scheduler)
 	ash_scheduler_forget(scheduler);
 	g_ptr_array_unref(scheduler->engines);
 	g_hash_table_unref(scheduler->is_again);
+	g_hash_table_unref(scheduler->retell);
 	g_hash_table_unref(scheduler->silent);
 	ash_desired_book_unref(scheduler->book);
 	g_free(scheduler->trouble);
