@@ -330,7 +330,8 @@ fetched()
 	local path status first sum=0
 	while read -r path status first; do
 		[[ $status = 20[06] ]] || continue
-		sum=$((sum + $(size "$work/www$path") - first))
+		# Names of deltas may hold a '+', which clients encode.
+		sum=$((sum + $(size "$work/www${path//%2B/+}") - first))
 	done <"$serve_log"
 	echo "$sum"
 }
