@@ -110,7 +110,7 @@ static gboolean get_artifact(AshRequest *request, GError **error)
 		return FALSE;
 	g_autofree char *sha1 = file.sha1;
 	g_autofree char *md5 = file.md5;
-	g_autofree char *sha256 = file.sha256;
+	g_autofree G_GNUC_UNUSED char *sha256 = file.sha256;
 	if (sha1 == NULL)
 		return ash_ddi_device_not_now(error);
 	if (!is_sum)

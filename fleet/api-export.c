@@ -153,8 +153,8 @@ static gboolean import_all(AshRequest *request, GError **error)
 	json_builder_begin_array(secrets);
 	gboolean ok = import.is_dry ? try_all(request, &import, error)
 				    : ash_change_run(request, apply_all, &import, error);
-	g_autoptr(AshExport) now = import.now;
-	g_autoptr(GArray) changes = import.changes;
+	G_GNUC_UNUSED g_autoptr(AshExport) now = import.now;
+	G_GNUC_UNUSED g_autoptr(GArray) changes = import.changes;
 	if (!ok)
 		return FALSE;
 	if (!import.is_dry) {

@@ -25,7 +25,7 @@ char *ash_cli_plain(const char *text)
 	g_autoptr(GString) plain = g_string_new(NULL);
 
 	/* C1 controls too: some terminals obey them. */
-	for (const char *at = valid; *at != '\0'; at = g_utf8_next_char(at)) {
+	for (char *at = valid; *at != '\0'; at = g_utf8_next_char(at)) {
 		gunichar c = g_utf8_get_char(at);
 		g_string_append_unichar(plain, g_unichar_iscntrl(c) ? ' ' : c);
 	}

@@ -224,7 +224,7 @@ gboolean ash_host_list(AshLive *live, const AshHostQuery *query, GArray **out_ho
 	g_array_set_clear_func(places, clear_place);
 	if (!find_order(query->sort, &search.order, error) || !parse_after(&search, error))
 		return FALSE;
-	g_autofree char *after_key = search.after_key;
+	g_autofree G_GNUC_UNUSED char *after_key = search.after_key;
 	ash_live_each(live, look, &search);
 	g_array_sort_with_data(places, compare_in_order, (gpointer) (uintptr_t) search.order);
 	GArray *hosts = g_array_new(FALSE, FALSE, sizeof(AshHost));

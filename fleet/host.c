@@ -195,8 +195,8 @@ gboolean ash_host_forget(AshDb *db, const char *id, const AshHostBy *by, GError 
 	static const char *const statements[] = {
 			"DELETE FROM host_order WHERE host = $1",
 			"DELETE FROM host_journal WHERE host = $1",
-			"DELETE FROM rollout_host WHERE host = $1 AND rollout NOT IN "
-			"(SELECT id FROM rollout WHERE ended_at = 0)",
+			("DELETE FROM rollout_host WHERE host = $1 AND rollout NOT IN "
+			 "(SELECT id FROM rollout WHERE ended_at = 0)"),
 	};
 	int64_t changed = 0;
 

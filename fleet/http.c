@@ -614,7 +614,7 @@ void ash_http_free(AshHttp *http)
 	g_free(http);
 }
 
-void ash_http_counts(const AshHttp *http, AshHttpCounts *out_counts)
+void ash_http_counts(AshHttp *http, AshHttpCounts *out_counts)
 {
 	*out_counts = (AshHttpCounts){
 			.connections = (uint64_t) g_atomic_int_get(&http->connection_count),

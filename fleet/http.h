@@ -64,7 +64,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshHttp, ash_http_free)
 typedef struct {
 	uint64_t connections, requests, refused, bytes_in, bytes_out, waiting;
 } AshHttpCounts;
-void ash_http_counts(const AshHttp *http, AshHttpCounts *out_counts);
+void ash_http_counts(AshHttp *http, AshHttpCounts *out_counts);
 
 /* ---- what was asked: borrowed from the call ---- */
 

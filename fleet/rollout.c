@@ -157,7 +157,7 @@ void ash_rollout_set_outcome(
 			host->outcome == ASH_ROLLOUT_OFFERED;
 
 	ash_rollout_host_begin(rollout, number);
-	host->outcome = outcome;
+	host->outcome = (uint8_t) outcome;
 	host->since = rollout->now;
 	host->reason = ash_rollout_reason_index(rollout, reason);
 	switch (outcome) {

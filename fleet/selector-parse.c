@@ -97,7 +97,7 @@ static void take(Reader *reader, TokenKind kind, size_t size)
 
 static bool read_strange(Reader *reader)
 {
-	const char *next = g_utf8_next_char(reader->at);
+	const char *next = reader->at + g_utf8_skip[*(const guchar *) reader->at];
 	g_autofree char *what =
 			*reader->at == '*' || *reader->at == '?'
 					? g_strdup("a pattern stands in quotes: ~ \"edge-*\"")

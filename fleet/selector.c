@@ -171,10 +171,12 @@ const char *ash_selector_key_value(const AshSelectorKey *key, const AshHost *hos
 		char buffer[ASH_SELECTOR_KEY_BYTES])
 {
 	const char *value = NULL;
+	const char *own = NULL;
 
 	switch (key->kind) {
 	case ASH_SELECTOR_KEY_OWN:
-		return G_STRUCT_MEMBER(const char *, host, key->offset);
+		memcpy(&own, (const char *) host + key->offset, sizeof own);
+		return own;
 	case ASH_SELECTOR_KEY_ID:
 		ash_host_id_format(host->id, buffer);
 		return buffer;
@@ -272,13 +274,13 @@ static bool glob_matches(const char *pattern, const char *text)
 			star_text = text;
 		} else if (*pattern == '?') {
 			pattern++;
-			text = g_utf8_next_char(text);
+			text += g_utf8_skip[*(const guchar *) text];
 		} else if (*pattern == *text) {
 			pattern++;
 			text++;
 		} else if (star != NULL) {
 			pattern = star;
-			star_text = g_utf8_next_char(star_text);
+			star_text += g_utf8_skip[*(const guchar *) star_text];
 			text = star_text;
 		} else {
 			return false;

@@ -206,7 +206,7 @@ gboolean ash_server_reload(AshServer *server, GError **error)
 		gpointer theirs;
 	} old = {.ours = server->config};
 	g_ptr_array_add(server->old_configs, old.theirs);
-	g_atomic_pointer_set(&server->config, g_steal_pointer(&config));
+	__atomic_store_n(&server->config, g_steal_pointer(&config), __ATOMIC_SEQ_CST);
 	return TRUE;
 }
 

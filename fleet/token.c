@@ -85,7 +85,7 @@ gboolean ash_token_use(AshDb *db, const char *secret, int64_t now_s, char **out_
 	if (!ash_db_query(db, "SELECT hash, labels, needs_approval FROM join_token WHERE id = $1",
 			    ASH_DB_VALUES(ASH_DB_T(id)), take_row, &row, error))
 		return FALSE;
-	g_autofree char *known = row.hash;
+	g_autofree G_GNUC_UNUSED char *known = row.hash;
 	g_autofree char *labels = row.labels;
 	if (!is_right(&row, hash))
 		return refuse(error);

@@ -296,7 +296,7 @@ static gboolean deliver_one(AshFetchSession *session, Hook *hook, bool *out_goes
 	if (!is_found)
 		return TRUE;
 	gboolean ok = ash_event_read(db, hook->seq - 1, 1, take_message, &message, error);
-	g_autofree char *kind = message.kind;
+	g_autofree G_GNUC_UNUSED char *kind = message.kind;
 	g_autofree char *body = message.body;
 	if (!ok)
 		return FALSE;

@@ -81,18 +81,18 @@ static gboolean throw_sqlite(Sqlite *db, GError **error)
 	const char *text = sqlite3_errmsg(db->handle);
 
 	if (code == ASH_DB_ERROR_CORRUPT)
-		return ash_throw(error, ASH_DB_ERROR, code,
+		return ash_throw(error, ASH_DB_ERROR, (int) code,
 				"'%s' is damaged (%s): stop the server and put the last backup in "
 				"its place with 'ashlar-fleetd restore'",
 				db->path, text);
 	/* The system's reason says more than "disk I/O error". */
 	if ((result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN)
-		return ash_throw(error, ASH_DB_ERROR, code, "'%s': %s%s%s", db->path, text,
+		return ash_throw(error, ASH_DB_ERROR, (int) code, "'%s': %s%s%s", db->path, text,
 				os_error != 0 ? ": " : "",
 				os_error != 0 ? g_strerror(os_error) : "");
 	if (code == ASH_DB_ERROR_FULL || code == ASH_DB_ERROR_BUSY)
-		return ash_throw(error, ASH_DB_ERROR, code, "'%s': %s", db->path, text);
-	return ash_throw(error, ASH_DB_ERROR, code, "%s", text);
+		return ash_throw(error, ASH_DB_ERROR, (int) code, "'%s': %s", db->path, text);
+	return ash_throw(error, ASH_DB_ERROR, (int) code, "%s", text);
 }
 
 /* ---- statements ---- */
@@ -296,8 +296,8 @@ static gboolean make_private(const char *path, GError **error)
 	AshDbError code = errno == ENOSPC || errno == EDQUOT || errno == EROFS
 					  ? ASH_DB_ERROR_FULL
 					  : ASH_DB_ERROR_FAILED;
-	return ash_throw(
-			error, ASH_DB_ERROR, code, "cannot make '%s': %s", path, g_strerror(errno));
+	return ash_throw(error, ASH_DB_ERROR, (int) code, "cannot make '%s': %s", path,
+			g_strerror(errno));
 }
 
 static gboolean pragma(Sqlite *db, const char *sql, int64_t *out_value, GError **error)
@@ -493,7 +493,7 @@ static gboolean copy_into(Sqlite *from, Sqlite *to, GError **error)
 	sqlite3_backup_finish(backup);
 	if (result == SQLITE_DONE)
 		return pragma(to, "PRAGMA journal_mode = DELETE", NULL, error);
-	return ash_throw(error, ASH_DB_ERROR, code_of(result, 0), "copying '%s' to '%s': %s",
+	return ash_throw(error, ASH_DB_ERROR, (int) code_of(result, 0), "copying '%s' to '%s': %s",
 			from->path, to->path, sqlite3_errstr(result));
 }
 

@@ -100,7 +100,8 @@ static void test_token(Store *store)
 	g_autofree char *wrong = g_strdup(secret);
 	wrong[strlen(wrong) - 1] = wrong[strlen(wrong) - 1] == '0' ? '1' : '0';
 	assert_refused(operators, wrong);
-	wrong = (g_free(wrong), g_strdup(secret));
+	g_free(wrong);
+	wrong = g_strdup(secret);
 	wrong[0] = wrong[0] == '0' ? '1' : '0';
 	assert_refused(operators, wrong);
 	static const char *const forms[] = {"", ".", "a.", ".b", "abc", "0123.45", "zz.zz", "'.'"};

@@ -453,7 +453,7 @@ static void test_pause_resume_revert(Store *store)
 /* A check-in and a withdrawal at the same time: whoever was first has it. */
 static void test_withdrawn(Store *store)
 {
-	g_autoptr(GError) error = NULL;
+	G_GNUC_UNUSED g_autoptr(GError) error = NULL;
 	Fleet fleet;
 
 	fleet_open(&fleet, store);
