@@ -33,7 +33,7 @@ is "a group that is none" "$(ask pre-reboot one 'a b')" "invalid_client_identity
 is "no header" "$(raw -X POST --data '{"client_params":{"id":"a","group":"default"}}' \
 	"$fleet_url/fleetlock/v1/pre-reboot")" 400
 is "…no JSON" "$(raw -H 'fleet-lock-protocol: true' --data 'x' "$fleet_url/fleetlock/v1/pre-reboot")" 400
-is "a body that is too big" "$(head -c 100000 /dev/zero | raw -H 'fleet-lock-protocol: true' --data-binary @- \
+is "a body that is too big" "$(head -c 5000 /dev/zero | raw -H 'fleet-lock-protocol: true' -H 'Expect: 100-continue' --data-binary @- \
 	"$fleet_url/fleetlock/v1/pre-reboot")" 413
 is "GET" "$(raw "$fleet_url/fleetlock/v1/pre-reboot")" 405
 like "a refusal says when to come again" "$(curl -sS -i --cacert "$fleet_ca" -H 'fleet-lock-protocol: true' \
