@@ -79,7 +79,8 @@ PKG_lib := gio-2.0 gio-unix-2.0 json-glib-1.0 gnutls yaml-0.1 libarchive libcurl
 PKG_builder := $(PKG_lib) ostree-1 libsolv libsolvext ext2fs com_err
 PKG_agent := $(PKG_lib) ostree-1 libsystemd
 PKG_fleet := $(PKG_lib) libmicrohttpd sqlite3 libpq libargon2 libsystemd
-PKG_all := $(PKG_builder) $(PKG_agent) $(PKG_fleet)
+PKG_workload := $(PKG_agent) libseccomp libnftables libmnl
+PKG_all := $(PKG_builder) $(PKG_agent) $(PKG_fleet) $(PKG_workload)
 
 prefix ?= /usr/local
 bindir := $(prefix)/bin
@@ -110,6 +111,7 @@ CFLAGS_PKG := $(call pkg_cflags,$(PKG_all))
 LIBS_lib := $(call pkg_libs,$(PKG_lib))
 LIBS_builder := $(call pkg_libs,$(PKG_builder))
 LIBS_agent := $(call pkg_libs,$(PKG_agent))
+LIBS_workload := $(call pkg_libs,$(PKG_workload))
 LIBS_fleet := $(call pkg_libs,$(PKG_fleet)) -lm
 LIBS_tests := $(call pkg_libs,$(PKG_all)) -lm
 endif
@@ -132,6 +134,15 @@ NAMES_agent := ashlard ashlar-link ashlarctl ashlar-worker ashlar-fetch ashlar-c
 NAMES_agent := $(foreach n,$(NAMES_agent),$(if $(wildcard agent/$(n).c),$(n)))
 SRC_agent := $(filter-out $(SRC_initrd) $(NAMES_agent:%=agent/%.c),$(sort $(wildcard agent/*.c)))
 
+# What runs workloads on a host. The first program inside a workload is static, libc only; so is the first
+# process of a guest.
+SRC_enter := $(sort $(wildcard agent/workload/enter*.c))
+SRC_guest := $(sort $(wildcard agent/workload/guest*.c))
+NAMES_workload := ashlar-workloadd ashlar-launch ashlar-net ashlar-broker
+NAMES_workload := $(foreach n,$(NAMES_workload),$(if $(wildcard agent/workload/$(n).c),$(n)))
+SRC_workload := $(filter-out $(SRC_enter) $(SRC_guest) $(NAMES_workload:%=agent/workload/%.c), \
+	$(sort $(wildcard agent/workload/*.c)))
+
 # The server and its command line; fleet/sim-*.c and the like are in the archive, used by either.
 NAMES_fleet := ashlar-fleetd ashlar-fleet
 NAMES_fleet := $(foreach n,$(NAMES_fleet),$(if $(wildcard fleet/$(n).c),$(n)))
@@ -140,6 +151,7 @@ SRC_fleet := $(filter-out $(NAMES_fleet:%=fleet/%.c),$(sort $(wildcard fleet/*.c
 OBJ = $(patsubst %.c,$(B)/%.o,$(1))
 
 PROGRAMS := $(BIN)/ashlar $(BIN)/ashlar-initrd $(NAMES_agent:%=$(BIN)/%) \
+	$(NAMES_workload:%=$(BIN)/%) $(if $(SRC_enter),$(BIN)/ashlar-enter) $(if $(SRC_guest),$(BIN)/ashlar-guest) \
 	$(NAMES_fleet:%=$(BIN)/%)
 
 .PHONY: all
@@ -155,6 +167,7 @@ $(B)/builder/shortcut.o: $(wildcard builder/shortcuts/*)
 $(B)/lib.a: $(call OBJ,$(SRC_lib))
 $(B)/builder.a: $(call OBJ,$(filter-out builder/main.c,$(SRC_builder)))
 $(B)/agent.a: $(call OBJ,$(SRC_agent))
+$(B)/workload.a: $(call OBJ,$(SRC_workload))
 $(B)/fleet.a: $(call OBJ,$(SRC_fleet))
 # The page is part of the server, as it is; build/node_modules is shared by the flavours.
 build/node_modules/.ashlar: fleet/web/package-lock.json
@@ -186,6 +199,11 @@ $(NAMES_agent:%=$(BIN)/%): $(BIN)/%: $(B)/agent/%.o $(B)/agent.a $(B)/lib.a
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--gc-sections,--as-needed -o $@ $^ $(LIBS_agent)
+
+$(NAMES_workload:%=$(BIN)/%): $(BIN)/%: $(B)/agent/workload/%.o $(B)/workload.a $(B)/agent.a $(B)/lib.a
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LINK    $@")
+	$(Q)$(CC) $(LDFLAGS_ALL) -Wl,--gc-sections,--as-needed -o $@ $^ $(LIBS_workload)
 
 $(NAMES_fleet:%=$(BIN)/%): $(BIN)/%: $(B)/fleet/%.o $(B)/fleet.a $(B)/lib.a
 	@mkdir -p $(@D)
@@ -221,6 +239,14 @@ $(BIN)/ashlar-initrd: $(SRC_initrd) $(wildcard agent/initrd*.h) Makefile | needs
 	$(Q)$(CC) -std=gnu11 $(WARNINGS) -Werror -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
 		-fno-common -D_GNU_SOURCE -I. -static -s -Wl,--build-id=none \
 		-ffile-prefix-map=$(CURDIR)=. -o $@ $(SRC_initrd)
+$(BIN)/ashlar-enter: $(SRC_enter)
+$(BIN)/ashlar-guest: $(SRC_guest)
+$(BIN)/ashlar-enter $(BIN)/ashlar-guest: $(wildcard agent/workload/*.h) Makefile | needs-deps
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LINK    $@")
+	$(Q)$(CC) -std=gnu11 $(WARNINGS) -Werror -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+		-fno-common -D_GNU_SOURCE -I. -static -s -Wl,--build-id=none \
+		-ffile-prefix-map=$(CURDIR)=. -o $@ $(filter %.c,$^)
 
 .PHONY: FORCE needs-deps
 FORCE:
@@ -273,16 +299,16 @@ FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(sort $(wildcard tests/fuzz
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz-%,$(B)/tests/fuzz/replay-%,$(FUZZ))
 TEST_TOOLS := $(patsubst tests/lib/%.c,$(B)/tests/lib/%,$(sort $(wildcard tests/lib/*.c)))
 
-$(UNIT) $(TEST_TOOLS): $(B)/tests/%: $(B)/tests/%.o $(B)/builder.a $(B)/agent.a $(B)/fleet.a $(B)/lib.a
+$(UNIT) $(TEST_TOOLS): $(B)/tests/%: $(B)/tests/%.o $(B)/builder.a $(B)/workload.a $(B)/agent.a $(B)/fleet.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_tests)
 
 $(REPLAY): $(B)/tests/fuzz/replay-%: $(B)/tests/fuzz/fuzz-%.o $(B)/tests/fuzz/replay.o \
-		$(B)/builder.a $(B)/agent.a $(B)/fleet.a $(B)/lib.a
+		$(B)/builder.a $(B)/workload.a $(B)/agent.a $(B)/fleet.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_tests)
 
-$(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/builder.a $(B)/agent.a $(B)/fleet.a $(B)/lib.a
+$(FUZZ): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/builder.a $(B)/workload.a $(B)/agent.a $(B)/fleet.a $(B)/lib.a
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS_tests)
 
@@ -373,7 +399,7 @@ $(notdir $(FUZZ)): fuzz-%:
 
 # ---- looking at the code -------------------------------------------------------------------------
 
-C_FILES = $(sort $(wildcard $(foreach d,lib builder agent fleet fleet/store tests/*,$(d)/*.[ch])))
+C_FILES = $(sort $(wildcard $(foreach d,lib builder agent agent/workload fleet fleet/store tests/*,$(d)/*.[ch])))
 HEADERS = $(filter %.h,$(C_FILES))
 
 .PHONY: format check-format check-headers tidy analyze coverage

@@ -31,7 +31,8 @@ for set in "$@"; do
 	image)
 		packages+=(gcc libc6-dev make pkg-config libglib2.0-dev libostree-dev libsolv-dev
 			libsolvext-dev libarchive-dev libcurl4-gnutls-dev libyaml-dev
-			libjson-glib-dev libgnutls28-dev libmicrohttpd-dev libsqlite3-dev libpq-dev libargon2-dev libsystemd-dev libext2fs-dev scdoc ca-certificates gpgv
+			libjson-glib-dev libgnutls28-dev libmicrohttpd-dev libsqlite3-dev libpq-dev libargon2-dev libsystemd-dev libext2fs-dev
+			libseccomp-dev libnftables-dev libmnl-dev scdoc ca-certificates gpgv
 			debian-archive-keyring systemd-container fdisk mtools dosfstools e2fsprogs
 			"${qemu[@]}")
 		;;

@@ -34,6 +34,9 @@ seam libmicrohttpd 'microhttpd\.h' 'fleet/http(-[a-z]+)?\.[ch]'
 seam SQLite 'sqlite3\.h' 'fleet/store/sqlite\.c'
 seam libpq 'libpq.*\.h' 'fleet/store/postgres\.c'
 seam argon2 'argon2\.h' 'fleet/password\.c'
+seam libseccomp 'seccomp\.h' 'agent/workload/filter(-[a-z]+)?\.c'
+seam libnftables 'nftables/.*' 'agent/workload/net(-[a-z]+)?\.c'
+seam libmnl 'libmnl/.*' 'agent/workload/net(-[a-z]+)?\.c'
 seam ext2fs '(ext2fs|et)/.*' 'builder/ext4\.c'
 for room in builder agent fleet; do
 	users=$(grep -rlE '^#include <ostree' $room 2>/dev/null | sed 's/[-.][a-z]*\(\.[ch]\)\{0,1\}$//' | sort -u | wc -l)
@@ -60,7 +63,7 @@ in_code()
 empty "errors are made by lib/error.c alone" \
 	"$(in_code '\bg_(set_error|error_new)[a-z_]*\(' | grep -v '^lib/error\.c:')"
 empty "nothing below main() ends the process" \
-	"$(in_code '(^|[^_[:alnum:]])(exit|quick_exit|die)\(' | grep -v '^agent/initrd')"
+	"$(in_code '(^|[^_[:alnum:]])(exit|quick_exit|die)\(' | grep -vE '^agent/(initrd|workload/(enter|guest))')"
 empty "quarks have underscores (clang-format breaks hyphens)" \
 	"$(in_code 'G_DEFINE_QUARK\(' | grep -vE 'G_DEFINE_QUARK\([a-z0-9_]+, [a-z0-9_]+\)')"
 empty "no critical-and-continue in place of an assertion" "$(in_code '\bg_return_(val_)?if_fail\(')"
