@@ -23,6 +23,7 @@ void ash_launch_free(AshLaunch *launch)
 	g_free(launch->directory);
 	g_free(launch->netns);
 	g_free(launch->tap);
+	g_free(launch->kernel);
 	g_free(launch->address);
 	g_free(launch->gateway);
 	g_free(launch->mac);

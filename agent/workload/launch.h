@@ -64,6 +64,7 @@ typedef struct {
 	uint32_t tasks, descriptors;
 	char *netns; /* path of its network namespace; "": an empty one of its own; "host" */
 	char *tap;   /* vm: name of the tap device in that namespace; "" */
+	char *kernel; /* vm on the host's kernel: the directory of its vmlinuz and modules; "": that which runs */
 	char *address, *gateway, *mac; /* vm: what the guest configures; "" */
 	char **hosts;                  /* lines for /etc/hosts and … */
 	char **nameservers;            /* … /etc/resolv.conf; empty: none */
