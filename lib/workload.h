@@ -18,7 +18,7 @@
  *	version: 1.2.0                   Debian's ordering and alphabet (lib/version.h), at most 64
  *	summary: A web server
  *	image: oci:HOST[:PORT]/NAME@sha256:HEX   or oci:…:TAG (not in a signed one: those are pinned),
- *	       oci-dir:/PATH[:TAG], docker-archive:/PATH[:TAG], ostree:REF[@COMMIT], files: see docs
+ *	       oci-dir:/PATH[:TAG], docker-archive:/PATH[:TAG], ostree:REF[@COMMIT]
  *	command: [/usr/bin/web, --port, "8080"]  default: the image's entry point and command
  *	environment: {GREETING: "${greeting}"}
  *	directory: /srv                  working directory; default: the image's, or /
@@ -257,6 +257,10 @@ char *ash_workload_format(const AshWorkload *workload);
  */
 gboolean ash_workload_fill(AshWorkload *workload, GHashTable *values, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+
+/* As a definition has them: "127.0.0.1:8080:80", "[2001:db8::/32]:443/udp", "*". */
+char *ash_workload_port_text(const AshWorkloadPort *port);
+char *ash_workload_egress_text(const AshWorkloadEgress *egress);
 
 /* Questions. */
 bool ash_workload_is_name(const char *text);
