@@ -33,13 +33,15 @@ typedef struct {
 typedef struct AshHttpConnection AshHttpConnection;
 struct AshHttpConnection {
 	AshHttp *http;
+	struct MHD_Connection *connection;
 	AshHttpCredentials *credentials; /* NULL: plain */
 	char *key, *serial;              /* of the peer's certificate that holds; NULL */
 	int64_t key_ends_s;
-	AshHttpConnection *next, *previous; /* while it is fresh: of http->fresh */
-	int64_t deadline_us;                /* of the first request's header */
+	AshHttpConnection *next, *previous; /* while it is timed: of http->timed */
+	int64_t deadline_us;                /* of the next request's header */
 	int fd;
-	bool is_fresh, is_judged, is_proxy, is_surplus;
+	bool is_timed, is_judged, is_proxy, is_surplus;
+	bool is_shaken, is_watched; /* http-door.c: the handshake is over; its socket is looked at */
 };
 
 struct AshHttpCall {
@@ -74,17 +76,19 @@ struct AshHttp {
 	AshHttpCredentials *credentials;
 	unsigned port;
 	int wake_fd; /* of the thread that looks at the clock */
+	int listen_fd, door_fd, door_end_fd;
+	bool has_no_files; /* the door's own */
 
 	GMutex lock; /* of the lists, and of what follows */
 	GCond slept;
-	AshHttpConnection *fresh;
+	AshHttpConnection *timed;
 	AshHttpCall *asleep;
 	GPtrArray *streams; /* AshHttpStream */
 
-	gint is_ending, busy_count, connection_count, asleep_count;
+	gint is_ending, busy_count, connection_count, asleep_count, shaking_count;
 	gsize requests, refused, bytes_in, bytes_out; /* atomic */
 
-	GThread *clock;
+	GThread *clock, *door;
 	GThreadPool *workers;
 };
 
@@ -115,6 +119,16 @@ void ash_http_tls_judge(AshHttpConnection *link, gnutls_session_t session);
 
 void ash_http_streams_tick(AshHttp *http, int64_t now_us);
 void ash_http_streams_end(AshHttp *http);
+
+/* ---- http-door.c ---- */
+
+/* Takes what comes to http->listen_fd. */
+gboolean ash_http_door_open(AshHttp *http, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Nobody else comes in, with is_ending set; handshakes still end. */
+void ash_http_door_refuse(AshHttp *http);
+void ash_http_door_close(AshHttp *http);
+/* Before the handshake: it sleeps while it waits for the client. */
+void ash_http_door_shake(AshHttpConnection *link, gnutls_session_t session);
 
 /* ---- http-listen.c ---- */
 

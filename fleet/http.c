@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -34,6 +35,7 @@ enum {
 	TICK_MS = 1000,
 	ANSWER_LATER_S = 5,
 	LAST_WORDS_S = 2,
+	SHAKING_TICK_US = 2000,
 };
 
 /* ---- calls ---- */
@@ -129,34 +131,35 @@ static enum MHD_Result settle(AshHttpCall *call)
 
 /* ---- connections ---- */
 
-static void link_fresh(AshHttpConnection *link)
+static void time_link(AshHttpConnection *link, unsigned seconds)
 {
 	AshHttp *http = link->http;
 
-	link->deadline_us = g_get_monotonic_time() + FIRST_HEADER_S * G_USEC_PER_SEC;
+	link->deadline_us = g_get_monotonic_time() + seconds * G_USEC_PER_SEC;
 	g_mutex_lock(&http->lock);
-	link->is_fresh = true;
-	link->next = http->fresh;
+	link->is_timed = true;
+	link->previous = NULL;
+	link->next = http->timed;
 	if (link->next != NULL)
 		link->next->previous = link;
-	http->fresh = link;
+	http->timed = link;
 	g_mutex_unlock(&http->lock);
 }
 
-static void unlink_fresh(AshHttpConnection *link)
+static void untime_link(AshHttpConnection *link)
 {
 	AshHttp *http = link->http;
 
-	if (!link->is_fresh)
+	if (!link->is_timed)
 		return;
 	g_mutex_lock(&http->lock);
 	if (link->previous != NULL)
 		link->previous->next = link->next;
 	else
-		http->fresh = link->next;
+		http->timed = link->next;
 	if (link->next != NULL)
 		link->next->previous = link->previous;
-	link->is_fresh = false;
+	link->is_timed = false;
 	g_mutex_unlock(&http->lock);
 }
 
@@ -176,11 +179,14 @@ static void begin_connection(AshHttp *http, struct MHD_Connection *connection, v
 	unsigned count = (unsigned) g_atomic_int_add(&http->connection_count, 1);
 
 	link->http = http;
+	link->connection = connection;
 	link->fd = info->connect_fd;
 	link->is_surplus = count >= http->options.max_connections;
-	if (http->options.certificate_pem != NULL)
+	time_link(link, FIRST_HEADER_S);
+	if (http->options.certificate_pem != NULL) {
 		ash_http_tls_begin(link, session_of(connection));
-	link_fresh(link);
+		ash_http_door_shake(link, session_of(connection));
+	}
 	*context = link;
 }
 
@@ -196,7 +202,7 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
 	}
 	if (link == NULL)
 		return;
-	unlink_fresh(link);
+	untime_link(link);
 	ash_http_tls_end(link);
 	g_free(link);
 	*context = NULL;
@@ -206,15 +212,12 @@ static void on_connection(void *data, struct MHD_Connection *connection, void **
 /* With its first request a connection has shown what it is. */
 static void know_connection(AshHttpConnection *link, struct MHD_Connection *connection)
 {
-	unlink_fresh(link);
+	untime_link(link);
 	if (link->is_judged)
 		return;
 	link->is_judged = true;
 	if (link->credentials != NULL)
 		ash_http_tls_judge(link, session_of(connection));
-	if (link->key != NULL || link->is_proxy)
-		MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
-				link->http->options.idle_s);
 }
 
 /* ---- requests ---- */
@@ -363,6 +366,8 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 	if (call == NULL)
 		return;
 	*context = NULL;
+	if (call->link->key == NULL && !call->link->is_proxy)
+		time_link(call->link, IDLE_S);
 	/* Gone before its body was whole: nobody was asked to answer, so nobody holds the other reference. */
 	if (!call->is_handled)
 		ash_http_call_unref(call);
@@ -421,7 +426,7 @@ static void end_late(AshHttp *http, int64_t now_us)
 {
 	g_mutex_lock(&http->lock);
 	/* A connection leaves the list before its descriptor is closed, so the number is still its own. */
-	for (AshHttpConnection *link = http->fresh; link != NULL; link = link->next)
+	for (AshHttpConnection *link = http->timed; link != NULL; link = link->next)
 		if (now_us > link->deadline_us)
 			shutdown(link->fd, SHUT_RDWR);
 	g_mutex_unlock(&http->lock);
@@ -456,6 +461,8 @@ static void set_defaults(AshHttp *http)
 		options->max_connections = DEFAULT_CONNECTIONS;
 	if (options->idle_s == 0)
 		options->idle_s = IDLE_S;
+	/* libmicrohttpd ends what is idle by one time for all; who has no certificate is ended by the clock. */
+	options->idle_s = MAX(options->idle_s, (unsigned) IDLE_S);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY) {
 		rlim_t spare = SPARE_FILES + SPARE_SURPLUS;
 		rlim_t most = files.rlim_cur > 2 * spare ? files.rlim_cur - spare
@@ -475,7 +482,7 @@ static void *unconst(const char *text)
 	return at.theirs;
 }
 
-static gboolean start_daemon(AshHttp *http, int take_fd, GError **error)
+static gboolean start_daemon(AshHttp *http, GError **error)
 {
 	bool is_secure = http->options.certificate_pem != NULL;
 	/* Each of the threads has a maximum of its own, and they do not fill alike. */
@@ -489,13 +496,15 @@ static gboolean start_daemon(AshHttp *http, int take_fd, GError **error)
 	};
 	struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_SUSPEND_RESUME | MHD_USE_TURBO |
-			 MHD_USE_ERROR_LOG | (is_secure ? MHD_USE_TLS : 0);
+			 MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
+			 (is_secure ? MHD_USE_TLS : 0);
 
 	http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, http,
-			MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_LISTEN_SOCKET, take_fd,
-			MHD_OPTION_THREAD_POOL_SIZE, http->options.threads,
-			MHD_OPTION_CONNECTION_LIMIT, limit * http->options.threads,
-			MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_S,
+			MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_THREAD_POOL_SIZE,
+			http->options.threads, MHD_OPTION_CONNECTION_LIMIT,
+			limit * http->options.threads,
+			/* One for all: those that have another are all looked at with whatever happens. */
+			MHD_OPTION_CONNECTION_TIMEOUT, http->options.idle_s,
 			MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool,
 			MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) 1024,
 			MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
@@ -504,7 +513,6 @@ static gboolean start_daemon(AshHttp *http, int take_fd, GError **error)
 			is_secure ? secure : plain, MHD_OPTION_END);
 	if (http->daemon != NULL)
 		return TRUE;
-	close(take_fd);
 	return ash_throw(error, ASH_HTTP_ERROR, ASH_HTTP_ERROR_FAILED,
 			"the HTTP library does not start%s",
 			is_secure ? ": certificate and key, or too few open files" : "");
@@ -513,9 +521,9 @@ static gboolean start_daemon(AshHttp *http, int take_fd, GError **error)
 gboolean ash_http_start(const AshHttpOptions *options, AshHttp **out_http, GError **error)
 {
 	g_autoptr(AshHttp) http = g_new0(AshHttp, 1);
-	int fd = -1;
 
 	http->options = *options;
+	http->listen_fd = -1;
 	http->client_ca_pem = g_strdup(options->client_ca_pem);
 	http->proxy_sha256 = g_strdup(options->proxy_certificate_sha256);
 	http->streams = g_ptr_array_new();
@@ -523,7 +531,9 @@ gboolean ash_http_start(const AshHttpOptions *options, AshHttp **out_http, GErro
 	g_mutex_init(&http->credentials_lock);
 	g_cond_init(&http->slept);
 	http->wake_fd = eventfd(0, EFD_CLOEXEC);
-	if (http->wake_fd < 0)
+	http->door_end_fd = eventfd(0, EFD_CLOEXEC);
+	http->door_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (http->wake_fd < 0 || http->door_end_fd < 0 || http->door_fd < 0)
 		return ash_throw_errno(error, "eventfd");
 	set_defaults(http);
 	if (options->certificate_pem != NULL && !ash_http_tls_init(http, error))
@@ -532,8 +542,8 @@ gboolean ash_http_start(const AshHttpOptions *options, AshHttp **out_http, GErro
 			ash_http_work, NULL, (gint) http->options.workers, TRUE, error);
 	if (http->workers == NULL)
 		return FALSE;
-	if (!ash_http_listen(options->address, &fd, &http->port, error) ||
-			!start_daemon(http, fd, error))
+	if (!ash_http_listen(options->address, &http->listen_fd, &http->port, error) ||
+			!start_daemon(http, error) || !ash_http_door_open(http, error))
 		return FALSE;
 	http->options.address = NULL;
 	http->clock = g_thread_new("http-clock", run_clock, http);
@@ -561,14 +571,21 @@ static void answer_all(AshHttp *http)
 	}
 }
 
+/* What sleeps in its handshake is woken by its socket's end; libmicrohttpd cannot stop before. */
+static void end_handshakes(AshHttp *http)
+{
+	while (g_atomic_int_get(&http->shaking_count) > 0) {
+		end_late(http, INT64_MAX);
+		g_usleep(SHAKING_TICK_US);
+	}
+}
+
 void ash_http_stop(AshHttp *http, unsigned patience_s)
 {
 	if (http->daemon == NULL)
 		return;
-	int fd = MHD_quiesce_daemon(http->daemon);
-	if (fd >= 0)
-		close(fd);
 	g_atomic_int_set(&http->is_ending, TRUE);
+	ash_http_door_refuse(http);
 	ash_http_streams_end(http);
 
 	int64_t until_us = g_get_monotonic_time() + (int64_t) patience_s * G_USEC_PER_SEC;
@@ -587,7 +604,15 @@ void ash_http_stop(AshHttp *http, unsigned patience_s)
 			g_cond_wait_until(&http->slept, &http->lock, until_us))
 		;
 	g_mutex_unlock(&http->lock);
+	end_handshakes(http);
+	ash_http_door_close(http);
 	MHD_stop_daemon(g_steal_pointer(&http->daemon));
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
 }
 
 void ash_http_free(AshHttp *http)
@@ -602,8 +627,10 @@ void ash_http_free(AshHttp *http)
 	}
 	if (http->workers != NULL)
 		g_thread_pool_free(http->workers, TRUE, TRUE);
-	if (http->wake_fd >= 0)
-		close(http->wake_fd);
+	ash_http_door_close(http);
+	close_fd(http->wake_fd);
+	close_fd(http->door_end_fd);
+	close_fd(http->door_fd);
 	ash_http_tls_clear(http);
 	g_ptr_array_unref(http->streams);
 	g_mutex_clear(&http->lock);

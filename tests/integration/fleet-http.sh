@@ -337,6 +337,15 @@ is "... and are in nobody's way" "$(status --max-time 5 "$url/healthz")" 200
 after=$(memory)
 diag "memory: $before kB before, $after kB with them"
 ok "... nor do they take much memory" test $((after - before)) -lt 40000
+# What waits sleeps: two seconds of this cost a few hundredths, and two whole ones when their handshakes are asked again
+# and again.
+spent()
+{
+	awk '{print $14 + $15}' "/proc/$pid/stat"
+}
+before=$(spent)
+sleep 2
+ok "... nor any time: $(($(spent) - before)) ticks" test $(($(spent) - before)) -lt 40
 exec 3>&-
 wait $bad
 
