@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What goes over org.ashlar.Workload1 (agent/bus-workload.h): method, request → answer. A member that is
+ * missing counts as not said; who reads an answer lets pass what it does not know.
+ *
+ *	List     {}                                  → {"workloads": [WORKLOAD…]}
+ *	Status   {"name": N}                         → WORKLOAD, with "instances", "volumes", "networks"
+ *	Run      {"definition": TEXT, "file": F}     writes /etc/ashlar/workloads.d/NAME.yaml, starts it
+ *	         {"name": N, "version": V}           a signed definition that is on this host, this version
+ *	                                             of it or the newest → {"name", "version", "state"}
+ *	Start    {"name": N}, Stop, Restart          → {"name", "state"}; what happens then is told by events
+ *	Remove   {"name": N, "volumes": false}       → {"name", "state"}
+ *	Forgive  {"name": N, "version": V or "all"}  → {"name", "state"}
+ *	Reload   {}                                  reads definitions, routes and parameters again → {}
+ *	Exec     {"name": INSTANCE}                  → {"instance", "dir", "program"}: the caller, root, runs
+ *	                                             PROGRAM exec DIR -- COMMAND itself
+ *	Logs     {"name": INSTANCE, "lines": 100}    → {"instance", "unit" or "file", "lines": [TEXT…]}
+ *	Train    {"name": N, "recording": true}      starts it again, recording; false: ends that →
+ *	                                             {"name", "recording", "calls": [NAME…], "add": […],
+ *	                                             "remove": […], "file"}
+ *	Report   {"name": N}                         → {"name", "version", "isolation", "effective", "score",
+ *	                                             "words", "grants": [{"kind", "name", "text", "points"}]}
+ *	Graph    {}                                  → {"nodes": [{"name", "state"}], "edges": [{"from", "to",
+ *	                                             "service", "kind": "route"|"call"|"after"|"network"}],
+ *	                                             "missing": [{"from", "service"}]}
+ *	Diff     {"name": N}                         what its pending version would change; or
+ *	         {"old": TEXT, "new": TEXT}          two definitions → {"from", "to", "is-wider",
+ *	                                             "changes": [{"kind", "name", "from", "to", "is-wider"}]}
+ *
+ * WORKLOAD: {"name", "version", "state": a word of ash_machine_word, "ready": bool, "wanted": bool,
+ * "required": bool, "scope", "origin": "local"|"signed", "isolation", "effective", "image", "digest",
+ * "text": why it does not go on, "target": VERSION that is on its way, "phase": ash_machine_state_text,
+ * "restarts", "since": RFC 3339, "failed": [{"version", "reason", "at"}],
+ * "instances": [{"name", "state", "ready", "text", "pid", "restarts", "since", "address",
+ * "health": [{"name", "passing", "text"}]}], "volumes": [{"name", "instance", "size", "path"}]}
+ *
+ * The signal Event: {"event": one of AshMachineNote's, "workload", "instance", "version", "text", "at"}
+ *
+ * Errors: NotFound (no such workload), WrongState, InvalidArgument (a definition: FILE:LINE:COLUMN: …),
+ * AccessDenied, Failed.
+ */
+
+/* /run/ashlar/workload/status.json, replaced whenever something changes (0644): {"required": N, "ready": N,
+ * "failed": N, "pending": [NAME…], "bad": [{"name", "text"}…], "workloads": [{"name", "version", "state",
+ * "required"}…]}. The host's trial and 'ashlarctl status' look at it, so that nobody has to be asked.
+ */
+#define ASH_WORKLOAD_STATUS_FILE "/run/ashlar/workload/status.json"
