@@ -23,7 +23,7 @@ typedef enum {
 	ASH_GRANT_DEVICE,
 	ASH_GRANT_CAPABILITY,
 	ASH_GRANT_SYSTEM_CALL,
-	ASH_GRANT_USER, /* uid 0 inside; boot: true */
+	ASH_GRANT_USER, /* may be root inside; boot: true */
 	ASH_GRANT_RESOURCE,
 	ASH_GRANT_SCOPE,
 } AshGrantKind;
@@ -37,10 +37,16 @@ typedef struct {
 } AshGrant;
 
 typedef struct {
-	GPtrArray *grants; /* AshGrant */
+	GPtrArray *grants; /* AshGrant, in the order of their kinds, then by name */
 	unsigned score;    /* tenths: 0 touches nothing, 100 is the host itself; never above */
-	const char *words; /* "nothing", "little", "much", "the host": for the score */
+	/* "nothing" (no grant but what it runs in and uses up), "little", "much" (from 40), "the host"
+	 * (from 80)
+	 */
+	const char *words;
+	char **calls_removed; /* of the default profile, for ash_workload_report_diff */
 } AshWorkloadReport;
+
+const char *ash_grant_kind_name(AshGrantKind kind); /* "capability", … */
 
 /* @effective: the class that it would really run in on this host; workload->isolation elsewhere. */
 AshWorkloadReport *ash_workload_report(const AshWorkload *workload, AshIsolationClass effective);
@@ -52,6 +58,10 @@ typedef struct {
 	bool is_wider;       /* `to` may touch more than `from` */
 } AshGrantChange;
 
-/* @out_is_wider: may `to` touch anything that `from` may not? */
+/* ash_workload_report_diff: AshGrantChange for each grant that is not the same, in the order of the report.
+ * @out_is_wider: may `to` touch anything that `from` may not? A grant that another one of `from` has in
+ * it (a network's part of a network, a mode below the host's own network) is not wider. Where that cannot
+ * be known (is this system call in the default profile?) it is called wider.
+ */
 GPtrArray *ash_workload_report_diff(
 		const AshWorkloadReport *from, const AshWorkloadReport *to, bool *out_is_wider);
