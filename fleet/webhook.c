@@ -26,7 +26,7 @@ struct AshWebhooks {
 	GMutex lock;
 	GCond wake;
 	bool is_ending, is_woken;
-	GHashTable *busy; /* ids that are being delivered */
+	GHashTable *busy; /* ids that are being delivered, or were when the table was read last: is_over */
 };
 
 /* A webhook as the table has it. */
@@ -337,7 +337,7 @@ static void deliver(gpointer data, gpointer unused)
 	if (error != NULL)
 		g_warning("webhook %s: %s", hook->id, error->message);
 	g_mutex_lock(&webhooks->lock);
-	g_hash_table_remove(webhooks->busy, hook->id);
+	g_hash_table_insert(webhooks->busy, g_strdup(hook->id), GINT_TO_POINTER(true));
 	webhooks->is_woken = webhooks->is_woken || error == NULL;
 	g_cond_signal(&webhooks->wake);
 	g_mutex_unlock(&webhooks->lock);
@@ -401,7 +401,7 @@ static int64_t start_due(AshWebhooks *webhooks, GPtrArray *hooks, int64_t last)
 			next = MIN(next, hook->next_at);
 			continue;
 		}
-		g_hash_table_add(webhooks->busy, g_strdup(hook->id));
+		g_hash_table_insert(webhooks->busy, g_strdup(hook->id), GINT_TO_POINTER(false));
 		g_thread_pool_push(webhooks->pool, g_ptr_array_steal_index(hooks, i), NULL);
 	}
 	g_mutex_unlock(&webhooks->lock);
@@ -445,6 +445,11 @@ static int64_t turn(AshWebhooks *webhooks)
 	return start_due(webhooks, hooks, last);
 }
 
+static gboolean is_over(gpointer id, gpointer value, gpointer unused)
+{
+	return value != NULL;
+}
+
 static gpointer run(gpointer data)
 {
 	AshWebhooks *webhooks = data;
@@ -452,9 +457,12 @@ static gpointer run(gpointer data)
 	g_mutex_lock(&webhooks->lock);
 	while (!webhooks->is_ending) {
 		webhooks->is_woken = false;
+		/* Before the table is read: a delivery that ends after that makes what was read old. */
+		g_hash_table_foreach_remove(webhooks->busy, is_over, NULL);
 		g_mutex_unlock(&webhooks->lock);
 		int64_t next = turn(webhooks);
-		int64_t wait_s = CLAMP(next - webhooks->server->now(), 1, IDLE_S);
+		int64_t wait_s = next - webhooks->server->now();
+		wait_s = CLAMP(wait_s, 1, IDLE_S);
 		int64_t until = g_get_monotonic_time() + wait_s * G_TIME_SPAN_SECOND;
 		g_mutex_lock(&webhooks->lock);
 		while (!webhooks->is_ending && !webhooks->is_woken &&

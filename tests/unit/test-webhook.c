@@ -8,8 +8,37 @@
 
 static gint64 the_time = 1000000;
 
+/* Who asks for the time can be held there. */
+static struct {
+	GMutex lock;
+	GCond changed;
+	bool is_held, is_let_go;
+	GThread *looking; /* who looks what is due: the first that asks */
+	unsigned asked;   /* how often that did: after it has read the table, and before it waits */
+} gate;
+
+enum {
+	READ_AGAIN = 3
+};
+
+static void hold(void)
+{
+	g_mutex_lock(&gate.lock);
+	if (gate.looking == NULL)
+		gate.looking = g_thread_self();
+	bool is_looking = gate.looking == g_thread_self();
+	gate.asked += is_looking ? 1 : 0;
+	g_cond_broadcast(&gate.changed);
+	/* A delivery, until the table was read once more; what was read there, until the test says so. */
+	while (gate.is_held && (is_looking ? gate.asked >= READ_AGAIN && !gate.is_let_go
+					   : gate.asked < READ_AGAIN))
+		g_cond_wait(&gate.changed, &gate.lock);
+	g_mutex_unlock(&gate.lock);
+}
+
 static int64_t now(void)
 {
+	hold();
 	return g_atomic_pointer_get((gintptr *) &the_time);
 }
 
@@ -107,6 +136,32 @@ static void test_given_up(Store *store)
 	end(&setting);
 }
 
+/* What was read of the table before a delivery ended must not begin that again afterwards. */
+static void test_read_before_the_end(Store *store)
+{
+	g_autoptr(AshDb) db = store_take(store);
+	Setting setting;
+
+	gate.looking = NULL;
+	gate.asked = 0;
+	gate.is_let_go = false;
+	gate.is_held = true;
+	begin(&setting, store, db);
+	/* The table is read before the delivery has written that it began, and used after that has failed. */
+	wait_for(&setting, db, "SELECT coalesce(max(attempts), 0) FROM webhook_delivery", 1);
+	int64_t since = store_int(db, "SELECT since FROM webhook_delivery");
+	g_usleep(100000); /* the thread that wrote that says it has ended: not to be seen from here */
+	g_atomic_pointer_set((gintptr *) &the_time, the_time + 1);
+	g_mutex_lock(&gate.lock);
+	gate.is_let_go = true;
+	g_cond_broadcast(&gate.changed);
+	g_mutex_unlock(&gate.lock);
+	wait_for(&setting, db, "SELECT max(attempts) FROM webhook_delivery", 2);
+	g_assert_cmpint(store_int(db, "SELECT since FROM webhook_delivery"), ==, since);
+	end(&setting);
+	gate.is_held = false;
+}
+
 static void test_paused(Store *store)
 {
 	g_autoptr(GError) error = NULL;
@@ -134,6 +189,7 @@ int main(int argc, char **argv)
 {
 	static const StoreCase cases[] = {
 			{"given-up", test_given_up},
+			{"read-before-the-end", test_read_before_the_end},
 			{"paused", test_paused},
 			{NULL, NULL},
 	};
