@@ -137,7 +137,8 @@ SRC_agent := $(filter-out $(SRC_initrd) $(NAMES_agent:%=agent/%.c),$(sort $(wild
 # What runs workloads on a host. The first program inside a workload is static, libc only; so is the first
 # process of a guest.
 SRC_enter := $(sort $(wildcard agent/workload/enter*.c))
-SRC_guest := $(sort $(wildcard agent/workload/guest*.c))
+SRC_guest := $(sort $(wildcard agent/workload/guest*.c)) \
+	$(foreach n,log file cmdline module,agent/initrd-$(n).c)
 NAMES_workload := ashlar-workloadd ashlar-launch ashlar-net ashlar-broker
 NAMES_workload := $(foreach n,$(NAMES_workload),$(if $(wildcard agent/workload/$(n).c),$(n)))
 SRC_workload := $(filter-out $(SRC_enter) $(SRC_guest) $(NAMES_workload:%=agent/workload/%.c), \
@@ -152,6 +153,7 @@ OBJ = $(patsubst %.c,$(B)/%.o,$(1))
 
 PROGRAMS := $(BIN)/ashlar $(BIN)/ashlar-initrd $(NAMES_agent:%=$(BIN)/%) \
 	$(NAMES_workload:%=$(BIN)/%) $(if $(SRC_enter),$(BIN)/ashlar-enter) $(if $(SRC_guest),$(BIN)/ashlar-guest) \
+	$(if $(filter x86_64,$(shell uname -m)),$(BIN)/ashlar-kvm-probe) \
 	$(NAMES_fleet:%=$(BIN)/%)
 
 .PHONY: all
@@ -239,6 +241,12 @@ $(BIN)/ashlar-initrd: $(SRC_initrd) $(wildcard agent/initrd*.h) Makefile | needs
 	$(Q)$(CC) -std=gnu11 $(WARNINGS) -Werror -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
 		-fno-common -D_GNU_SOURCE -I. -static -s -Wl,--build-id=none \
 		-ffile-prefix-map=$(CURDIR)=. -o $@ $(SRC_initrd)
+# The guest that proves KVM; where there is none, KVM counts as unproven.
+$(BIN)/ashlar-kvm-probe: agent/workload/kvm-probe.S Makefile | needs-deps
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LINK    $@")
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,-Ttext=0x100000,-e,start,-n,--build-id=none,-z,noexecstack \
+		-s -o $@ $<
 $(BIN)/ashlar-enter: $(SRC_enter)
 $(BIN)/ashlar-guest: $(SRC_guest)
 $(BIN)/ashlar-enter $(BIN)/ashlar-guest: $(wildcard agent/workload/*.h) Makefile | needs-deps

@@ -56,7 +56,7 @@ void ash_qemu_free(AshQemu *qemu); /* kills it if it runs */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshQemu, ash_qemu_free)
 pid_t ash_qemu_pid(const AshQemu *qemu);
 
-/* Until the guest has ended. @signal_fd: a signalfd; SIGTERM and SIGINT ask the guest to stop (its first
+/* Until the guest has ended. @signal_fd: a non-blocking signalfd; SIGTERM and SIGINT ask the guest to stop (its first
  * process gets SIGTERM, a foreign kernel the power button), a second one ends QEMU. *out_code: the
  * command's exit code, 128+N for a signal that killed it.
  */
