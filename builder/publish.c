@@ -228,12 +228,6 @@ static gboolean make_deltas(AshPublication *publication, const AshPublishOptions
 
 /* ---- publish -------------------------------------------------------------------------------------- */
 
-static void add_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
-
 /* What lib/target.h has of it, and the host's words for our own later runs. */
 static char *make_custom(const char *kind, const char *name, const char *variant, const char *arch,
 		const char *version, const char *const *more)
@@ -241,13 +235,13 @@ static char *make_custom(const char *kind, const char *name, const char *variant
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
 	json_builder_begin_object(json);
-	add_text(json, "kind", kind);
-	add_text(json, "name", name);
-	add_text(json, "variant", variant);
-	add_text(json, "architecture", arch);
-	add_text(json, "version", version);
+	ash_json_add_string(json, "kind", kind);
+	ash_json_add_string(json, "name", name);
+	ash_json_add_string(json, "variant", variant);
+	ash_json_add_string(json, "architecture", arch);
+	ash_json_add_string(json, "version", version);
 	for (; *more != NULL; more += 2)
-		add_text(json, more[0], more[1]);
+		ash_json_add_string(json, more[0], more[1]);
 	json_builder_end_object(json);
 	return ash_json_format(json, false);
 }

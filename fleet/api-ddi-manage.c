@@ -26,12 +26,6 @@ enum {
 	CHUNK_BYTES = 1 << 20,
 };
 
-static void add_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
-
 static void add_json(JsonBuilder *json, const char *key, const char *text)
 {
 	JsonNode *node = json_from_string(*text != '\0' ? text : "{}", NULL);
@@ -109,12 +103,12 @@ static gboolean take_one(const AshDbRow *row, gpointer data, GError **error)
 
 static void add_target(JsonBuilder *json, const AshDbRow *row)
 {
-	add_text(json, "id", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "id", ash_db_row_text(row, 0));
 	add_json(json, "attributes", ash_db_row_text(row, 1));
 	add_json(json, "installed", ash_db_row_text(row, 2));
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 3));
 	ash_json_add_int(json, "last_seen", ash_db_row_int(row, 4));
-	add_text(json, "address", ash_db_row_text(row, 5));
+	ash_json_add_string(json, "address", ash_db_row_text(row, 5));
 	ash_json_add_bool(json, "auto_confirm", *ash_db_row_text(row, 6) != '\0');
 }
 
@@ -222,9 +216,9 @@ static gboolean remove_target(AshRequest *request, GError **error)
 static void add_module(JsonBuilder *json, const AshDbRow *row)
 {
 	ash_json_add_int(json, "id", ash_db_row_int(row, 0));
-	add_text(json, "name", ash_db_row_text(row, 1));
-	add_text(json, "version", ash_db_row_text(row, 2));
-	add_text(json, "type", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "version", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "type", ash_db_row_text(row, 3));
 }
 
 static gboolean list_modules(AshRequest *request, GError **error)
@@ -405,17 +399,17 @@ static gboolean make_artifact(AshRequest *request, GError **error)
 static void add_action(JsonBuilder *json, const AshDbRow *row)
 {
 	ash_json_add_int(json, "id", ash_db_row_int(row, 0));
-	add_text(json, "target", ash_db_row_text(row, 1));
-	add_text(json, "name", ash_db_row_text(row, 2));
-	add_text(json, "version", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "target", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "version", ash_db_row_text(row, 3));
 	add_json(json, "modules", ash_db_row_text(row, 4));
-	add_text(json, "kind", ash_db_row_text(row, 5));
-	add_text(json, "state", ash_db_row_text(row, 6));
+	ash_json_add_string(json, "kind", ash_db_row_text(row, 5));
+	ash_json_add_string(json, "state", ash_db_row_text(row, 6));
 	ash_json_add_bool(json, "active", ash_db_row_int(row, 7) != 0);
 	ash_json_add_int(json, "weight", ash_db_row_int(row, 8));
-	add_text(json, "schedule", ash_db_row_text(row, 9));
+	ash_json_add_string(json, "schedule", ash_db_row_text(row, 9));
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 10));
-	add_text(json, "created_by", ash_db_row_text(row, 11));
+	ash_json_add_string(json, "created_by", ash_db_row_text(row, 11));
 }
 
 static gboolean list_actions(AshRequest *request, GError **error)
@@ -438,7 +432,7 @@ static gboolean take_status(const AshDbRow *row, gpointer data, GError **error)
 
 	json_builder_begin_object(json);
 	ash_json_add_int(json, "at", ash_db_row_int(row, 0));
-	add_text(json, "state", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "state", ash_db_row_text(row, 1));
 	add_json(json, "messages", ash_db_row_text(row, 2));
 	json_builder_end_object(json);
 	return TRUE;

@@ -15,12 +15,6 @@ typedef struct {
 	GPtrArray *names;
 } List;
 
-static void add_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
-
 static gboolean take_name(const AshDbRow *row, gpointer data, GError **error)
 {
 	g_ptr_array_add(data, g_strdup(ash_db_row_text(row, 0)));
@@ -48,7 +42,7 @@ static gboolean take_group(const AshDbRow *row, gpointer data, GError **error)
 	ash_json_add_int(list->json, "slots", ash_db_row_int(row, 1));
 	ash_json_add_int(list->json, "lease", ash_db_row_int(row, 2));
 	ash_json_add_bool(list->json, "frees_late", ash_db_row_int(row, 3) != 0);
-	add_text(list->json, "paused", ash_db_row_text(row, 4));
+	ash_json_add_string(list->json, "paused", ash_db_row_text(row, 4));
 	list->count++;
 	return TRUE;
 }

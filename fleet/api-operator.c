@@ -47,8 +47,7 @@ static gboolean take_item(const AshDbRow *row, gpointer data, GError **error)
 	json_builder_begin_object(list->json);
 	ash_json_add_text(list->json, "name", ash_db_row_text(row, 0));
 	ash_json_add_text(list->json, "role", ash_db_row_text(row, 1));
-	json_builder_set_member_name(list->json, "scope");
-	json_builder_add_string_value(list->json, ash_db_row_text(row, 2));
+	ash_json_add_string(list->json, "scope", ash_db_row_text(row, 2));
 	ash_json_add_int(list->json, "created_at", ash_db_row_int(row, 3));
 	ash_json_add_bool(list->json, "disabled", ash_db_row_int(row, 4) != 0);
 	ash_json_add_bool(list->json, "has_password", ash_db_row_int(row, 5) != 0);

@@ -59,8 +59,8 @@ static gboolean add_channel(const AshDbRow *row, gpointer data, GError **error)
 
 	channels->count++;
 	json_builder_begin_object(json);
-	ash_api_rollout_text(json, "name", ash_db_row_text(row, 0));
-	ash_api_rollout_text(json, "note", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "note", ash_db_row_text(row, 1));
 	json_builder_set_member_name(json, "release");
 	ash_api_rollout_release(json, row, 2);
 	json_builder_end_object(json);
@@ -110,8 +110,8 @@ static gboolean add_history(const AshDbRow *row, gpointer data, GError **error)
 
 	json_builder_begin_object(json);
 	ash_json_add_int(json, "at", ash_db_row_int(row, 0));
-	ash_api_rollout_text(json, "actor", ash_db_row_text(row, 1));
-	ash_api_rollout_text(json, "reason", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "actor", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "reason", ash_db_row_text(row, 2));
 	json_builder_set_member_name(json, "release");
 	ash_api_rollout_release(json, row, 3);
 	json_builder_end_object(json);
@@ -149,8 +149,8 @@ static char *channel_json(const char *version, const char *note)
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
 	json_builder_begin_object(json);
-	ash_api_rollout_text(json, "release", version);
-	ash_api_rollout_text(json, "note", note);
+	ash_json_add_string(json, "release", version);
+	ash_json_add_string(json, "note", note);
 	json_builder_end_object(json);
 	return ash_json_format(json, false);
 }
@@ -225,16 +225,16 @@ static gboolean add_policy(const AshDbRow *row, gpointer data, GError **error)
 
 	policies->count++;
 	json_builder_begin_object(json);
-	ash_api_rollout_text(json, "name", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 0));
 	ash_json_add_int(json, "rank", ash_db_row_int(row, 1));
-	ash_api_rollout_text(json, "selector", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "selector", ash_db_row_text(row, 2));
 	json_builder_set_member_name(json, "windows");
 	if (windows != NULL)
 		json_builder_add_value(json, json_node_copy(windows));
 	else
 		json_builder_end_array(json_builder_begin_array(json));
 	ash_json_add_int(json, "poll", ash_db_row_int(row, 4));
-	ash_api_rollout_text(json, "note", ash_db_row_text(row, 5));
+	ash_json_add_string(json, "note", ash_db_row_text(row, 5));
 	json_builder_end_object(json);
 	return TRUE;
 }

@@ -23,12 +23,6 @@ gboolean ash_api_rollout_reply(AshRequest *request, JsonBuilder *json)
 	return TRUE;
 }
 
-void ash_api_rollout_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
-
 void ash_api_rollout_release(JsonBuilder *json, const AshDbRow *row, unsigned first)
 {
 	static const char *const names[] = {"name", "variant", "arch", "version", "commit"};
@@ -40,7 +34,7 @@ void ash_api_rollout_release(JsonBuilder *json, const AshDbRow *row, unsigned fi
 	json_builder_begin_object(json);
 	ash_json_add_int(json, "id", ash_db_row_int(row, first));
 	for (unsigned i = 0; i < G_N_ELEMENTS(names); i++)
-		ash_api_rollout_text(json, names[i], ash_db_row_text(row, first + 1 + i));
+		ash_json_add_string(json, names[i], ash_db_row_text(row, first + 1 + i));
 	json_builder_end_object(json);
 }
 
@@ -127,7 +121,7 @@ static void add_spec(JsonBuilder *json, const char *text)
 	if (spec == NULL || !JSON_NODE_HOLDS_OBJECT(spec))
 		return;
 	const char *selector = ash_json_find_text(json_node_get_object(spec), "selector");
-	ash_api_rollout_text(json, "selector", selector != NULL ? selector : "");
+	ash_json_add_string(json, "selector", selector != NULL ? selector : "");
 	json_builder_set_member_name(json, "spec");
 	json_builder_add_value(json, json_node_copy(spec));
 }
@@ -147,15 +141,15 @@ static gboolean add_rollout(const AshDbRow *row, gpointer data, GError **error)
 	if (++list->count > list->limit)
 		return TRUE;
 	json_builder_begin_object(json);
-	ash_api_rollout_text(json, "id", ash_db_row_text(row, 0));
-	ash_api_rollout_text(json, "name", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "id", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 1));
 	json_builder_set_member_name(json, "release");
 	ash_api_rollout_release(json, row, 9);
 	add_spec(json, ash_db_row_text(row, 2));
-	ash_api_rollout_text(json, "state", ash_db_row_text(row, 3));
-	ash_api_rollout_text(json, "reason", ash_db_row_text(row, 4));
+	ash_json_add_string(json, "state", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "reason", ash_db_row_text(row, 4));
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 6));
-	ash_api_rollout_text(json, "created_by", ash_db_row_text(row, 7));
+	ash_json_add_string(json, "created_by", ash_db_row_text(row, 7));
 	ash_json_add_int(json, "ended_at", ash_db_row_int(row, 8));
 	add_summary(json, ash_db_row_text(row, 5));
 	json_builder_end_object(json);
@@ -558,12 +552,12 @@ static gboolean add_host(const AshDbRow *row, gpointer data, GError **error)
 	if (!ash_route_may_host(hosts->request, hosts->last))
 		return TRUE;
 	json_builder_begin_object(json);
-	ash_api_rollout_text(json, "host", ash_db_row_text(row, 0));
-	ash_api_rollout_text(json, "name", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "host", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 1));
 	ash_json_add_int(json, "ring", ash_db_row_int(row, 2));
-	ash_api_rollout_text(json, "outcome", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "outcome", ash_db_row_text(row, 3));
 	ash_json_add_int(json, "since", ash_db_row_int(row, 4));
-	ash_api_rollout_text(json, "reason", ash_db_row_text(row, 5));
+	ash_json_add_string(json, "reason", ash_db_row_text(row, 5));
 	json_builder_end_object(json);
 	return TRUE;
 }
@@ -601,7 +595,7 @@ static gboolean add_line(const AshDbRow *row, gpointer data, GError **error)
 		return TRUE;
 	json_builder_begin_object(list->json);
 	ash_json_add_int(list->json, "line", ash_db_row_int(row, 0));
-	ash_api_rollout_text(list->json, "text", ash_db_row_text(row, 1));
+	ash_json_add_string(list->json, "text", ash_db_row_text(row, 1));
 	json_builder_end_object(list->json);
 	g_free(list->last);
 	list->last = g_strdup_printf("%" G_GINT64_FORMAT, ash_db_row_int(row, 0));
@@ -644,8 +638,8 @@ static gboolean replay_rollout(AshRequest *request, GError **error)
 	ash_json_add_bool(json, "agrees", replay.agrees);
 	ash_json_add_uint(json, "lines", replay.lines);
 	ash_json_add_uint(json, "first_difference", replay.first_difference);
-	ash_api_rollout_text(json, "expected", replay.expected != NULL ? replay.expected : "");
-	ash_api_rollout_text(json, "found", replay.found != NULL ? replay.found : "");
+	ash_json_add_string(json, "expected", replay.expected != NULL ? replay.expected : "");
+	ash_json_add_string(json, "found", replay.found != NULL ? replay.found : "");
 	json_builder_end_object(json);
 	return ash_api_rollout_reply(request, json);
 }

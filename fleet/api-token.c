@@ -23,10 +23,8 @@ static void add_token(JsonBuilder *json, const AshDbRow *row)
 {
 	ash_json_add_text(json, "id", ash_db_row_text(row, 0));
 	ash_json_add_text(json, "role", ash_db_row_text(row, 1));
-	json_builder_set_member_name(json, "scope");
-	json_builder_add_string_value(json, ash_db_row_text(row, 2));
-	json_builder_set_member_name(json, "note");
-	json_builder_add_string_value(json, ash_db_row_text(row, 3));
+	ash_json_add_string(json, "scope", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "note", ash_db_row_text(row, 3));
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 4));
 	ash_json_add_text(json, "created_by", ash_db_row_text(row, 5));
 	ash_json_add_int(json, "expires_at", ash_db_row_int(row, 6));

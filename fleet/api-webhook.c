@@ -46,12 +46,10 @@ static void add_webhook(JsonBuilder *json, const AshDbRow *row)
 		json_builder_add_value(json, g_steal_pointer(&node));
 	else
 		json_builder_add_null_value(json);
-	json_builder_set_member_name(json, "note");
-	json_builder_add_string_value(json, ash_db_row_text(row, 3));
+	ash_json_add_string(json, "note", ash_db_row_text(row, 3));
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 4));
 	ash_json_add_text(json, "created_by", ash_db_row_text(row, 5));
-	json_builder_set_member_name(json, "paused");
-	json_builder_add_string_value(json, ash_db_row_text(row, 6));
+	ash_json_add_string(json, "paused", ash_db_row_text(row, 6));
 	ash_json_add_int(json, "cursor", ash_db_row_int(row, 7));
 	ash_json_add_int(json, "delivered", ash_db_row_int(row, 8));
 	ash_json_add_int(json, "last_at", ash_db_row_int(row, 9));
@@ -59,8 +57,7 @@ static void add_webhook(JsonBuilder *json, const AshDbRow *row)
 	/* Of what is being delivered and was refused. */
 	ash_json_add_int(json, "attempts", ash_db_row_int(row, 11));
 	ash_json_add_int(json, "next_at", ash_db_row_int(row, 12));
-	json_builder_set_member_name(json, "answer");
-	json_builder_add_string_value(json, ash_db_row_text(row, 13));
+	ash_json_add_string(json, "answer", ash_db_row_text(row, 13));
 }
 
 static gboolean take_item(const AshDbRow *row, gpointer data, GError **error)

@@ -249,8 +249,7 @@ static gboolean take_release(const AshDbRow *row, gpointer data, GError **error)
 
 	json_builder_begin_object(json);
 	ash_json_add_text(json, "name", ash_db_row_text(row, 0));
-	json_builder_set_member_name(json, "variant");
-	json_builder_add_string_value(json, ash_db_row_text(row, 1));
+	ash_json_add_string(json, "variant", ash_db_row_text(row, 1));
 	ash_json_add_text(json, "arch", ash_db_row_text(row, 2));
 	ash_json_add_text(json, "version", ash_db_row_text(row, 3));
 	ash_json_add_text(json, "commit", ash_db_row_text(row, 4));
@@ -323,8 +322,7 @@ static gboolean take_order(const AshDbRow *row, gpointer data, GError **error)
 	json_builder_begin_object(json);
 	ash_json_add_int(json, "id", ash_db_row_int(row, 0));
 	ash_json_add_text(json, "verb", ash_db_row_text(row, 1));
-	json_builder_set_member_name(json, "argument");
-	json_builder_add_string_value(json, ash_db_row_text(row, 2));
+	ash_json_add_string(json, "argument", ash_db_row_text(row, 2));
 	json_builder_end_object(json);
 	g_autofree char *text = g_strchomp(ash_json_format(json, false));
 	if (work->orders == NULL)

@@ -400,8 +400,7 @@ gboolean ash_cli_add_labels(JsonBuilder *builder, char **words, GError **error)
 		if (equals == NULL)
 			continue;
 		g_autofree char *key = g_strndup(*word, (size_t) (equals - *word));
-		json_builder_set_member_name(builder, key);
-		json_builder_add_string_value(builder, equals + 1);
+		ash_json_add_string(builder, key, equals + 1);
 	}
 	json_builder_end_object(builder);
 	ash_json_begin_array(builder, "remove");

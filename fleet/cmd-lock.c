@@ -85,8 +85,7 @@ static gboolean set(AshCliContext *context, char **args, int *out_exit, GError *
 	ash_json_add_int(body, "slots", opt_slots);
 	ash_json_add_int(body, "lease", lease_s);
 	ash_json_add_bool(body, "frees_late", opt_frees_late);
-	json_builder_set_member_name(body, "paused");
-	json_builder_add_string_value(body, opt_paused != NULL ? opt_paused : "");
+	ash_json_add_string(body, "paused", opt_paused);
 	ash_json_add_text(body, "reason", opt_reason);
 	return ash_cli_change(context, "PUT", path, g_steal_pointer(&body), "done", NULL, error);
 }

@@ -73,8 +73,7 @@ static gboolean send_user(
 	ash_json_add_text(body, "name", name);
 	ash_json_add_text(body, "role", opt_role);
 	if (opt_scope != NULL) {
-		json_builder_set_member_name(body, "scope");
-		json_builder_add_string_value(body, opt_scope);
+		ash_json_add_string(body, "scope", opt_scope);
 	}
 	if (opt_disable || opt_enable)
 		ash_json_add_bool(body, "disabled", opt_disable);

@@ -145,8 +145,7 @@ static void add_optional(JsonBuilder *body, const char *key, const char *text)
 {
 	if (text == NULL)
 		return;
-	json_builder_set_member_name(body, key);
-	json_builder_add_string_value(body, text);
+	ash_json_add_string(body, key, text);
 }
 
 static gboolean set(AshCliContext *context, char **args, int *out_exit, GError **error)

@@ -136,8 +136,7 @@ static void add_labels(JsonBuilder *json, const char *text)
 	ash_json_begin_object(json, "labels");
 	if (ash_pairs_parse(text, ASH_LIVE_MAX_LABELS, &pairs, &count, NULL))
 		for (uint32_t i = 0; i < count; i++) {
-			json_builder_set_member_name(json, pairs[i].key);
-			json_builder_add_string_value(json, pairs[i].value);
+			ash_json_add_string(json, pairs[i].key, pairs[i].value);
 		}
 	ash_pairs_unref(pairs, count);
 	json_builder_end_object(json);
@@ -150,8 +149,7 @@ static gboolean add_members(const AshDbRow *row, gpointer data, GError **error)
 
 	list->count++;
 	ash_json_add_text(json, "id", ash_db_row_text(row, 0));
-	json_builder_set_member_name(json, "note");
-	json_builder_add_string_value(json, ash_db_row_text(row, 1));
+	ash_json_add_string(json, "note", ash_db_row_text(row, 1));
 	add_labels(json, ash_db_row_text(row, 2));
 	ash_json_add_int(json, "uses_left", ash_db_row_int(row, 3));
 	ash_json_add_int(json, "uses", ash_db_row_int(row, 4));

@@ -7,8 +7,13 @@ void ash_json_add_text(JsonBuilder *builder, const char *key, const char *value)
 {
 	if (value == NULL || *value == '\0')
 		return;
+	ash_json_add_string(builder, key, value);
+}
+
+void ash_json_add_string(JsonBuilder *builder, const char *key, const char *value)
+{
 	json_builder_set_member_name(builder, key);
-	json_builder_add_string_value(builder, value);
+	json_builder_add_string_value(builder, value != NULL ? value : "");
 }
 
 void ash_json_add_uint(JsonBuilder *builder, const char *key, uint64_t value)

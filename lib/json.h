@@ -10,6 +10,8 @@
 
 /* NULL and "" are left out. */
 void ash_json_add_text(JsonBuilder *builder, const char *key, const char *value);
+/* There always: "" is a value, and NULL is "". */
+void ash_json_add_string(JsonBuilder *builder, const char *key, const char *value);
 void ash_json_add_uint(JsonBuilder *builder, const char *key, uint64_t value);
 void ash_json_add_int(JsonBuilder *builder, const char *key, int64_t value);
 void ash_json_add_bool(JsonBuilder *builder, const char *key, bool value);
