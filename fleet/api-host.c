@@ -8,6 +8,7 @@
 #include "fleet/desired.h"
 #include "fleet/host-list.h"
 #include "fleet/host.h"
+#include "fleet/page.h"
 #include "fleet/scheduler.h"
 #include "fleet/server.h"
 #include "lib/checkin.h"
@@ -405,15 +406,8 @@ static gboolean get_host(AshRequest *request, GError **error)
 
 /* ---- what happened to it ---- */
 
-typedef struct {
-	JsonBuilder *json;
-	const char *name;
-	int64_t limit, count, last;
-} Page;
-
-static gboolean add_event(const AshDbRow *row, gpointer data, GError **error)
+static void add_event(JsonBuilder *json, const AshDbRow *row, gpointer name)
 {
-	Page *page = data;
 	const AshEvent event = {.seq = ash_db_row_int(row, 0),
 			.at_s = ash_db_row_int(row, 1),
 			.kind = ash_db_row_text(row, 2),
@@ -423,13 +417,7 @@ static gboolean add_event(const AshDbRow *row, gpointer data, GError **error)
 			.text = ash_db_row_text(row, 6),
 			.data = ash_db_row_text(row, 7)};
 
-	if (++page->count > page->limit)
-		return TRUE;
-	json_builder_begin_object(page->json);
-	ash_api_event_add(page->json, &event, page->name);
-	json_builder_end_object(page->json);
-	page->last = event.seq;
-	return TRUE;
+	ash_api_event_add(json, &event, name);
 }
 
 static gboolean list_events(AshRequest *request, GError **error)
@@ -437,28 +425,20 @@ static gboolean list_events(AshRequest *request, GError **error)
 	const char *id = NULL;
 	int64_t after = 0;
 	g_auto(AshHost) host = {0};
-	g_autoptr(JsonBuilder) json = json_builder_new();
 
 	if (!ash_api_host_id(request, &id, error) ||
 			!ash_change_parse(ash_route_after(request), INT64_MAX, &after, error))
 		return FALSE;
-	Page page = {.json = json,
-			.name = ash_api_event_host_name(request->server->live, id, &host),
-			.limit = ash_route_limit(request)};
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	if (!ash_db_query(request->db,
-			    "SELECT seq, at, kind, host, rollout, actor, text, data FROM event WHERE "
-			    "host = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3",
-			    ASH_DB_VALUES(ASH_DB_T(id), ASH_DB_I(after), ASH_DB_I(page.limit + 1)),
-			    add_event, &page, error))
-		return FALSE;
-	json_builder_end_array(json);
-	if (page.count > page.limit) {
-		g_autofree char *next = g_strdup_printf("%" G_GINT64_FORMAT, page.last);
-		ash_json_add_text(json, "next", next);
-	}
-	return ash_route_reply(request, json);
+	const char *name = ash_api_event_host_name(request->server->live, id, &host);
+	const AshPage page = {
+			.sql = "SELECT seq, at, kind, host, rollout, actor, text, data FROM event WHERE "
+			       "host = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3",
+			.values = ASH_DB_VALUES(ASH_DB_T(id), ASH_DB_I(after),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_event,
+			.data = (gpointer) (uintptr_t) name,
+	};
+	return ash_page_reply(request, &page, error);
 }
 
 /* How an update ended, in the words of agent/report.h. */
