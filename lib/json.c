@@ -230,3 +230,15 @@ JsonObject *ash_json_find_object(JsonObject *object, const char *key)
 
 	return node != NULL && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
 }
+
+JsonArray *ash_json_find_objects(JsonObject *object, const char *key)
+{
+	JsonNode *node = object != NULL ? json_object_get_member(object, key) : NULL;
+	JsonArray *array = node != NULL && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node)
+								       : NULL;
+
+	for (guint i = 0; array != NULL && i < json_array_get_length(array); i++)
+		if (!JSON_NODE_HOLDS_OBJECT(json_array_get_element(array, i)))
+			return NULL;
+	return array != NULL && json_array_get_length(array) > 0 ? array : NULL;
+}

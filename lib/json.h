@@ -75,3 +75,5 @@ const char *ash_json_find_text(JsonObject *object, const char *key);
 bool ash_json_find_bool(JsonObject *object, const char *key);
 uint64_t ash_json_find_uint(JsonObject *object, const char *key);
 JsonObject *ash_json_find_object(JsonObject *object, const char *key);
+/* Not empty, and nothing but objects; NULL too when it is otherwise. */
+JsonArray *ash_json_find_objects(JsonObject *object, const char *key);
