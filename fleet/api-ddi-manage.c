@@ -78,18 +78,6 @@ static gboolean list_targets(AshRequest *request, GError **error)
 	return ash_page_reply(request, &page, error);
 }
 
-static gboolean make_secret(char **out_secret, GError **error)
-{
-	uint8_t bytes[TOKEN_BYTES];
-	ash_autofd int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || read(fd, bytes, sizeof bytes) != sizeof bytes)
-		return ash_throw_errno(error, "reading /dev/urandom");
-	g_autoptr(GBytes) raw = g_bytes_new(bytes, sizeof bytes);
-	*out_secret = ash_crypto_hex_format(raw);
-	return TRUE;
-}
-
 typedef struct {
 	const char *id;
 	char *token;
@@ -124,8 +112,7 @@ static gboolean make_target(AshRequest *request, GError **error)
 	if (!ash_ddi_is_id(new.id))
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
 				"'id' has 1 to %d bytes", ASH_DDI_MAX_ID_BYTES);
-	if (!make_secret(&new.token, error))
-		return FALSE;
+	new.token = ash_crypto_random_hex(TOKEN_BYTES);
 	gboolean ok = ash_change_run(request, write_target, &new, error);
 	g_autofree char *token = new.token;
 	if (!ok)

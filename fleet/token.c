@@ -69,7 +69,7 @@ static bool is_right(const Row *row, const char *hash)
 	static const char nobody[] =
 			"0000000000000000000000000000000000000000000000000000000000000000";
 
-	return ash_operator_hash_equal(row->hash != NULL ? row->hash : nobody, hash) &&
+	return ash_crypto_same_secret(row->hash != NULL ? row->hash : nobody, hash) &&
 	       row->hash != NULL;
 }
 
