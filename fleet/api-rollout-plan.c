@@ -14,7 +14,7 @@ typedef struct {
 	GPtrArray *keys;     /* AshSelectorKey of budgets */
 	GHashTable **groups; /* of each: value → count */
 	int64_t now_s;
-	uint32_t matched, newer, failed, dead_end;
+	uint32_t matched, newer, failed, dead_end, by_barrier;
 	AshApiRolloutPlan *plan;
 } Count;
 
@@ -48,16 +48,16 @@ static bool count_host(const AshHost *host, gpointer data)
 			!ash_selector_matches(count->selector, host, count->now_s))
 		return true;
 	count->matched++;
-	AshDesiredStep step = ash_desired_towards(count->book, host, count->target, &hop);
+	AshDesiredStep step = ash_desired_route(count->book, host, count->target, &hop);
 	count->newer += step == ASH_DESIRED_NEWER;
 	count->failed += step == ASH_DESIRED_FAILED;
 	count->dead_end += step == ASH_DESIRED_DEAD_END;
 	plan->misfit += step == ASH_DESIRED_MISFIT;
-	plan->behind += (step == ASH_DESIRED_TAKE && hop != count->target) ||
-			step == ASH_DESIRED_TOO_OLD;
+	count->by_barrier += step == ASH_DESIRED_TAKE && hop != count->target;
+	plan->behind += step == ASH_DESIRED_TOO_OLD;
 	if (step == ASH_DESIRED_HAS)
 		plan->already++;
-	if (step != ASH_DESIRED_TAKE || hop != count->target)
+	if (step != ASH_DESIRED_TAKE)
 		return true;
 	plan->hosts++;
 	plan->away += host->health == ASH_HEALTH_SILENT;
@@ -122,9 +122,14 @@ static void warn_all(const Count *count, const AshRolloutSpec *spec)
 		warn(plan, "%u hosts have another image, variant or architecture", plan->misfit);
 	if (plan->behind > 0)
 		warn(plan,
-				"%u hosts have to take another release before %s (a barrier, or they are too "
-				"old): they join when they have",
+				"%u hosts are too old for %s and have to take another release before: they "
+				"join when they have",
 				plan->behind, version);
+	if (count->by_barrier > 0)
+		warn(plan,
+				"%u hosts are below a barrier: they take that first, then %s, in one place of "
+				"the rollout",
+				count->by_barrier, version);
 	if (count->newer > 0)
 		warn(plan, "%u hosts run something newer and stay as they are", count->newer);
 	if (count->failed > 0)

@@ -306,6 +306,26 @@ AshDesiredStep ash_desired_towards(const AshDesiredBook *book, const AshHost *ho
 	return ASH_DESIRED_TAKE;
 }
 
+AshDesiredStep ash_desired_route(const AshDesiredBook *book, const AshHost *host,
+		const AshDesiredRelease *target, const AshDesiredRelease **out_hop)
+{
+	const AshDesiredRelease *hop = NULL, *first = NULL;
+	AshHost there = *host; /* borrows its texts */
+
+	for (;;) {
+		AshDesiredStep step = ash_desired_towards(book, &there, target, &hop);
+		if (first == NULL || step != ASH_DESIRED_TAKE)
+			first = hop;
+		if (step != ASH_DESIRED_TAKE || hop == target) {
+			*out_hop = first;
+			return step;
+		}
+		/* Versions only rise, so this ends. */
+		there.commit = hop->commit;
+		there.version = hop->version;
+	}
+}
+
 static char *describe_line(const char *name, const char *variant, const char *arch)
 {
 	return *variant != '\0' ? g_strdup_printf("'%s-%s' for %s", name, variant, arch)

@@ -74,6 +74,9 @@ typedef enum {
 /* @out_hop: the release that the answer is about; NULL for HAS, UNKNOWN, MISFIT, NEWER. */
 AshDesiredStep ash_desired_towards(const AshDesiredBook *book, const AshHost *host,
 		const AshDesiredRelease *target, const AshDesiredRelease **out_hop);
+/* The same for the whole way, barrier after barrier: TAKE and the first hop, when every step can be taken. */
+AshDesiredStep ash_desired_route(const AshDesiredBook *book, const AshHost *host,
+		const AshDesiredRelease *target, const AshDesiredRelease **out_hop);
 /* A sentence for an operator, newly allocated. */
 char *ash_desired_step_text(AshDesiredStep step, const AshDesiredBook *book, const AshHost *host,
 		const AshDesiredRelease *target, const AshDesiredRelease *hop);

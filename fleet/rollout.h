@@ -157,7 +157,7 @@ void ash_rollout_leave(AshRollout *rollout, const uint8_t *host);
 /* May it be offered something now? New hosts are AWAY. */
 typedef enum {
 	ASH_ROLLOUT_AWAY, /* not heard of for silent_after */
-	ASH_ROLLOUT_CLOSED, /* heard of; its window is closed, or something else is in the way (another rollout, a barrier) */
+	ASH_ROLLOUT_CLOSED, /* heard of; its window is closed, or something else is in the way (another rollout) */
 	ASH_ROLLOUT_READY,
 } AshRolloutReach;
 void ash_rollout_reach(AshRollout *rollout, const uint8_t *host, AshRolloutReach reach);

@@ -38,14 +38,23 @@ static gboolean want(AshScheduler *scheduler, const char *host, const AshDesired
 
 /* ---- one host ------------------------------------------------------------------------------------ */
 
-/* The release that it runs now, to be sent back to by a revert. */
-static int64_t running_release(const AshScheduler *scheduler, const uint8_t *id)
+/* The release that it runs now, to be sent back to by a revert; and the one that it takes first: the rollout's, or a
+ * barrier before that.
+ */
+static int64_t running_release(
+		const AshScheduler *scheduler, const uint8_t *id, int64_t *inout_release)
 {
 	g_auto(AshHost) host = {0};
-	const AshDesiredRelease *release = NULL;
+	const AshDesiredRelease *release = NULL, *hop = NULL;
+	const AshDesiredRelease *target =
+			ash_desired_book_release(scheduler->turn_book, *inout_release);
 
-	if (ash_live_get(scheduler->server->live, id, &host))
-		release = ash_desired_book_commit(scheduler->turn_book, host.commit);
+	if (!ash_live_get(scheduler->server->live, id, &host))
+		return 0;
+	release = ash_desired_book_commit(scheduler->turn_book, host.commit);
+	if (target != NULL && ash_desired_route(scheduler->turn_book, &host, target, &hop) ==
+					      ASH_DESIRED_TAKE)
+		*inout_release = hop->id;
 	return release != NULL ? release->id : 0;
 }
 
@@ -56,7 +65,7 @@ static gboolean assign(AshScheduler *scheduler, AshSchedulerEngine *engine,
 			.rollout = engine->id,
 			.verb = "update",
 			.text = "its turn in the rollout has come"};
-	int64_t previous = running_release(scheduler, decision->host);
+	int64_t previous = running_release(scheduler, decision->host, &release.release);
 
 	return ash_db_exec(scheduler->db,
 			       "INSERT INTO rollout_host (rollout, host, ring, outcome, since, previous) "

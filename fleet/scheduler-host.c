@@ -50,8 +50,8 @@ static bool can_take(const AshScheduler *scheduler, const AshSchedulerEngine *en
 	if (target == NULL || host->state != ASH_HOST_ACTIVE ||
 			!ash_selector_matches(engine->selector, host, scheduler->now_s))
 		return false;
-	step = ash_desired_towards(scheduler->turn_book, host, target, &hop);
-	return step == ASH_DESIRED_HAS || (step == ASH_DESIRED_TAKE && hop == target);
+	step = ash_desired_route(scheduler->turn_book, host, target, &hop);
+	return step == ASH_DESIRED_HAS || step == ASH_DESIRED_TAKE;
 }
 
 static bool is_canary(const AshScheduler *scheduler, const AshSchedulerEngine *engine,
@@ -156,12 +156,41 @@ static char *read_failure(AshScheduler *scheduler, const char *id, const char *c
 	return failure_of(json_node_get_object(node), commit);
 }
 
+/* The barrier that comes before the rollout's release; NULL: none does. */
+static const AshDesiredRelease *barrier_before(const AshScheduler *scheduler,
+		const AshSchedulerEngine *engine, const AshHost *host, AshDesiredStep *out_step)
+{
+	const AshDesiredRelease *target = target_of(scheduler, engine), *hop = NULL;
+
+	if (target == NULL)
+		return NULL;
+	*out_step = ash_desired_towards(scheduler->turn_book, host, target, &hop);
+	return hop != target && hop != NULL && hop->is_barrier ? hop : NULL;
+}
+
+/* What it says about the rollout's release, or, as long as it is below a barrier, about the barrier: a reboot into that
+ * is not the one that the rollout waits for, and one that is bad ends its way.
+ */
+static AshRolloutSaid said_of(const AshScheduler *scheduler, const AshSchedulerEngine *engine,
+		const AshHost *host, const char **out_commit)
+{
+	const AshRolloutSpec *spec = ash_rollout_spec(engine->rollout);
+	AshDesiredStep step = ASH_DESIRED_TAKE;
+	const AshDesiredRelease *barrier = barrier_before(scheduler, engine, host, &step);
+
+	*out_commit = barrier != NULL ? barrier->commit : spec->commit;
+	if (barrier != NULL)
+		return step == ASH_DESIRED_FAILED ? ASH_ROLLOUT_SAID_FAILED
+						  : ASH_ROLLOUT_SAID_OTHER;
+	return ash_rollout_said(
+			spec, host->commit, host->failed_commit, host->agent_state, host->verdict);
+}
+
 static void report(AshScheduler *scheduler, AshSchedulerEngine *engine, const AshHost *host,
 		const AshRolloutHost *known)
 {
-	const AshRolloutSpec *spec = ash_rollout_spec(engine->rollout);
-	AshRolloutSaid said = ash_rollout_said(
-			spec, host->commit, host->failed_commit, host->agent_state, host->verdict);
+	const char *commit = NULL;
+	AshRolloutSaid said = said_of(scheduler, engine, host, &commit);
 	g_autofree char *reason = NULL;
 	char id[65];
 
@@ -171,10 +200,46 @@ static void report(AshScheduler *scheduler, AshSchedulerEngine *engine, const As
 		return;
 	if (said == ASH_ROLLOUT_SAID_FAILED) {
 		ash_host_id_format(host->id, id);
-		reason = read_failure(scheduler, id, spec->commit);
+		reason = read_failure(scheduler, id, commit);
 	}
 	ash_rollout_report(
 			engine->rollout, host->id, said, host->boot, reason != NULL ? reason : "");
+}
+
+/* It stands on a barrier and is fine there: on with it, towards the rollout's release. A revert leads back to the barrier:
+ * what lies below it may not be able to read what is there by now.
+ */
+static gboolean pass_barrier(AshScheduler *scheduler, const AshSchedulerEngine *engine,
+		const AshHost *host, GError **error)
+{
+	const AshDesiredRelease *target = target_of(scheduler, engine), *hop = NULL;
+	const AshDesiredRelease *wanted =
+			ash_desired_book_release(scheduler->turn_book, host->release);
+	AshRolloutHost there;
+	bool is_changed = false;
+	char id[65];
+
+	if (target == NULL || wanted == NULL || wanted == target ||
+			!g_str_equal(host->rollout, engine->id) ||
+			!g_str_equal(host->verb, "update") ||
+			!g_str_equal(host->commit, wanted->commit) ||
+			!g_str_equal(host->verdict, "good") ||
+			!ash_rollout_host(engine->rollout, host->id, &there) ||
+			there.outcome != ASH_ROLLOUT_OFFERED ||
+			ash_desired_route(scheduler->turn_book, host, target, &hop) !=
+					ASH_DESIRED_TAKE)
+		return TRUE;
+	ash_host_id_format(host->id, id);
+	g_autofree char *text = g_strdup_printf("on from the barrier %s", wanted->version);
+	const AshDesiredWant want = {
+			.release = hop->id, .rollout = engine->id, .verb = "update", .text = text};
+	scheduler->has_written = true;
+	return ash_desired_write(scheduler->db, id, &want, scheduler->now_s, &is_changed, error) &&
+	       ash_db_exec(scheduler->db,
+			       "UPDATE rollout_host SET previous = $3 WHERE rollout = $1 AND host = $2",
+			       ASH_DB_VALUES(ASH_DB_T(engine->id), ASH_DB_T(id),
+					       ASH_DB_I(wanted->id)),
+			       NULL, error);
 }
 
 static void tell_engine(AshScheduler *scheduler, AshSchedulerEngine *engine, const AshHost *host,
@@ -381,8 +446,12 @@ gboolean ash_scheduler_look(AshScheduler *scheduler, const char *id, GError **er
 		}
 		return TRUE;
 	}
-	for (unsigned i = 0; i < scheduler->engines->len; i++)
-		tell_engine(scheduler, g_ptr_array_index(scheduler->engines, i), &host, &extra);
+	for (unsigned i = 0; i < scheduler->engines->len; i++) {
+		AshSchedulerEngine *engine = g_ptr_array_index(scheduler->engines, i);
+		tell_engine(scheduler, engine, &host, &extra);
+		if (!pass_barrier(scheduler, engine, &host, error))
+			return FALSE;
+	}
 	return (extra.is_by_hand || give_channel(scheduler, id, &host, error)) &&
 	       tell_when(scheduler, id, error);
 }

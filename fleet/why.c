@@ -180,8 +180,10 @@ static void ask_release(Chain *chain)
 			{ASH_DESIRED_TOO_OLD, "barrier", NULL},
 	};
 	const AshWhyFacts *facts = chain->facts;
-	AshDesiredStep step =
-			ash_desired_towards(facts->book, facts->host, chain->target, &chain->hop);
+	/* A rollout takes who can come all the way; a channel brings to the next step whatever lies behind that. */
+	bool is_rollout = facts->rollout != NULL && !facts->is_by_hand;
+	AshDesiredStep step = (is_rollout ? ash_desired_route : ash_desired_towards)(
+			facts->book, facts->host, chain->target, &chain->hop);
 	char *text = ash_desired_step_text(
 			step, facts->book, facts->host, chain->target, chain->hop);
 
@@ -202,14 +204,6 @@ static void ask_release(Chain *chain)
 		}
 		if (order[i].fine != NULL)
 			met(chain, order[i].condition, g_strdup(order[i].fine));
-	}
-	/* A rollout brings its release and no other: the barrier has to come before, by its own. */
-	if (chain->hop != chain->target && facts->rollout != NULL && !facts->is_by_hand) {
-		blocked(chain, "barrier", ASH_WHY_REFUSED, 0,
-				g_strdup_printf("%s: roll that out first, or point its channel to it",
-						text));
-		g_free(text);
-		return;
 	}
 	met(chain, "barrier", text);
 }

@@ -115,6 +115,37 @@ static void test_towards(void)
 	}
 }
 
+/* The whole way: what lies behind the first barrier counts too. */
+static void test_route(void)
+{
+	g_autoptr(AshDesiredBook) a_book = book();
+	static const struct {
+		const char *version, *failed;
+		int64_t target;
+		AshDesiredStep step;
+		int64_t hop;
+	} routes[] = {
+			{"1.0", "", 5, ASH_DESIRED_TAKE, 2},
+			{"1.5", "", 5, ASH_DESIRED_TAKE, 4},
+			{"2.5", "", 5, ASH_DESIRED_TAKE, 5},
+			{"3.0", "", 5, ASH_DESIRED_HAS, 0},
+			{"1.0", "c3.0", 5, ASH_DESIRED_FAILED, 5},
+			{"1.0", "c2.5", 5, ASH_DESIRED_FAILED, 4},
+			{"1.0", "", 6, ASH_DESIRED_WITHDRAWN, 6},
+			{"1.0", "", 9, ASH_DESIRED_TOO_OLD, 9},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(routes); i++) {
+		AshHost a_host = host(routes[i].version, "amd64", routes[i].failed);
+		const AshDesiredRelease *hop = NULL;
+		g_assert_cmpint(ash_desired_route(a_book, &a_host,
+						ash_desired_book_release(a_book, routes[i].target),
+						&hop),
+				==, routes[i].step);
+		g_assert_cmpint(hop != NULL ? hop->id : 0, ==, routes[i].hop);
+	}
+}
+
 static int64_t channel_wants(const AshDesiredBook *book, AshHost a_host, const char *channel)
 {
 	const AshPair pair = {"channel", channel};
@@ -199,6 +230,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/desired/towards", test_towards);
+	g_test_add_func("/desired/route", test_route);
 	g_test_add_func("/desired/channel", test_channel);
 	g_test_add_func("/desired/policies", test_policies);
 	return g_test_run();

@@ -182,7 +182,8 @@ static void check_in(Fleet *fleet, const Row *row)
 {
 	g_autoptr(GError) error = NULL;
 	int64_t changed = 1;
-	const char *version = row->release == 3 ? "3.0" : row->release == 2 ? "2.0" : "1.0";
+	static const char *const versions[] = {"1.0", "1.0", "2.0", "3.0", "1.5"};
+	const char *version = versions[row->release];
 
 	MUST(ash_db_begin(fleet->db, true, &error));
 	MUST(ash_db_lock_events(fleet->db, &error));
@@ -203,10 +204,16 @@ static void check_in(Fleet *fleet, const Row *row)
 							.data = "{\"outcome\":\"offered\"}"},
 					&error));
 	}
+	/* Towards the release behind a barrier. */
+	if (*row->rollout != '\0' && changed == 0)
+		MUST(ash_db_query_int(fleet->db,
+				"SELECT COUNT(*) FROM rollout_host WHERE host = $1 AND outcome = 'offered'",
+				ASH_DB_VALUES(ASH_DB_T(row->id)), NULL, &changed, &error));
 	bool moves = row->release != 0 && changed > 0 && !g_str_equal(row->version, version);
+	g_autofree char *commit = g_strconcat("c", version, NULL);
 	if (moves && g_strcmp0(fleet->failing, version) == 0 && fleet->failed < fleet->bad) {
 		fleet->failed++;
-		report(fleet, row, row->version, "c2.0", "b1");
+		report(fleet, row, row->version, commit, "b1");
 	} else if (moves) {
 		report(fleet, row, version, "", "b1");
 	}
@@ -596,6 +603,79 @@ static void test_windows(Store *store)
 }
 
 /* Labels, joining, retiring while it runs. */
+static void set_barrier(Fleet *fleet)
+{
+	store_run(fleet->db,
+			"INSERT INTO release (id, name, variant, arch, version, \"commit\", document, "
+			"added_at, is_barrier) VALUES (4, 'host', '', 'amd64', '1.5', 'c1.5', '{}', 1, "
+			"1)");
+	stop(fleet);
+	start(fleet);
+}
+
+/* Nobody passes it by: each host takes the barrier, then the release, in one place of the rollout. */
+static void test_barrier(Store *store)
+{
+	Fleet fleet;
+
+	fleet_open(&fleet, store);
+	set_barrier(&fleet);
+	create(&fleet, ",\"soak\":60");
+	turn(&fleet);
+	g_assert_cmpint(store_int(fleet.db, "SELECT COUNT(*) FROM host WHERE release = 4 AND "
+					    "rollout = 'abcdefghijkl'"),
+			==, 4);
+	/* They came for it; before they say that they are fine there they go no further. */
+	store_run(fleet.db, "UPDATE host SET verdict = 'pending'");
+	minute(&fleet, 0);
+	g_assert_cmpint(store_int(fleet.db, "SELECT COUNT(*) FROM host WHERE version = '1.5'"), ==,
+			4);
+	g_assert_cmpint(store_int(fleet.db, "SELECT COUNT(*) FROM host WHERE release = 2"), ==, 0);
+	store_run(fleet.db, "UPDATE host SET verdict = 'good', agent_state = 'idle'");
+	for (unsigned i = 0; i < HOSTS; i++) {
+		g_autofree char *id = g_strdup_printf("%064x", i + 1);
+		event(&fleet, &(AshEvent){.at_s = clock_s, .kind = "host.report", .host = id});
+	}
+	turn(&fleet);
+	g_assert_cmpint(store_int(fleet.db,
+					"SELECT COUNT(*) FROM host JOIN rollout_host ON host = id "
+					"WHERE host.release = 2 AND previous = 4"),
+			==, 4);
+	fleet.restarts = true;
+	run_until(&fleet, "finished", 40);
+	g_assert_cmpint(store_int(fleet.db, "SELECT COUNT(*) FROM rollout_host WHERE outcome = "
+					    "'confirmed'"),
+			==, HOSTS);
+	g_assert_cmpint(store_int(fleet.db, "SELECT COUNT(*) FROM host WHERE version = '2.0'"), ==,
+			HOSTS);
+	/* Two steps each, and no host was counted as failed for the one between. */
+	g_assert_cmpint(store_int(fleet.db,
+					"SELECT COUNT(*) FROM event WHERE kind = 'host.desired'"),
+			==, 2 * HOSTS);
+	expect_replay(&fleet);
+	fleet_close(&fleet);
+}
+
+/* What is bad at the barrier is a failure of the rollout. */
+static void test_barrier_bad(Store *store)
+{
+	Fleet fleet;
+
+	fleet_open(&fleet, store);
+	set_barrier(&fleet);
+	create(&fleet, ",\"soak\":60");
+	fleet.failing = "1.5";
+	fleet.bad = HOSTS;
+	run_until(&fleet, "halted", 20);
+	g_assert_cmpint(store_int(fleet.db, "SELECT COUNT(*) FROM rollout_host WHERE outcome = "
+					    "'failed'"),
+			>=, 2);
+	g_assert_cmpint(store_int(fleet.db, "SELECT COUNT(*) FROM host WHERE version <> '1.0'"), ==,
+			0);
+	expect_replay(&fleet);
+	fleet_close(&fleet);
+}
+
 static void test_candidates(Store *store)
 {
 	Fleet fleet;
@@ -631,6 +711,8 @@ static const StoreCase cases[] = {
 		{"channel", test_channel},
 		{"windows", test_windows},
 		{"candidates", test_candidates},
+		{"barrier", test_barrier},
+		{"barrier-bad", test_barrier_bad},
 		{0},
 };
 

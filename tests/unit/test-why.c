@@ -169,6 +169,7 @@ static void behind_in_rollout(AshHost *host, AshWhyFacts *facts)
 {
 	in_rollout(host, facts);
 	behind(host, facts);
+	facts->rollout_why = NULL;
 }
 static void withdrawn(AshHost *host, AshWhyFacts *facts)
 {
@@ -181,6 +182,7 @@ static const struct {
 	AshWhyAnswer answer;
 	int64_t next_s;
 	const char *condition, *blocker; /* the last, and what it says unless it is met */
+	const char *said;                /* among the conditions; NULL: anything */
 } cases[] = {
 		{as_it_is, ASH_WHY_WAITING, NOW, "offered",
 				"it will be told with its next check-in"},
@@ -210,9 +212,9 @@ static const struct {
 				"2.0 is 'host' for amd64, and the host runs 'host' for arm64"},
 		/* by its channel it goes there first */
 		{behind, ASH_WHY_WAITING, NOW, "offered", "it will be told with its next check-in"},
-		{behind_in_rollout, ASH_WHY_REFUSED, 0, "barrier",
-				"1.5 is a barrier before 2.0: it comes first: roll that out first, or "
-				"point its channel to it"},
+		{behind_in_rollout, ASH_WHY_WAITING, 0, "running",
+				"the rollout is being prepared: its hosts are written down",
+				"1.5 is a barrier before 2.0: it comes first"},
 		{dead_end, ASH_WHY_REFUSED, 0, "dead end", "0.9 is a dead end: no room"},
 		{withdrawn, ASH_WHY_REFUSED, 0, "withdrawn", "3.0 is withdrawn: it is slow"},
 		{failed, ASH_WHY_STUCK, 0, "not failed here",
@@ -254,6 +256,12 @@ static void test_cases(void)
 		for (unsigned j = 0; j + 1 < why.conditions->len; j++)
 			g_assert_true(g_array_index(why.conditions, AshWhyCondition, j).is_met);
 		g_assert_cmpint(last->is_met, ==, *cases[i].blocker == '\0');
+		bool is_said = cases[i].said == NULL;
+		for (unsigned j = 0; j < why.conditions->len && !is_said; j++)
+			is_said = g_str_equal(
+					g_array_index(why.conditions, AshWhyCondition, j).text,
+					cases[i].said);
+		g_assert_true(is_said);
 	}
 }
 
