@@ -63,7 +63,8 @@ static gboolean release(AshCliContext *context, const char *host, const char *ve
 {
 	JsonBuilder *body = reason_body();
 
-	ash_json_add_string(body, "version", version);
+	json_builder_set_member_name(body, "version");
+	json_builder_add_string_value(body, version);
 	ash_json_add_text(body, "verb", verb);
 	return change(context, host, "release", body, error);
 }
