@@ -13,6 +13,7 @@
 #include "agent/plan.h"
 #include "agent/verify.h"
 #include "agent/worker.h"
+#include "agent/workload/image-import.h"
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/interrupt.h"
@@ -31,6 +32,10 @@ static const AshWorkerVerb verbs[] = {
 		{"clean", ASH_WORKER_WRITE_DISK, ash_clean_run},
 		{"condemn", ASH_WORKER_WRITE_DISK, ash_deploy_condemn},
 		{"deploy", ASH_WORKER_WRITE_DISK, ash_deploy_run},
+		{"image-checkout", ASH_WORKER_WRITE_DISK, ash_image_checkout_run},
+		{"image-clean", ASH_WORKER_WRITE_DISK, ash_image_clean_run},
+		{"image-import", ASH_WORKER_WRITE_DISK, ash_image_import_run},
+		{"image-list", ASH_WORKER_READ_DISK, ash_image_list_run},
 		{"import", ASH_WORKER_WRITE_DISK, ash_import_run},
 		{"inspect", ASH_WORKER_READ_DISK, ash_deployment_inspect},
 		{"plan", ASH_WORKER_READ_DISK, ash_plan_run},
@@ -108,7 +113,7 @@ static int usage(void)
 	fputs("Usage: ashlar-worker [--root DIR] VERB < ORDER\nVerbs:", stderr);
 	for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
 		fprintf(stderr, " %s", verbs[i].verb);
-	fputs("\nStarted by ashlard; not for people.\n", stderr);
+	fputs("\nStarted by ashlard and ashlar-workloadd; not for people.\n", stderr);
 	return EXIT_USAGE;
 }
 

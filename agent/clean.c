@@ -255,7 +255,8 @@ static gboolean clean_refs(const AshWorker *worker, GHashTable *keep, GError **e
 		return FALSE;
 	g_hash_table_iter_init(&iter, refs);
 	while (g_hash_table_iter_next(&iter, &key, &value)) {
-		if (g_hash_table_contains(keep, value))
+		/* Images of workloads go by image-clean alone. */
+		if (g_hash_table_contains(keep, value) || g_str_has_prefix(key, "ashlar/oci/"))
 			continue;
 		if (!ash_ostree_set_ref(repo, key, NULL, error))
 			return FALSE;

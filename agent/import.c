@@ -335,15 +335,18 @@ static gboolean without_proven(Import *import, GHashTable *objects, GError **err
 {
 	g_autoptr(GHashTable) refs = NULL;
 	GHashTableIter iter;
-	gpointer value;
+	gpointer key, value;
 
 	if (!ash_ostree_refs(import->repo, &refs, error))
 		return FALSE;
 	g_hash_table_iter_init(&iter, refs);
-	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+	while (g_hash_table_iter_next(&iter, &key, &value)) {
 		g_autoptr(GHashTable) proven = NULL;
 		GHashTableIter each;
 		gpointer object;
+		/* Images of workloads are not read back. */
+		if (g_str_has_prefix(key, "ashlar/oci/"))
+			continue;
 		/* What is not whole proves nothing. */
 		if (!ash_ostree_objects(import->repo, value, &proven, NULL))
 			continue;

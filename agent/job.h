@@ -36,6 +36,7 @@
  * clean     {"keep":[C…],"staging":B}               {"bytes":N}         all other deployments go
  * check     {"commit":C}                            {"objects":N,"bad":[…]}   reads and hashes
  * bundle    {"path":P}                              {"staging":DIR}     unpacks one file
+ * image-*   images of workloads: agent/workload/image-import.h
  *
  * verify, plan and import may name "staging":DIR, another directory than ASH_PATH_STAGING of the same
  * shape: what `bundle` unpacked lies in ASH_PATH_BUNDLE, because root must not write where the user
@@ -45,7 +46,8 @@
  * Error words: space, missing (staged content is not there), corrupt (object named), delta (the delta
  * cannot be applied: take objects), untrusted (with a TUF word in "why"), wrong-variant, wrong-arch,
  * esp, no-root, cancelled, no-fallback (of `condemn`: nothing else could boot; nothing was changed),
- * kernel (of `deploy`: the firmware would not start it, on any host), failed.
+ * kernel (of `deploy`: the firmware would not start it, on any host), image (of `image-import`: no try does
+ * better), failed.
  */
 
 enum {

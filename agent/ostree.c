@@ -9,15 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/ostree-private.h"
 #include "lib/auto.h"
 #include "lib/error.h"
 
 G_DEFINE_QUARK(ash_ostree_error, ash_ostree_error)
-
-struct AshOstree {
-	OstreeRepo *ostree;
-	bool in_transaction;
-};
 
 enum {
 	MAX_DEPTH = 128, /* of directories */
@@ -25,7 +21,7 @@ enum {
 };
 
 /* Errors of the operating system keep their domain, so that a full disk is told as one. */
-static gboolean fail(GError **error, GError *take_cause, int code, const char *what)
+gboolean ash_ostree_fail(GError **error, GError *take_cause, int code, const char *what)
 {
 	g_autoptr(GError) cause = take_cause;
 
@@ -53,7 +49,7 @@ gboolean ash_ostree_open(int sysroot_fd, AshOstree **out_repo, GError **error)
 	OstreeRepo *ostree = ostree_repo_open_at(sysroot_fd, "ostree/repo", NULL, &cause);
 
 	if (ostree == NULL)
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED,
+		return ash_ostree_fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED,
 				"opening the repository");
 	AshOstree *repo = g_new0(AshOstree, 1);
 	repo->ostree = ostree;
@@ -115,7 +111,8 @@ static gboolean load_variant(
 	OstreeObjectType type = parse_name(object, hex);
 
 	if (!ostree_repo_load_variant(repo->ostree, type, hex, out_variant, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_CORRUPT, object);
+		return ash_ostree_fail(
+				error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_CORRUPT, object);
 	return TRUE;
 }
 
@@ -169,7 +166,8 @@ gboolean ash_ostree_has(AshOstree *repo, const char *object, bool *out_has, GErr
 	gboolean has = FALSE;
 
 	if (!ostree_repo_has_object(repo->ostree, type, hex, &has, NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED, object);
+		return ash_ostree_fail(
+				error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED, object);
 	*out_has = has;
 	return TRUE;
 }
@@ -283,7 +281,8 @@ gboolean ash_ostree_verify(AshOstree *repo, const char *object, GError **error)
 
 	drop_cache(repo, object);
 	if (!ostree_repo_fsck_object(repo->ostree, type, hex, NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_CORRUPT, object);
+		return ash_ostree_fail(
+				error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_CORRUPT, object);
 	return TRUE;
 }
 
@@ -369,7 +368,8 @@ gboolean ash_ostree_is_object(AshOstree *repo, const char *object, int dirfd, co
 	parse_name(object, hex);
 	if (!ostree_checksum_file_at(
 			    dirfd, path, NULL, OSTREE_OBJECT_TYPE_FILE, 0, &got, NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED, path);
+		return ash_ostree_fail(
+				error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED, path);
 	*out_is = strcmp(got, hex) == 0;
 	return TRUE;
 }
@@ -382,7 +382,7 @@ gboolean ash_ostree_begin(AshOstree *repo, GError **error)
 
 	g_assert(!repo->in_transaction);
 	if (!ostree_repo_prepare_transaction(repo->ostree, NULL, NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED,
+		return ash_ostree_fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED,
 				"beginning a transaction");
 	repo->in_transaction = true;
 	return TRUE;
@@ -395,7 +395,7 @@ gboolean ash_ostree_commit(AshOstree *repo, GError **error)
 	g_assert(repo->in_transaction);
 	if (!ostree_repo_commit_transaction(repo->ostree, NULL, NULL, &cause)) {
 		ash_ostree_abort(repo);
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED,
+		return ash_ostree_fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED,
 				"ending a transaction");
 	}
 	repo->in_transaction = false;
@@ -429,7 +429,8 @@ gboolean ash_ostree_write_metadata(
 	g_autoptr(GVariant) variant = g_variant_ref_sink(
 			g_variant_new_from_bytes(G_VARIANT_TYPE(formats[type]), bytes, FALSE));
 	if (!ostree_repo_write_metadata(repo->ostree, type, hex, variant, NULL, NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_CORRUPT, object);
+		return ash_ostree_fail(
+				error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_CORRUPT, object);
 	return TRUE;
 }
 
@@ -448,7 +449,8 @@ gboolean ash_ostree_write_content(AshOstree *repo, const char *object, int fd, u
 	g_assert(parse_name(object, hex) == OSTREE_OBJECT_TYPE_FILE);
 	if (!ostree_content_stream_parse(
 			    TRUE, packed, size, FALSE, &content, &info, &xattrs, NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_CORRUPT, object);
+		return ash_ostree_fail(
+				error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_CORRUPT, object);
 	/* libostree unpacks just as many bytes as the header says. */
 	uint64_t bytes = (uint64_t) g_file_info_get_size(info);
 	if (bytes > max_bytes)
@@ -460,7 +462,8 @@ gboolean ash_ostree_write_content(AshOstree *repo, const char *object, int fd, u
 			    content, info, xattrs, &object_stream, &length, NULL, &cause) ||
 			!ostree_repo_write_content(repo->ostree, hex, object_stream, length, NULL,
 					NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_CORRUPT, object);
+		return ash_ostree_fail(
+				error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_CORRUPT, object);
 	*out_bytes = bytes;
 	return TRUE;
 }
@@ -472,7 +475,7 @@ gboolean ash_ostree_apply_delta(AshOstree *repo, int fd, GError **error)
 	g_autoptr(GFile) file = g_file_new_for_path(path);
 
 	if (!ostree_repo_static_delta_execute_offline(repo->ostree, file, FALSE, NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED,
+		return ash_ostree_fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED,
 				"applying the delta");
 	return TRUE;
 }
@@ -487,7 +490,8 @@ gboolean ash_ostree_checkout(
 	};
 
 	if (!ostree_repo_checkout_at(repo->ostree, &options, dirfd, path, commit, NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED, path);
+		return ash_ostree_fail(
+				error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED, path);
 	return TRUE;
 }
 
@@ -498,7 +502,7 @@ gboolean ash_ostree_refs(AshOstree *repo, GHashTable **out_refs, GError **error)
 	g_autoptr(GError) cause = NULL;
 
 	if (!ostree_repo_list_refs(repo->ostree, NULL, out_refs, NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED,
+		return ash_ostree_fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED,
 				"listing refs");
 	return TRUE;
 }
@@ -508,7 +512,8 @@ gboolean ash_ostree_set_ref(AshOstree *repo, const char *ref, const char *commit
 	g_autoptr(GError) cause = NULL;
 
 	if (!ostree_repo_set_ref_immediate(repo->ostree, NULL, ref, commit, NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED, ref);
+		return ash_ostree_fail(
+				error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED, ref);
 	return TRUE;
 }
 
@@ -520,6 +525,7 @@ gboolean ash_ostree_prune(AshOstree *repo, GError **error)
 
 	if (!ostree_repo_prune(repo->ostree, OSTREE_REPO_PRUNE_FLAGS_REFS_ONLY, -1, &total, &pruned,
 			    &bytes, NULL, &cause))
-		return fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED, "pruning");
+		return ash_ostree_fail(
+				error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED, "pruning");
 	return TRUE;
 }

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The host's OSTree repository (/sysroot/ostree/repo, mode bare): the one file of this room that may
- * include libostree. Its deployments are not used, see agent/deploy.h.
+/* The host's OSTree repository (/sysroot/ostree/repo, mode bare): agent/ostree*.c are the files of this room that
+ * may include libostree. Its deployments are not used, see agent/deploy.h.
  *
  * Objects are named as below objects/: "ab/cdef….commit", ".dirtree", ".dirmeta", ".file". What comes in
  * is hashed on the way in; nothing that is not what its name says gets a name.
@@ -110,6 +110,67 @@ gboolean ash_ostree_apply_delta(AshOstree *repo, int fd, GError **error) G_GNUC_
 
 /* Hard links of the tree in the new directory @path. */
 gboolean ash_ostree_checkout(AshOstree *repo, const char *commit, int dirfd, const char *path,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- making trees of one's own: images of workloads (agent/workload/image-store.h) ---- */
+
+/* Who may do what with a file or directory. @xattrs: a(ayay) sorted by name, or NULL. */
+typedef struct {
+	uint32_t uid, gid;
+	uint32_t mode; /* 07777 */
+	GVariant *xattrs;
+} AshOstreeOwner;
+
+/* Supplies content: sets *out_data to a buffer that lives until the next call, *out_size to 0 at the end. */
+typedef gboolean (*AshOstreeSource)(
+		gpointer data, const void **out_data, size_t *out_size, GError **error);
+
+/* These need an open transaction; *out_hex is the object's checksum. Names and targets of links are UTF-8, or it is
+ * ASH_OSTREE_ERROR_CORRUPT; so is content of another size than @size.
+ */
+gboolean ash_ostree_make_file(AshOstree *repo, const AshOstreeOwner *owner, uint64_t size,
+		AshOstreeSource source, gpointer data, char **out_hex, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_ostree_make_link(AshOstree *repo, const AshOstreeOwner *owner, const char *target,
+		char **out_hex, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_ostree_make_dirmeta(AshOstree *repo, const AshOstreeOwner *owner, char **out_hex,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* An entry of a directory: @tree NULL for a file or link, of which @object is the checksum; else @tree is the
+ * dirtree's and @object the dirmeta's.
+ */
+typedef struct {
+	const char *name;
+	const char *object, *tree;
+} AshOstreeEntry;
+
+/* @entries: AshOstreeEntry, in any order, no name twice. */
+gboolean ash_ostree_make_dirtree(AshOstree *repo, GPtrArray *entries, char **out_hex,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* @metadata: a{sv}. Time 0, so that the same tree is the same commit. */
+gboolean ash_ostree_make_commit(AshOstree *repo, const char *dirtree, const char *dirmeta,
+		GVariant *metadata, char **out_commit, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* As ash_ostree_commit, for many small objects: the file system is synced as a whole before objects get their names,
+ * and again after, in place of each of 256 directories.
+ */
+gboolean ash_ostree_commit_together(AshOstree *repo, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Removes what transactions that were aborted have left for the next one. */
+gboolean ash_ostree_forget(AshOstree *repo, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Called with each entry of a dirtree; borrowed. */
+typedef gboolean (*AshOstreeEach)(const AshOstreeEntry *entry, gpointer data, GError **error);
+gboolean ash_ostree_load_dirtree(AshOstree *repo, const char *hex, AshOstreeEach each,
+		gpointer data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Of a commit, its dirtree and dirmeta, and its metadata (a{sv}); any of the outputs may be NULL. */
+gboolean ash_ostree_load_commit(AshOstree *repo, const char *commit, char **out_dirtree,
+		char **out_dirmeta, GVariant **out_metadata, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* Where a link leads; NULL for a file. */
+gboolean ash_ostree_load_link(AshOstree *repo, const char *hex, char **out_target, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* Bytes of an object on the disk. */
+gboolean ash_ostree_object_size(AshOstree *repo, const char *object, uint64_t *out_bytes,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- refs: what is kept ---- */

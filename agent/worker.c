@@ -54,6 +54,7 @@ static const char *const words[] = {
 		[ASH_WORKER_ERROR_CANCELLED] = "cancelled",
 		[ASH_WORKER_ERROR_NO_FALLBACK] = "no-fallback",
 		[ASH_WORKER_ERROR_KERNEL] = "kernel",
+		[ASH_WORKER_ERROR_IMAGE] = "image",
 };
 
 const char *ash_worker_error_word(const GError *error, const char **out_why)

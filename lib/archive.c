@@ -50,6 +50,18 @@ static void enable(struct archive *handle, AshArchiveFormat format)
 		archive_read_support_format_ar(handle);
 		return;
 	}
+	if (format == ASH_ARCHIVE_STREAM) {
+		archive_read_support_format_raw(handle);
+		archive_read_support_format_empty(handle);
+		archive_read_support_filter_gzip(handle);
+		archive_read_support_filter_zstd(handle);
+		return;
+	}
+	if (format == ASH_ARCHIVE_PLAIN_TAR) {
+		archive_read_support_format_tar(handle);
+		archive_read_support_format_empty(handle);
+		return;
+	}
 	archive_read_support_format_tar(handle);
 	archive_read_support_filter_gzip(handle);
 	archive_read_support_filter_xz(handle);

@@ -22,8 +22,12 @@ typedef enum {
 } AshArchiveError;
 
 typedef enum {
-	ASH_ARCHIVE_ANY_TAR, /* tar, any compression */
-	ASH_ARCHIVE_AR,      /* ar, as in .deb */
+	ASH_ARCHIVE_ANY_TAR,   /* tar, any compression */
+	ASH_ARCHIVE_AR,        /* ar, as in .deb */
+	ASH_ARCHIVE_PLAIN_TAR, /* tar, not compressed; one without entries too */
+	/* One stream, compressed with gzip or zstd or not at all: what it unpacks to is the only entry. An empty one has
+	 * none. */
+	ASH_ARCHIVE_STREAM,
 } AshArchiveFormat;
 
 typedef enum {

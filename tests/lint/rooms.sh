@@ -26,7 +26,7 @@ seam()
 seam libsolv 'solv/.*' 'builder/solve(-[a-z]+)?\.c'
 seam libarchive 'archive(_entry)?\.h' 'lib/archive\.c'
 seam curl 'curl/.*' 'lib/fetch(-[a-z]+)?\.c'
-seam libostree 'ostree.*\.h' 'builder/repo(-[a-z]+)?\.[ch]|agent/ostree\.c'
+seam libostree 'ostree.*\.h' 'builder/repo(-[a-z]+)?\.[ch]|agent/ostree(-[a-z]+)?\.[ch]'
 seam GnuTLS 'gnutls/.*' 'lib/(crypto|x509)\.c|fleet/http(-[a-z]+)?\.[ch]'
 seam libyaml 'yaml\.h' 'lib/yaml\.c'
 seam libsystemd 'systemd/.*' 'agent/bus(-[a-z]+)?\.[ch]|fleet/ashlar-fleetd\.c'

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/archive.h"
+
+/* Bytes that are hashed as they are read, through a compression too. */
+
+/* Reads a whole document below @dirfd that is to have @size bytes (0: not known, at most @max_bytes) and @sha256 (NULL:
+ * not known). ASH_IMAGE_ERROR_CORRUPT, _MISSING, _LIMIT.
+ */
+gboolean ash_image_blob_read(int dirfd, const char *path, const char *sha256, uint64_t size,
+		size_t max_bytes, GBytes **out_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* A compressed layer in a file: @source reads what it unpacks to. */
+typedef struct AshImageBlob AshImageBlob;
+
+/* @sha256, @size: of the file; @diff_id: SHA-256 of what it unpacks to, of which at most @max_bytes are read. */
+gboolean ash_image_blob_open(int dirfd, const char *path, const char *sha256, uint64_t size,
+		const char *diff_id, uint64_t max_bytes, AshImageBlob **out_blob, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* The same of what @source supplies, of which neither digest nor size is known. */
+gboolean ash_image_blob_open_source(AshArchiveSource source, gpointer data, const char *diff_id,
+		uint64_t max_bytes, AshImageBlob **out_blob, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+void ash_image_blob_free(AshImageBlob *blob);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshImageBlob, ash_image_blob_free)
+
+/* AshArchiveSource; @blob: AshImageBlob. */
+gboolean ash_image_blob_source(
+		gpointer blob, const void **out_data, size_t *out_size, GError **error);
+
+/* Called with how much was unpacked so far, each ASH_IMAGE_BLOB_STEP bytes: to look whether there is room. */
+enum {
+	ASH_IMAGE_BLOB_STEP = 32 << 20,
+};
+typedef gboolean (*AshImageBlobStep)(uint64_t unpacked, gpointer data, GError **error);
+void ash_image_blob_watch(AshImageBlob *blob, AshImageBlobStep step, gpointer data);
+
+/* Reads what is left, and judges: ASH_IMAGE_ERROR_CORRUPT unless everything is what it was said to be. */
+gboolean ash_image_blob_finish(AshImageBlob *blob, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* After a failure: is the file at least the one that was named? False means that another download may do better. Reads it
+ * to its end.
+ */
+bool ash_image_blob_is_sound(AshImageBlob *blob);
