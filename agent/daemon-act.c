@@ -33,23 +33,17 @@ void ash_daemon_add_json(JsonBuilder *builder, const char *key, const char *text
 						     : json_node_new(JSON_NODE_NULL));
 }
 
-void ash_daemon_add_text(JsonBuilder *builder, const char *key, const char *text)
-{
-	json_builder_set_member_name(builder, key);
-	json_builder_add_string_value(builder, text != NULL ? text : "");
-}
-
 /* "name" to "now": the part that orders and the verify job have in common. */
 void ash_daemon_add_host(JsonBuilder *builder, AshDaemon *daemon)
 {
 	const AshUpdate *update = daemon->update;
 	const AshJobDeployment *now = ash_daemon_booted(daemon);
 
-	ash_daemon_add_text(builder, "name", now != NULL ? now->name : "");
-	ash_daemon_add_text(builder, "variant", now != NULL ? now->variant : "");
-	ash_daemon_add_text(builder, "arch", now != NULL ? now->arch : "");
-	ash_daemon_add_text(builder, "version", now != NULL ? now->version : "");
-	ash_daemon_add_text(builder, "commit", update->booted.commit);
+	ash_json_add_string(builder, "name", now != NULL ? now->name : "");
+	ash_json_add_string(builder, "variant", now != NULL ? now->variant : "");
+	ash_json_add_string(builder, "arch", now != NULL ? now->arch : "");
+	ash_json_add_string(builder, "version", now != NULL ? now->version : "");
+	ash_json_add_string(builder, "commit", update->booted.commit);
 	json_builder_set_member_name(builder, "wanted");
 	if (update->wanted != NULL)
 		json_builder_add_string_value(builder, update->wanted);
@@ -65,7 +59,7 @@ void ash_daemon_add_host(JsonBuilder *builder, AshDaemon *daemon)
 						strcmp(failed->reason, ASH_UPDATE_LEFT_FOR_FLEET) ==
 								0))
 			continue;
-		ash_daemon_add_text(builder, failed->commit, failed->is_held ? "held" : "bad");
+		ash_json_add_string(builder, failed->commit, failed->is_held ? "held" : "bad");
 	}
 	json_builder_end_object(builder);
 	ash_json_add_int(builder, "now", ash_daemon_trusted_now_s(daemon));

@@ -89,7 +89,7 @@ static void start_job(AshDaemon *daemon, const char *verb, JsonBuilder *input)
 
 static void add_staging(JsonBuilder *builder, const AshDaemon *daemon)
 {
-	ash_daemon_add_text(builder, "staging",
+	ash_json_add_string(builder, "staging",
 			daemon->update->bundle != NULL ? ASH_PATH_BUNDLE : ASH_PATH_STAGING);
 }
 
@@ -119,7 +119,7 @@ void ash_daemon_begin_job(AshDaemon *daemon, const char *verb)
 		ash_json_add_bool(input, "bundle", update->bundle != NULL);
 	} else if (strcmp(verb, "import") == 0) {
 		ash_daemon_add_json(input, "release", update->document);
-		ash_daemon_add_text(input, "method", update->method);
+		ash_json_add_string(input, "method", update->method);
 		ash_daemon_add_json(input, "delta", update->delta);
 		add_staging(input, daemon);
 	} else if (strcmp(verb, "deploy") == 0) {
@@ -130,11 +130,11 @@ void ash_daemon_begin_job(AshDaemon *daemon, const char *verb)
 		/* Nothing is on its way: what was tried has ended, well or not. */
 		ash_json_add_bool(input, "staging", true);
 	} else if (strcmp(verb, "bundle") == 0) {
-		ash_daemon_add_text(input, "path", update->bundle);
+		ash_json_add_string(input, "path", update->bundle);
 	} else if (strcmp(verb, "bless") == 0) {
-		ash_daemon_add_text(input, "commit", update->booted.commit);
+		ash_json_add_string(input, "commit", update->booted.commit);
 	} else if (update->target.commit != NULL) {
-		ash_daemon_add_text(input, "commit", update->target.commit);
+		ash_json_add_string(input, "commit", update->target.commit);
 	}
 	start_job(daemon, verb, input);
 }

@@ -42,16 +42,16 @@ void ash_daemon_give_order(AshDaemon *daemon, const char *verb)
 	bool is_fetch = strcmp(verb, "fetch") == 0;
 
 	ash_json_add_uint(builder, "id", ++daemon->order_id);
-	ash_daemon_add_text(builder, "verb", verb);
-	ash_daemon_add_text(builder, "url", settings->url);
-	ash_daemon_add_text(builder, "ca", settings->ca);
+	ash_json_add_string(builder, "verb", verb);
+	ash_json_add_string(builder, "url", settings->url);
+	ash_json_add_string(builder, "ca", settings->ca);
 	ash_json_add_uint(builder, "rate_limit", settings->rate_limit_bytes_s);
-	ash_daemon_add_text(builder, "proxy", "");
+	ash_json_add_string(builder, "proxy", "");
 	ash_json_add_uint(builder, "root_version", daemon->source.root_version);
 	ash_daemon_add_host(builder, daemon);
 	if (is_fetch) {
 		ash_daemon_add_json(builder, "release", daemon->update->document);
-		ash_daemon_add_text(builder, "method", daemon->update->method);
+		ash_json_add_string(builder, "method", daemon->update->method);
 		ash_daemon_add_json(builder, "delta", daemon->update->delta);
 	}
 	json_builder_end_object(builder);

@@ -96,7 +96,7 @@ static void add_booted(JsonBuilder *builder, AshDaemon *daemon)
 		ash_json_add_text(builder, "commit", now->commit);
 		ash_json_add_text(builder, "version", now->version);
 		ash_json_add_text(builder, "name", now->name);
-		ash_daemon_add_text(builder, "variant", now->variant);
+		ash_json_add_string(builder, "variant", now->variant);
 		ash_json_add_text(builder, "arch", now->arch);
 	}
 	json_builder_end_object(builder);

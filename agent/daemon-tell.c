@@ -155,7 +155,7 @@ static void add_orders(JsonBuilder *builder, AshDaemon *daemon)
 		json_builder_begin_object(builder);
 		ash_json_add_uint(builder, "id", result->id);
 		ash_json_add_bool(builder, "ok", result->is_ok);
-		ash_daemon_add_text(builder, "text", result->text);
+		ash_json_add_string(builder, "text", result->text);
 		json_builder_end_object(builder);
 	}
 	json_builder_end_array(builder);
@@ -179,9 +179,9 @@ static void add_journal(JsonBuilder *builder, AshDaemon *daemon)
 	if (journal->sent == 0)
 		journal->sent = daemon->fleet_serial;
 	ash_json_begin_object(builder, "journal");
-	ash_daemon_add_text(builder, "version", journal->version);
+	ash_json_add_string(builder, "version", journal->version);
 	ash_json_add_int(builder, "at", journal->at_s);
-	ash_daemon_add_text(builder, "text", journal->text);
+	ash_json_add_string(builder, "text", journal->text);
 	json_builder_end_object(builder);
 }
 
@@ -206,16 +206,16 @@ char *ash_daemon_fleet_report(AshDaemon *daemon)
 	g_autofree char *name = hostname(daemon);
 
 	ash_json_add_uint(builder, "serial", daemon->fleet_serial);
-	ash_daemon_add_text(builder, "url", is_in ? fleet->url : "");
+	ash_json_add_string(builder, "url", is_in ? fleet->url : "");
 	ash_json_add_bool(builder, "leave", fleet->standing == ASH_FLEET_LEFT);
 	if (is_in) {
-		ash_daemon_add_text(builder, "ca", settings->fleet_ca);
-		ash_daemon_add_text(builder, "token", settings->fleet_token);
-		ash_daemon_add_text(builder, "epoch", fleet->epoch);
-		ash_daemon_add_text(builder, "name", name);
+		ash_json_add_string(builder, "ca", settings->fleet_ca);
+		ash_json_add_string(builder, "token", settings->fleet_token);
+		ash_json_add_string(builder, "epoch", fleet->epoch);
+		ash_json_add_string(builder, "name", name);
 		ash_json_add_uint(builder, "whole", daemon->fleet_whole);
 		ash_json_add_uint(builder, "have", fleet->have);
-		ash_daemon_add_text(builder, "boot", daemon->boot_id);
+		ash_json_add_string(builder, "boot", daemon->boot_id);
 		add_state(builder, daemon);
 		add_health(builder, daemon);
 		ash_json_begin_object(builder, "facts");

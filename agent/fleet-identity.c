@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "lib/auto.h"
+#include "lib/crypto.h"
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/json.h"
@@ -103,27 +103,12 @@ static gboolean put_aside(int dir_fd, const char *name, GError **error)
 	return ash_throw_errno(error, "renaming %s", name);
 }
 
-static gboolean make_instance(char **out_instance, GError **error)
-{
-	guint8 bytes[INSTANCE_BYTES];
-	GString *digits = g_string_new(NULL);
-
-	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) {
-		g_string_free(digits, TRUE);
-		return ash_throw_errno(error, "getrandom");
-	}
-	for (size_t i = 0; i < sizeof bytes; i++)
-		g_string_append_printf(digits, "%02x", bytes[i]);
-	*out_instance = g_string_free(digits, FALSE);
-	return TRUE;
-}
-
 static gboolean make_identity(AshFleetIdentity *identity, const char *epoch, GError **error)
 {
 	g_autoptr(JsonBuilder) builder = json_builder_new();
 
-	if (!make_instance(&identity->instance, error) ||
-			!ash_x509_key_make(&identity->key_pem, error) ||
+	identity->instance = ash_crypto_random_hex(INSTANCE_BYTES);
+	if (!ash_x509_key_make(&identity->key_pem, error) ||
 			!ash_x509_key_fingerprint(identity->key_pem, &identity->id, error))
 		return FALSE;
 	json_builder_begin_object(builder);

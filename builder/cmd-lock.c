@@ -12,6 +12,7 @@
 #include "builder/manifest.h"
 #include "builder/solve.h"
 #include "lib/error.h"
+#include "lib/json.h"
 
 static char *opt_output;
 static char *opt_arch;
@@ -76,8 +77,7 @@ static void add_text(JsonBuilder *builder, const char *key, const char *value)
 {
 	if (value == NULL)
 		return;
-	json_builder_set_member_name(builder, key);
-	json_builder_add_string_value(builder, value);
+	ash_json_add_string(builder, key, value);
 }
 
 static void print_json(const char *path, GPtrArray *changes, guint packages)

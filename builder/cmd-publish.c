@@ -7,6 +7,7 @@
 #include "lib/error.h"
 #include "lib/json.h"
 #include "lib/text.h"
+#include "lib/workload.h"
 
 enum {
 	TARGETS_DAYS = 90,
@@ -69,7 +70,8 @@ gboolean ash_cmd_parse_lifetimes(const char *targets, const char *snapshot, cons
 			       error);
 }
 
-static void print_text(const AshPublication *publication, const GPtrArray *releases)
+static void print_text(const AshPublication *publication, const GPtrArray *releases,
+		const GPtrArray *workloads)
 {
 	for (guint i = 0; i < releases->len; i++) {
 		const AshRelease *release = releases->pdata[i];
@@ -77,14 +79,20 @@ static void print_text(const AshPublication *publication, const GPtrArray *relea
 				release->name, release->variant, release->arch, release->version);
 		printf("%s %s, %u deltas\n", path, release->commit, release->deltas->len);
 	}
-	if (releases->len == 0)
+	for (guint i = 0; i < workloads->len; i++) {
+		const AshWorkload *workload = workloads->pdata[i];
+		g_autofree char *path = ash_workload_target_path(workload->name, workload->version);
+		printf("%s %s\n", path, workload->image.text);
+	}
+	if (releases->len + workloads->len == 0)
 		printf("Nothing new; the metadata is renewed.\n");
 	printf("%s: timestamp %" G_GUINT64_FORMAT ", %u documents\n", publication->dir,
-			publication->published.timestamp, publication->targets->len);
+			publication->published.timestamp,
+			publication->targets->len + publication->workloads->len);
 }
 
-static void print_json(
-		const AshPublication *publication, const GPtrArray *releases, uint64_t pruned)
+static void print_json(const AshPublication *publication, const GPtrArray *releases,
+		const GPtrArray *workloads, uint64_t pruned)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
@@ -112,6 +120,17 @@ static void print_json(
 		json_builder_end_object(json);
 	}
 	json_builder_end_array(json);
+	ash_json_begin_array(json, "workloads");
+	for (guint i = 0; i < workloads->len; i++) {
+		const AshWorkload *workload = workloads->pdata[i];
+		g_autofree char *path = ash_workload_target_path(workload->name, workload->version);
+		json_builder_begin_object(json);
+		ash_json_add_text(json, "path", path);
+		ash_json_add_text(json, "version", workload->version);
+		ash_json_add_text(json, "image", workload->image.text);
+		json_builder_end_object(json);
+	}
+	json_builder_end_array(json);
 	ash_json_add_uint(json, "timestamp", publication->published.timestamp);
 	ash_json_add_uint(json, "snapshot", publication->published.snapshot);
 	ash_json_add_uint(json, "targets", publication->published.targets);
@@ -132,6 +151,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 	g_autoptr(AshKeys) keys = NULL;
 	g_autoptr(AshPublication) publication = NULL;
 	g_autoptr(GPtrArray) releases = NULL;
+	g_autoptr(GPtrArray) workloads = NULL;
 	uint64_t pruned = 0;
 
 	if (opt_keep < 1)
@@ -142,14 +162,14 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 			!ash_cmd_open_keys(opt_keys, opt_passphrase_file, &keys, error) ||
 			!ash_publication_open(dir, keys, &publication, error) ||
 			!ash_publish(publication, &publish_options, context->progress, &releases,
-					error) ||
+					&workloads, error) ||
 			(opt_prune && !ash_publication_prune(publication, (unsigned) opt_keep,
 						      &pruned, error)))
 		return FALSE;
 	if (context->json)
-		print_json(publication, releases, pruned);
+		print_json(publication, releases, workloads, pruned);
 	else
-		print_text(publication, releases);
+		print_text(publication, releases, workloads);
 	if (opt_prune) {
 		g_autofree char *text = ash_text_size(pruned);
 		ash_progress_note(context->progress, "pruned %s", text);
@@ -160,7 +180,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 const AshCliCommand ash_cmd_publish = {
 		.name = "publish",
 		.synopsis = "[DIR]",
-		.summary = "Publish releases for hosts to update from.",
+		.summary = "Publish releases and workloads for hosts to update from.",
 		.details = "DIR (default: out/publication) is served by any web server.\n\n"
 			   "Without a new release it renews snapshot and timestamp, with their keys only: "
 			   "run it daily. When it was interrupted, run it again.",

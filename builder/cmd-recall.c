@@ -6,6 +6,7 @@
 #include "builder/publish.h"
 #include "lib/error.h"
 #include "lib/json.h"
+#include "lib/workload.h"
 
 static char **opt_keys;
 static char *opt_passphrase_file;
@@ -14,6 +15,7 @@ static char *opt_reason;
 static char *opt_name;
 static char *opt_arch;
 static char *opt_variant;
+static char *opt_workload;
 
 static const GOptionEntry options[] = {
 		{"keys", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &opt_keys,
@@ -27,6 +29,8 @@ static const GOptionEntry options[] = {
 				"Of the host NAME, when there are several", "NAME"},
 		{"arch", 0, 0, G_OPTION_ARG_STRING, &opt_arch, "For the architecture ARCH", "ARCH"},
 		{"variant", 0, 0, G_OPTION_ARG_STRING, &opt_variant, "Of the variant NAME", "NAME"},
+		{"workload", 0, 0, G_OPTION_ARG_STRING, &opt_workload,
+				"Take VERSION of the workload NAME away instead", "NAME"},
 		{0},
 };
 
@@ -51,6 +55,38 @@ static void print(const AshCliContext *context, const AshPublicationHost *host, 
 	fputs(text, stdout);
 }
 
+static void print_workload(const AshCliContext *context, const char *version)
+{
+	g_autofree char *path = ash_workload_target_path(opt_workload, version);
+	g_autoptr(JsonBuilder) json = json_builder_new();
+
+	if (!context->json) {
+		printf("%s: no host takes it any more\n", path);
+		return;
+	}
+	json_builder_begin_object(json);
+	ash_json_add_text(json, "path", path);
+	ash_json_add_text(json, "version", version);
+	json_builder_end_object(json);
+	g_autofree char *text = ash_json_format(json, false);
+	fputs(text, stdout);
+}
+
+static gboolean check_options(GError **error)
+{
+	if (opt_workload != NULL && (opt_to != NULL || opt_name != NULL || opt_arch != NULL ||
+						    opt_variant != NULL || opt_reason != NULL))
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"--workload goes with --keys alone: its version is gone from what is "
+				"signed, and nothing is said beside that");
+	if (opt_workload == NULL &&
+			(opt_reason == NULL || strlen(opt_reason) > ASH_TARGET_MAX_NOTES_BYTES))
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"--reason TEXT is missing or too long: the people who look after hosts "
+				"want to know why");
+	return TRUE;
+}
+
 static gboolean run(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	const char *to = opt_to != NULL ? opt_to : "";
@@ -59,14 +95,19 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 	g_autoptr(AshKeys) keys = NULL;
 	g_autoptr(AshPublication) publication = NULL;
 
-	if (opt_reason == NULL || strlen(opt_reason) > ASH_TARGET_MAX_NOTES_BYTES)
-		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
-				"--reason TEXT is missing or too long: the people who look after hosts "
-				"want to know why");
-	if (!ash_cmd_parse_lifetimes(NULL, NULL, NULL, &lifetimes, error) ||
+	if (!check_options(error) ||
+			!ash_cmd_parse_lifetimes(NULL, NULL, NULL, &lifetimes, error) ||
 			!ash_cmd_open_keys(opt_keys, opt_passphrase_file, &keys, error) ||
-			!ash_publication_open(args[0], keys, &publication, error) ||
-			!ash_publication_find_host(publication, &host, error) ||
+			!ash_publication_open(args[0], keys, &publication, error))
+		return FALSE;
+	if (opt_workload != NULL) {
+		if (!ash_publish_recall_workload(publication, opt_workload, args[1], &lifetimes,
+				    context->progress, error))
+			return FALSE;
+		print_workload(context, args[1]);
+		return TRUE;
+	}
+	if (!ash_publication_find_host(publication, &host, error) ||
 			!ash_publish_recall(publication, &host, args[1], to, opt_reason, &lifetimes,
 					context->progress, error))
 		return FALSE;
@@ -79,7 +120,8 @@ const AshCliCommand ash_cmd_recall = {
 		.synopsis = "DIR VERSION",
 		.summary = "Publish the order to leave a release.",
 		.details = "No host takes VERSION any more. With --to, those that run it go to that "
-			   "release, also downwards, which nothing else makes them do.",
+			   "release, also downwards, which nothing else makes them do.\n\n"
+			   "A version of a workload goes from what is signed, and never comes back.",
 		.options = options,
 		.min_args = 2,
 		.max_args = 2,

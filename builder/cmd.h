@@ -20,6 +20,7 @@ extern const AshCliCommand ash_cmd_run;
 extern const AshCliCommand ash_cmd_sbom;
 extern const AshCliCommand ash_cmd_schema;
 extern const AshCliCommand ash_cmd_verify;
+extern const AshCliCommand ash_cmd_workload;
 
 /* For the verbs that publish (builder/cmd-publish.c): @dirs of --keys, which must be there, and the
  * lifetimes of its options or their defaults (NULL).

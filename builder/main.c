@@ -29,6 +29,8 @@
 #include "builder/vm.h"
 #include "lib/cli.h"
 #include "lib/fetch.h"
+#include "lib/health-spec.h"
+#include "lib/workload.h"
 #include "lib/yaml.h"
 
 enum {
@@ -85,6 +87,8 @@ static int exit_for(const GError *error)
 			{ASH_VM_ERROR, ASH_VM_ERROR_ENVIRONMENT, ASH_EXIT_ENVIRONMENT},
 			{ASH_VM_ERROR, ASH_VM_ERROR_FORWARD, ASH_EXIT_USAGE},
 			{ASH_VM_ERROR, ASH_VM_ERROR_IMAGE, ASH_EXIT_INPUT},
+			{ASH_WORKLOAD_ERROR, ANY, ASH_EXIT_INPUT},
+			{ASH_HEALTH_SPEC_ERROR, ANY, ASH_EXIT_INPUT},
 			{ASH_YAML_ERROR, ANY, ASH_EXIT_INPUT},
 	};
 
@@ -114,6 +118,7 @@ int main(int argc, char **argv)
 			ash_cmd_sbom,
 			ash_cmd_schema,
 			ash_cmd_verify,
+			ash_cmd_workload,
 			{0},
 	};
 	const AshCliProgram program = {

@@ -111,10 +111,19 @@ static gboolean keep_release(const AshPublication *publication, const AshPublica
 	return TRUE;
 }
 
-static gboolean keep_targets(
-		const AshPublication *publication, uint64_t version, Keep *keep, GError **error)
+static void keep_workload(const AshPublicationTarget *target, Keep *keep)
 {
-	g_autofree char *name = ash_publication_metadata(version, "targets");
+	g_hash_table_add(keep->targets, ash_publication_location(target));
+	/* Its image, when that lies here. */
+	if (*target->commit != '\0')
+		keep_commit(keep, target->commit);
+}
+
+static gboolean keep_targets(const AshPublication *publication, uint64_t version, const char *role,
+		Keep *keep, GError **error)
+{
+	bool is_workloads = strcmp(role, "workloads") == 0;
+	g_autofree char *name = ash_publication_metadata(version, role);
 	g_autoptr(GBytes) bytes = NULL;
 	g_autoptr(JsonNode) node = NULL;
 	g_autoptr(GPtrArray) targets = NULL;
@@ -125,9 +134,12 @@ static gboolean keep_targets(
 			!ash_signing_parse(bytes, "targets", &node, &object, &found, error) ||
 			!ash_publication_parse_targets(object, &targets, error))
 		return FALSE;
-	for (guint i = 0; i < targets->len; i++)
-		if (!keep_release(publication, targets->pdata[i], keep, error))
+	for (guint i = 0; i < targets->len; i++) {
+		if (is_workloads)
+			keep_workload(targets->pdata[i], keep);
+		else if (!keep_release(publication, targets->pdata[i], keep, error))
 			return FALSE;
+	}
 	return TRUE;
 }
 
@@ -157,8 +169,8 @@ static gboolean keep_snapshot(
 		if (!ash_publication_read_meta(object, file, &found, &sha256, error))
 			return FALSE;
 		g_autofree char *path = ash_publication_metadata(found, roles[i]);
-		if (g_hash_table_add(keep->metadata, g_path_get_basename(path)) && i == 0 &&
-				!keep_targets(publication, found, keep, error))
+		if (g_hash_table_add(keep->metadata, g_path_get_basename(path)) &&
+				!keep_targets(publication, found, roles[i], keep, error))
 			return FALSE;
 	}
 	return TRUE;
@@ -167,13 +179,33 @@ static gboolean keep_snapshot(
 static gboolean keep_drafts(const AshPublication *publication, Keep *keep, GError **error)
 {
 	g_autoptr(GPtrArray) drafts = NULL;
+	g_autoptr(GPtrArray) workloads = NULL;
 
-	if (!ash_draft_list(publication, &drafts, error))
+	if (!ash_draft_list(publication, &drafts, error) ||
+			!ash_draft_list_workloads(publication, &workloads, error))
 		return FALSE;
+	for (guint i = 0; i < workloads->len; i++) {
+		const AshWorkload *workload = workloads->pdata[i];
+		if (workload->image.kind == ASH_WORKLOAD_IMAGE_OSTREE)
+			keep_commit(keep, workload->image.digest);
+	}
 	for (guint i = 0; i < drafts->len; i++) {
 		const AshRelease *draft = drafts->pdata[i];
 		keep_commit(keep, draft->commit);
 	}
+	return TRUE;
+}
+
+static gboolean drop_refs(AshRepo *archive, GHashTable *refs, const Keep *keep, GError **error)
+{
+	GHashTableIter iter;
+	gpointer ref, commit;
+
+	g_hash_table_iter_init(&iter, refs);
+	while (g_hash_table_iter_next(&iter, &ref, &commit))
+		if (!g_hash_table_contains(keep->commits, commit) &&
+				!ash_repo_set_ref(archive, ref, NULL, error))
+			return FALSE;
 	return TRUE;
 }
 
@@ -183,6 +215,7 @@ static gboolean prune_repo(const AshPublication *publication, const Keep *keep, 
 	g_autofree char *path = ash_publication_repo(publication);
 	g_autoptr(AshRepo) archive = NULL;
 	g_autoptr(GHashTable) refs = NULL;
+	g_autoptr(GHashTable) workload_refs = NULL;
 	uint64_t freed = 0;
 	bool exists = false;
 
@@ -191,15 +224,11 @@ static gboolean prune_repo(const AshPublication *publication, const Keep *keep, 
 	if (!exists)
 		return TRUE;
 	if (!ash_repo_open_archive(path, false, &archive, error) ||
-			!ash_repo_list_refs(archive, "host/", &refs, error))
+			!ash_repo_list_refs(archive, "host/", &refs, error) ||
+			!ash_repo_list_refs(archive, "workload/", &workload_refs, error) ||
+			!drop_refs(archive, refs, keep, error) ||
+			!drop_refs(archive, workload_refs, keep, error))
 		return FALSE;
-	GHashTableIter iter;
-	gpointer ref, commit;
-	g_hash_table_iter_init(&iter, refs);
-	while (g_hash_table_iter_next(&iter, &ref, &commit))
-		if (!g_hash_table_contains(keep->commits, commit) &&
-				!ash_repo_set_ref(archive, ref, NULL, error))
-			return FALSE;
 	if (!sweep(publication, "repo/deltas", "deltas/", keep->deltas, NULL, bytes, error) ||
 			!ash_repo_prune(archive, &freed, error) ||
 			!ash_repo_write_summary(archive, error))

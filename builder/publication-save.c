@@ -147,25 +147,6 @@ static gboolean write_targets(AshPublication *publication, int64_t life_s, GErro
 	return TRUE;
 }
 
-/* The targets of the delegated role stay as they are. */
-static gboolean add_workloads(JsonBuilder *json, GBytes *published, GError **error)
-{
-	g_autoptr(JsonNode) node = NULL;
-	JsonObject *object;
-	uint64_t version = 0;
-
-	if (published == NULL) {
-		ash_json_begin_object(json, "targets");
-		json_builder_end_object(json);
-		return TRUE;
-	}
-	if (!ash_signing_parse(published, "targets", &node, &object, &version, error))
-		return FALSE;
-	json_builder_set_member_name(json, "targets");
-	json_builder_add_value(json, json_node_copy(json_object_get_member(object, "targets")));
-	return TRUE;
-}
-
 static gboolean write_workloads(AshPublication *publication, int64_t life_s, GError **error)
 {
 	ASH_PREFIX("writing the workloads metadata");
@@ -177,13 +158,25 @@ static gboolean write_workloads(AshPublication *publication, int64_t life_s, GEr
 	if (!next_version(publication, "workloads", &version, error))
 		return FALSE;
 	ash_signing_begin(json, "targets", version, expires);
-	if (!add_workloads(json, publication->workloads_bytes, error))
-		return FALSE;
+	ash_json_begin_object(json, "targets");
+	for (guint i = 0; i < publication->workloads->len; i++)
+		if (!add_target(json, publication->workloads->pdata[i], error))
+			return FALSE;
 	json_builder_end_object(json);
-	if (!sign(publication, ASH_ROLE_WORKLOADS, json, &bytes, error) ||
-			!write_version(publication, ASH_ROLE_WORKLOADS, version, bytes, error))
+	ash_json_begin_array(json, "withdrawn");
+	for (guint i = 0; i < publication->withdrawn->len; i++)
+		json_builder_add_string_value(json, publication->withdrawn->pdata[i]);
+	json_builder_end_array(json);
+	json_builder_end_object(json);
+	if (!sign(publication, ASH_ROLE_WORKLOADS, json, &bytes, error))
+		return FALSE;
+	if (g_bytes_get_size(bytes) > ASH_SIGNING_MAX_BYTES)
+		return ash_throw(error, ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_VERSION,
+				"the list of workloads has grown beyond what hosts read");
+	if (!write_version(publication, ASH_ROLE_WORKLOADS, version, bytes, error))
 		return FALSE;
 	publication->published.workloads = version;
+	publication->workloads_left_s = life_s;
 	g_clear_pointer(&publication->workloads_bytes, g_bytes_unref);
 	publication->workloads_bytes = g_steal_pointer(&bytes);
 	return TRUE;
@@ -259,23 +252,38 @@ static gboolean write_roots(AshPublication *publication, GError **error)
 	return TRUE;
 }
 
-/* What must be there already, and whose keys are asked for before anything is written. */
+/* What is renewed because half of its life is over. Hosts go on without workloads' metadata, so that only
+ * the targets' end stops everything.
+ */
 static gboolean choose_renewals(AshPublication *publication,
 		const AshPublicationLifetimes *lifetimes, bool *out_is_late, GError **error)
 {
-	bool is_aging = publication->published.targets > 0 &&
-			publication->targets_left_s < lifetimes->targets_s / TARGETS_LATE_PART;
+	const int64_t least_s = lifetimes->targets_s / TARGETS_LATE_PART;
+	const struct {
+		AshRole role;
+		int64_t left_s;
+		bool *needs;
+	} parts[] = {
+			{ASH_ROLE_TARGETS, publication->targets_left_s,
+					&publication->needs_targets},
+			{ASH_ROLE_WORKLOADS, publication->workloads_left_s,
+					&publication->needs_workloads},
+	};
+	bool is_late = false;
 
-	*out_is_late = is_aging && !publication->needs_targets &&
-		       !ash_keys_has(publication->keys, ASH_ROLE_TARGETS);
-	if (is_aging && ash_keys_has(publication->keys, ASH_ROLE_TARGETS))
-		publication->needs_targets = true;
-	if (is_aging && ash_keys_has(publication->keys, ASH_ROLE_WORKLOADS))
-		publication->needs_workloads = true;
-	if (*out_is_late && publication->targets_left_s <= 0)
+	for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
+		if (publication->published.targets == 0 || *parts[i].needs ||
+				parts[i].left_s >= least_s)
+			continue;
+		*parts[i].needs = ash_keys_has(publication->keys, parts[i].role);
+		is_late = is_late || !*parts[i].needs;
+	}
+	if (!publication->needs_targets && publication->published.targets > 0 &&
+			publication->targets_left_s <= 0)
 		return ash_throw(error, ASH_KEYS_ERROR, ASH_KEYS_ERROR_EXPIRED,
 				"the list of releases has expired, and the key of the role targets, "
 				"which could renew it, is not here");
+	*out_is_late = is_late;
 	return TRUE;
 }
 

@@ -47,6 +47,8 @@ void ash_publication_free(AshPublication *publication)
 	g_free(publication->dir);
 	ash_close_fd(&publication->fd);
 	g_clear_pointer(&publication->targets, g_ptr_array_unref);
+	g_clear_pointer(&publication->workloads, g_ptr_array_unref);
+	g_clear_pointer(&publication->withdrawn, g_ptr_array_unref);
 	g_clear_pointer(&publication->targets_bytes, g_bytes_unref);
 	g_clear_pointer(&publication->workloads_bytes, g_bytes_unref);
 	g_free(publication);
@@ -148,14 +150,25 @@ gboolean ash_publication_parse_targets(
 	return TRUE;
 }
 
-AshPublicationTarget *ash_publication_find(const AshPublication *publication, const char *path)
+static AshPublicationTarget *find(const GPtrArray *targets, const char *path)
 {
-	for (guint i = 0; i < publication->targets->len; i++) {
-		AshPublicationTarget *target = publication->targets->pdata[i];
+	for (guint i = 0; i < targets->len; i++) {
+		AshPublicationTarget *target = targets->pdata[i];
 		if (strcmp(target->path, path) == 0)
 			return target;
 	}
 	return NULL;
+}
+
+AshPublicationTarget *ash_publication_find(const AshPublication *publication, const char *path)
+{
+	return find(publication->targets, path);
+}
+
+AshPublicationTarget *ash_publication_find_workload(
+		const AshPublication *publication, const char *path)
+{
+	return find(publication->workloads, path);
 }
 
 char *ash_publication_location(const AshPublicationTarget *target)
@@ -166,8 +179,8 @@ char *ash_publication_location(const AshPublicationTarget *target)
 	return g_strdup_printf("%s/%s.%s", dir, target->sha256, base);
 }
 
-gboolean ash_publication_add(AshPublication *publication, const char *path, GBytes *document,
-		const char *custom, GError **error)
+static gboolean add(AshPublication *publication, GPtrArray *targets, const char *path,
+		GBytes *document, const char *custom, GError **error)
 {
 	g_autoptr(GBytes) custom_bytes = g_bytes_new_static(custom, strlen(custom));
 	g_autoptr(JsonNode) custom_node = NULL;
@@ -197,13 +210,46 @@ gboolean ash_publication_add(AshPublication *publication, const char *path, GByt
 	if (!ash_file_ensure_dir(publication->fd, dir, 0755, error) ||
 			!ash_file_replace(publication->fd, file, data, size, 0644, error))
 		return FALSE;
-	AshPublicationTarget *old = ash_publication_find(publication, path);
+	AshPublicationTarget *old = find(targets, path);
 	if (old != NULL)
-		g_ptr_array_remove(publication->targets, old);
-	g_ptr_array_add(publication->targets, g_steal_pointer(&target));
-	g_ptr_array_sort(publication->targets, compare_targets);
+		g_ptr_array_remove(targets, old);
+	g_ptr_array_add(targets, g_steal_pointer(&target));
+	g_ptr_array_sort(targets, compare_targets);
+	return TRUE;
+}
+
+gboolean ash_publication_add(AshPublication *publication, const char *path, GBytes *document,
+		const char *custom, GError **error)
+{
+	if (!add(publication, publication->targets, path, document, custom, error))
+		return FALSE;
 	publication->needs_targets = true;
 	return TRUE;
+}
+
+gboolean ash_publication_add_workload(AshPublication *publication, const char *path,
+		GBytes *document, const char *custom, GError **error)
+{
+	if (!add(publication, publication->workloads, path, document, custom, error))
+		return FALSE;
+	publication->needs_workloads = true;
+	return TRUE;
+}
+
+bool ash_publication_is_withdrawn(const AshPublication *publication, const char *path)
+{
+	return g_ptr_array_find_with_equal_func(publication->withdrawn, path, g_str_equal, NULL);
+}
+
+void ash_publication_withdraw(AshPublication *publication, const char *path)
+{
+	AshPublicationTarget *target = ash_publication_find_workload(publication, path);
+
+	if (!ash_publication_is_withdrawn(publication, path))
+		g_ptr_array_add(publication->withdrawn, g_strdup(path));
+	if (target != NULL)
+		g_ptr_array_remove(publication->workloads, target);
+	publication->needs_workloads = true;
 }
 
 /* ---- hosts and their releases ------------------------------------------------------------------- */
@@ -372,6 +418,29 @@ static gboolean check_delegation(AshPublication *publication, JsonObject *target
 	return TRUE;
 }
 
+/* "withdrawn" is a member of ours; other readers pass over it. */
+static gboolean parse_workloads(AshPublication *publication, JsonObject *workloads, GError **error)
+{
+	JsonArray *withdrawn = NULL;
+	GPtrArray *targets = NULL;
+
+	if (!ash_publication_parse_targets(workloads, &targets, error))
+		return FALSE;
+	g_ptr_array_unref(publication->workloads);
+	publication->workloads = targets;
+	if (!json_object_has_member(workloads, "withdrawn"))
+		return TRUE;
+	if (!ash_json_array(workloads, "withdrawn", &withdrawn, error))
+		return FALSE;
+	for (guint i = 0; i < json_array_get_length(withdrawn); i++) {
+		const char *path = json_node_get_string(json_array_get_element(withdrawn, i));
+		if (path == NULL)
+			return throw_damaged(error, "what is withdrawn is no path");
+		g_ptr_array_add(publication->withdrawn, g_strdup(path));
+	}
+	return TRUE;
+}
+
 static gboolean load_snapshot(AshPublication *publication, const char *sha256, GError **error)
 {
 	AshPublicationVersions *versions = &publication->published;
@@ -397,7 +466,9 @@ static gboolean load_snapshot(AshPublication *publication, const char *sha256, G
 					&publication->workloads_bytes,
 					&publication->needs_workloads, error) ||
 			!check_delegation(publication, targets, workloads_node, error) ||
-			!ash_signing_expiry(targets, &publication->targets_left_s, error))
+			!ash_signing_expiry(targets, &publication->targets_left_s, error) ||
+			!ash_signing_expiry(workloads, &publication->workloads_left_s, error) ||
+			!parse_workloads(publication, workloads, error))
 		return FALSE;
 	g_clear_pointer(&publication->targets, g_ptr_array_unref);
 	return ash_publication_parse_targets(targets, &publication->targets, error);
@@ -490,6 +561,9 @@ gboolean ash_publication_open(
 	publication->keys = keys;
 	publication->targets = g_ptr_array_new_with_free_func(
 			(GDestroyNotify) ash_publication_target_free);
+	publication->workloads = g_ptr_array_new_with_free_func(
+			(GDestroyNotify) ash_publication_target_free);
+	publication->withdrawn = g_ptr_array_new_with_free_func(g_free);
 	if (keys == NULL && access(metadata, F_OK) < 0)
 		return ash_throw(error, ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_NOT_FOUND,
 				"'%s' is no publication (run 'ashlar release' and 'ashlar publish')",

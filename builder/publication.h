@@ -36,7 +36,7 @@ typedef enum {
 
 /* What the targets metadata says of one document. */
 typedef struct {
-	char *path; /* "host/NAME/ARCH/VERSION.json" */
+	char *path; /* "host/NAME/ARCH/VERSION.json", "workload/NAME/VERSION.json" */
 	char *sha256;
 	uint64_t bytes;
 	char *custom; /* JSON */
@@ -57,10 +57,12 @@ typedef struct {
 	AshPublicationVersions published;
 	uint64_t roots;     /* of the chain, as many are published */
 	GPtrArray *targets; /* AshPublicationTarget, sorted by path */
+	/* Of the delegated role, in the same form; and paths that never get another document. */
+	GPtrArray *workloads, *withdrawn;
 	bool needs_targets; /* the targets metadata has to be written anew */
 	bool needs_workloads;
-	int64_t targets_left_s;                  /* until what is published expires */
-	GBytes *targets_bytes, *workloads_bytes; /* as published, or about to be */
+	int64_t targets_left_s, workloads_left_s; /* until what is published expires */
+	GBytes *targets_bytes, *workloads_bytes;  /* as published, or about to be */
 } AshPublication;
 
 /* ash_publication_open: waits for another program that writes there.
@@ -75,6 +77,8 @@ char *ash_publication_repo(const AshPublication *publication);
 
 /* NULL when there is none. */
 AshPublicationTarget *ash_publication_find(const AshPublication *publication, const char *path);
+AshPublicationTarget *ash_publication_find_workload(
+		const AshPublication *publication, const char *path);
 
 /* Which host is meant; borrowed. NULL stands for "the only one there is", and is filled in with what the
  * publication holds (interned).
@@ -99,6 +103,12 @@ GPtrArray *ash_publication_releases(
 gboolean ash_publication_add(AshPublication *publication, const char *path, GBytes *document,
 		const char *custom, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The same for the delegated role "workloads"; and taking one away, for ever. */
+gboolean ash_publication_add_workload(AshPublication *publication, const char *path,
+		GBytes *document, const char *custom, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void ash_publication_withdraw(AshPublication *publication, const char *path);
+bool ash_publication_is_withdrawn(const AshPublication *publication, const char *path);
+
 /* Where a document lies below targets/: "host/NAME/ARCH/HASH.VERSION.json". */
 char *ash_publication_location(const AshPublicationTarget *target);
 
@@ -108,8 +118,8 @@ typedef struct {
 
 /* ash_publication_save: signs and publishes. Targets and workloads only when they have to be: then
  * their private keys must be here.
- * @out_is_late: half the life of the targets metadata is over, and it could not be renewed because its
- * key is not here
+ * @out_is_late: half the life of the targets' or workloads' metadata is over, and it could not be renewed
+ * because its key is not here
  */
 gboolean ash_publication_save(AshPublication *publication, const AshPublicationLifetimes *lifetimes,
 		bool *out_is_late, GError **error) G_GNUC_WARN_UNUSED_RESULT;

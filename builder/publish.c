@@ -7,8 +7,10 @@
 #include "builder/content.h"
 #include "builder/draft.h"
 #include "builder/inventory.h"
+#include "builder/publish-workload.h"
 #include "builder/repo.h"
 #include "lib/error.h"
+#include "lib/file.h"
 #include "lib/interrupt.h"
 #include "lib/json.h"
 #include "lib/text.h"
@@ -228,12 +230,6 @@ static gboolean make_deltas(AshPublication *publication, const AshPublishOptions
 
 /* ---- publish -------------------------------------------------------------------------------------- */
 
-static void add_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
-
 /* What lib/target.h has of it, and the host's words for our own later runs. */
 static char *make_custom(const char *kind, const char *name, const char *variant, const char *arch,
 		const char *version, const char *const *more)
@@ -241,13 +237,13 @@ static char *make_custom(const char *kind, const char *name, const char *variant
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
 	json_builder_begin_object(json);
-	add_text(json, "kind", kind);
-	add_text(json, "name", name);
-	add_text(json, "variant", variant);
-	add_text(json, "architecture", arch);
-	add_text(json, "version", version);
+	ash_json_add_string(json, "kind", kind);
+	ash_json_add_string(json, "name", name);
+	ash_json_add_string(json, "variant", variant);
+	ash_json_add_string(json, "architecture", arch);
+	ash_json_add_string(json, "version", version);
 	for (; *more != NULL; more += 2)
-		add_text(json, more[0], more[1]);
+		ash_json_add_string(json, more[0], more[1]);
 	json_builder_end_object(json);
 	return ash_json_format(json, false);
 }
@@ -300,33 +296,55 @@ static gboolean save(AshPublication *publication, const AshPublicationLifetimes 
 	if (is_late)
 		ash_progress_warn(progress,
 				"the list of releases expires in %" G_GINT64_FORMAT
-				" days: publish with the key of the role targets before that",
-				publication->targets_left_s / (24 * 60 * 60));
+				" days, that of workloads in %" G_GINT64_FORMAT
+				": publish with the keys of the roles targets and workloads before "
+				"that",
+				publication->targets_left_s / (24 * 60 * 60),
+				publication->workloads_left_s / (24 * 60 * 60));
 	return TRUE;
 }
 
-gboolean ash_publish(AshPublication *publication, const AshPublishOptions *options,
-		AshProgress *progress, GPtrArray **out_releases, GError **error)
+/* What is for other readers, once all is published; done again by the next run if cut short: the drafts go
+ * last.
+ */
+static gboolean finish(AshPublication *publication, const GPtrArray *drafts,
+		const GPtrArray *workloads, GError **error)
 {
-	g_autoptr(GPtrArray) drafts = NULL;
 	g_autofree char *path = ash_publication_repo(publication);
 	g_autoptr(AshRepo) archive = NULL;
+	bool has_repo = false;
 
-	if (!ash_draft_list(publication, &drafts, error) ||
-			(drafts->len > 0 && !publish_drafts(publication, options, drafts, progress,
-							    error)) ||
-			!save(publication, &options->lifetimes, progress, error))
+	if (!ash_file_exists(publication->fd, "repo", &has_repo, error))
 		return FALSE;
-	/* Published; what follows is for other readers, and done again by the next run if cut short:
-	 * the drafts go last.
-	 */
-	if (drafts->len > 0 && (!ash_repo_open_archive(path, false, &archive, error) ||
-					       !ash_repo_write_summary(archive, error)))
+	if (has_repo && drafts->len + workloads->len > 0 &&
+			(!ash_repo_open_archive(path, false, &archive, error) ||
+					!ash_repo_write_summary(archive, error)))
 		return FALSE;
 	for (guint i = 0; i < drafts->len; i++)
 		if (!ash_draft_remove(publication, drafts->pdata[i], error))
 			return FALSE;
+	for (guint i = 0; i < workloads->len; i++)
+		if (!ash_draft_remove_workload(publication, workloads->pdata[i], error))
+			return FALSE;
+	return TRUE;
+}
+
+gboolean ash_publish(AshPublication *publication, const AshPublishOptions *options,
+		AshProgress *progress, GPtrArray **out_releases, GPtrArray **out_workloads,
+		GError **error)
+{
+	g_autoptr(GPtrArray) drafts = NULL;
+	g_autoptr(GPtrArray) workloads = NULL;
+
+	if (!ash_draft_list(publication, &drafts, error) ||
+			(drafts->len > 0 && !publish_drafts(publication, options, drafts, progress,
+							    error)) ||
+			!ash_publish_workload_drafts(publication, &workloads, error) ||
+			!save(publication, &options->lifetimes, progress, error) ||
+			!finish(publication, drafts, workloads, error))
+		return FALSE;
 	*out_releases = g_steal_pointer(&drafts);
+	*out_workloads = g_steal_pointer(&workloads);
 	return TRUE;
 }
 
@@ -374,5 +392,13 @@ gboolean ash_publish_recall(AshPublication *publication, const AshPublicationHos
 			make_custom("recall", host->name, host->variant, host->arch, version, more);
 	g_autoptr(GBytes) document = g_bytes_new(text, strlen(text));
 	return ash_publication_add(publication, path, document, custom, error) &&
+	       save(publication, lifetimes, progress, error);
+}
+
+gboolean ash_publish_recall_workload(AshPublication *publication, const char *name,
+		const char *version, const AshPublicationLifetimes *lifetimes,
+		AshProgress *progress, GError **error)
+{
+	return ash_publish_workload_withdraw(publication, name, version, error) &&
 	       save(publication, lifetimes, progress, error);
 }

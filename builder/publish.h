@@ -46,10 +46,16 @@ typedef struct {
 
 /* ash_publish: all drafts, or only new snapshot and timestamp when there are none.
  * @out_releases: AshRelease, as published
+ * @out_workloads: AshWorkload (builder/publish-workload.h)
  */
 gboolean ash_publish(AshPublication *publication, const AshPublishOptions *options,
-		AshProgress *progress, GPtrArray **out_releases, GError **error)
-		G_GNUC_WARN_UNUSED_RESULT;
+		AshProgress *progress, GPtrArray **out_releases, GPtrArray **out_workloads,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Withdraws @version of the workload @name and publishes that. */
+gboolean ash_publish_recall_workload(AshPublication *publication, const char *name,
+		const char *version, const AshPublicationLifetimes *lifetimes,
+		AshProgress *progress, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ash_publish_recall: publishes an order to leave @version of @host.
  * @to: a release of @host, or ""

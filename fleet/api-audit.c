@@ -14,12 +14,6 @@ typedef struct {
 	int64_t limit, count, last;
 } Page;
 
-static void add_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
-
 static gboolean take_entry(const AshAudit *audit, gpointer data, GError **error)
 {
 	Page *page = data;
@@ -29,15 +23,15 @@ static gboolean take_entry(const AshAudit *audit, gpointer data, GError **error)
 	json_builder_begin_object(page->json);
 	ash_json_add_int(page->json, "seq", audit->seq);
 	ash_json_add_int(page->json, "at", audit->at_s);
-	add_text(page->json, "actor", audit->actor);
-	add_text(page->json, "role", audit->role);
-	add_text(page->json, "address", audit->address);
-	add_text(page->json, "action", audit->action);
-	add_text(page->json, "object", audit->object);
-	add_text(page->json, "reason", audit->reason);
-	add_text(page->json, "before", audit->before);
-	add_text(page->json, "after", audit->after);
-	add_text(page->json, "hash", audit->hash);
+	ash_json_add_string(page->json, "actor", audit->actor);
+	ash_json_add_string(page->json, "role", audit->role);
+	ash_json_add_string(page->json, "address", audit->address);
+	ash_json_add_string(page->json, "action", audit->action);
+	ash_json_add_string(page->json, "object", audit->object);
+	ash_json_add_string(page->json, "reason", audit->reason);
+	ash_json_add_string(page->json, "before", audit->before);
+	ash_json_add_string(page->json, "after", audit->after);
+	ash_json_add_string(page->json, "hash", audit->hash);
 	json_builder_end_object(page->json);
 	page->last = audit->seq;
 	return TRUE;

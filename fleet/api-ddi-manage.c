@@ -8,6 +8,7 @@
 
 #include "fleet/change.h"
 #include "fleet/ddi.h"
+#include "fleet/page.h"
 #include "fleet/server.h"
 #include "lib/auto.h"
 #include "lib/crypto.h"
@@ -25,12 +26,6 @@ enum {
 	MAX_ARTIFACT_BYTES = 1 << 30,
 	CHUNK_BYTES = 1 << 20,
 };
-
-static void add_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
 
 static void add_json(JsonBuilder *json, const char *key, const char *text)
 {
@@ -55,89 +50,32 @@ static gboolean answer_for(GError **error)
 	return FALSE;
 }
 
-/* ---- lists ---- */
-
-typedef struct {
-	JsonBuilder *json;
-	int64_t limit, count;
-	char *last;
-	void (*add)(JsonBuilder *json, const AshDbRow *row); /* column 0 is the key */
-} List;
-
-static gboolean take_item(const AshDbRow *row, gpointer data, GError **error)
-{
-	List *list = data;
-
-	if (++list->count > list->limit)
-		return TRUE;
-	json_builder_begin_object(list->json);
-	list->add(list->json, row);
-	json_builder_end_object(list->json);
-	g_free(list->last);
-	list->last = g_strdup(ash_db_row_text(row, 0));
-	return TRUE;
-}
-
-static gboolean reply_list(AshRequest *request, const char *sql, const AshDbValue *values,
-		List *list, GError **error)
-{
-	g_autoptr(JsonBuilder) json = json_builder_new();
-
-	list->json = json;
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	gboolean ok = ash_db_query(request->db, sql, values, take_item, list, error);
-	g_autofree char *last = list->last;
-	json_builder_end_array(json);
-	if (list->count > list->limit)
-		ash_json_add_text(json, "next", last);
-	return ok && ash_route_reply(request, json);
-}
-
-static gboolean take_one(const AshDbRow *row, gpointer data, GError **error)
-{
-	List *one = data;
-
-	one->count++;
-	one->add(one->json, row);
-	return TRUE;
-}
-
 /* ---- targets ---- */
 
 #define TARGET "id, attributes, installed, created_at, last_seen, address, auto_confirm"
 
-static void add_target(JsonBuilder *json, const AshDbRow *row)
+static void add_target(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
-	add_text(json, "id", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "id", ash_db_row_text(row, 0));
 	add_json(json, "attributes", ash_db_row_text(row, 1));
 	add_json(json, "installed", ash_db_row_text(row, 2));
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 3));
 	ash_json_add_int(json, "last_seen", ash_db_row_int(row, 4));
-	add_text(json, "address", ash_db_row_text(row, 5));
+	ash_json_add_string(json, "address", ash_db_row_text(row, 5));
 	ash_json_add_bool(json, "auto_confirm", *ash_db_row_text(row, 6) != '\0');
 }
 
 static gboolean list_targets(AshRequest *request, GError **error)
 {
-	List list = {.limit = ash_route_limit(request), .add = add_target};
+	const AshPage page = {
+			.sql = "SELECT " TARGET
+			       " FROM ddi_target WHERE id > $1 ORDER BY id LIMIT $2",
+			.values = ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_target,
+	};
 
-	return reply_list(request,
-			"SELECT " TARGET " FROM ddi_target WHERE id > $1 ORDER BY id LIMIT $2",
-			ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)), ASH_DB_I(list.limit + 1)),
-			&list, error);
-}
-
-static gboolean make_secret(char **out_secret, GError **error)
-{
-	uint8_t bytes[TOKEN_BYTES];
-	ash_autofd int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || read(fd, bytes, sizeof bytes) != sizeof bytes)
-		return ash_throw_errno(error, "reading /dev/urandom");
-	g_autoptr(GBytes) raw = g_bytes_new(bytes, sizeof bytes);
-	*out_secret = ash_crypto_hex_format(raw);
-	return TRUE;
+	return ash_page_reply(request, &page, error);
 }
 
 typedef struct {
@@ -174,8 +112,7 @@ static gboolean make_target(AshRequest *request, GError **error)
 	if (!ash_ddi_is_id(new.id))
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
 				"'id' has 1 to %d bytes", ASH_DDI_MAX_ID_BYTES);
-	if (!make_secret(&new.token, error))
-		return FALSE;
+	new.token = ash_crypto_random_hex(TOKEN_BYTES);
 	gboolean ok = ash_change_run(request, write_target, &new, error);
 	g_autofree char *token = new.token;
 	if (!ok)
@@ -219,25 +156,27 @@ static gboolean remove_target(AshRequest *request, GError **error)
 
 #define MODULE "id, name, version, type"
 
-static void add_module(JsonBuilder *json, const AshDbRow *row)
+static void add_module(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
 	ash_json_add_int(json, "id", ash_db_row_int(row, 0));
-	add_text(json, "name", ash_db_row_text(row, 1));
-	add_text(json, "version", ash_db_row_text(row, 2));
-	add_text(json, "type", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "version", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "type", ash_db_row_text(row, 3));
 }
 
 static gboolean list_modules(AshRequest *request, GError **error)
 {
-	List list = {.limit = ash_route_limit(request), .add = add_module};
 	int64_t after = 0;
 
-	return ash_change_parse(ash_route_after(request), 0, &after, error) &&
-	       reply_list(request,
-			       "SELECT " MODULE
+	if (!ash_change_parse(ash_route_after(request), 0, &after, error))
+		return FALSE;
+	const AshPage page = {
+			.sql = "SELECT " MODULE
 			       " FROM ddi_module WHERE id > $1 ORDER BY id LIMIT $2",
-			       ASH_DB_VALUES(ASH_DB_I(after), ASH_DB_I(list.limit + 1)), &list,
-			       error);
+			.values = ASH_DB_VALUES(ASH_DB_I(after), ASH_DB_I(ash_page_rows(request))),
+			.add = add_module,
+	};
+	return ash_page_reply(request, &page, error);
 }
 
 typedef struct {
@@ -402,34 +341,36 @@ static gboolean make_artifact(AshRequest *request, GError **error)
 #define ACTION                                                                                     \
 	"id, target, name, version, modules, kind, state, is_active, weight, schedule, created_at, created_by"
 
-static void add_action(JsonBuilder *json, const AshDbRow *row)
+static void add_action(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
 	ash_json_add_int(json, "id", ash_db_row_int(row, 0));
-	add_text(json, "target", ash_db_row_text(row, 1));
-	add_text(json, "name", ash_db_row_text(row, 2));
-	add_text(json, "version", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "target", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "version", ash_db_row_text(row, 3));
 	add_json(json, "modules", ash_db_row_text(row, 4));
-	add_text(json, "kind", ash_db_row_text(row, 5));
-	add_text(json, "state", ash_db_row_text(row, 6));
+	ash_json_add_string(json, "kind", ash_db_row_text(row, 5));
+	ash_json_add_string(json, "state", ash_db_row_text(row, 6));
 	ash_json_add_bool(json, "active", ash_db_row_int(row, 7) != 0);
 	ash_json_add_int(json, "weight", ash_db_row_int(row, 8));
-	add_text(json, "schedule", ash_db_row_text(row, 9));
+	ash_json_add_string(json, "schedule", ash_db_row_text(row, 9));
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 10));
-	add_text(json, "created_by", ash_db_row_text(row, 11));
+	ash_json_add_string(json, "created_by", ash_db_row_text(row, 11));
 }
 
 static gboolean list_actions(AshRequest *request, GError **error)
 {
-	List list = {.limit = ash_route_limit(request), .add = add_action};
 	int64_t after = 0;
 
-	return ash_change_parse(ash_route_after(request), 0, &after, error) &&
-	       reply_list(request,
-			       "SELECT " ACTION
+	if (!ash_change_parse(ash_route_after(request), 0, &after, error))
+		return FALSE;
+	const AshPage page = {
+			.sql = "SELECT " ACTION
 			       " FROM ddi_action WHERE target = $1 AND id > $2 ORDER BY id LIMIT $3",
-			       ASH_DB_VALUES(ASH_DB_T(ash_route_part(request, 0)), ASH_DB_I(after),
-					       ASH_DB_I(list.limit + 1)),
-			       &list, error);
+			.values = ASH_DB_VALUES(ASH_DB_T(ash_route_part(request, 0)),
+					ASH_DB_I(after), ASH_DB_I(ash_page_rows(request))),
+			.add = add_action,
+	};
+	return ash_page_reply(request, &page, error);
 }
 
 static gboolean take_status(const AshDbRow *row, gpointer data, GError **error)
@@ -438,7 +379,7 @@ static gboolean take_status(const AshDbRow *row, gpointer data, GError **error)
 
 	json_builder_begin_object(json);
 	ash_json_add_int(json, "at", ash_db_row_int(row, 0));
-	add_text(json, "state", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "state", ash_db_row_text(row, 1));
 	add_json(json, "messages", ash_db_row_text(row, 2));
 	json_builder_end_object(json);
 	return TRUE;
@@ -447,19 +388,20 @@ static gboolean take_status(const AshDbRow *row, gpointer data, GError **error)
 static gboolean show_action(AshRequest *request, GError **error)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
-	List one = {.json = json, .add = add_action};
 	int64_t id = 0;
+	bool is_found = false;
 
-	json_builder_begin_object(json);
-	if (!ash_change_parse(ash_route_part(request, 1), -1, &id, error) ||
-			!ash_db_query(request->db,
-					"SELECT " ACTION
-					" FROM ddi_action WHERE id = $1 AND target = $2",
-					ASH_DB_VALUES(ASH_DB_I(id),
-							ASH_DB_T(ash_route_part(request, 0))),
-					take_one, &one, error))
+	if (!ash_change_parse(ash_route_part(request, 1), -1, &id, error))
 		return FALSE;
-	if (one.count == 0)
+	const AshPage page = {
+			.sql = "SELECT " ACTION " FROM ddi_action WHERE id = $1 AND target = $2",
+			.values = ASH_DB_VALUES(ASH_DB_I(id), ASH_DB_T(ash_route_part(request, 0))),
+			.add = add_action,
+	};
+	json_builder_begin_object(json);
+	if (!ash_page_find(request->db, &page, json, &is_found, error))
+		return FALSE;
+	if (!is_found)
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
 				"the target has no such action");
 	ash_json_begin_array(json, "statuses");

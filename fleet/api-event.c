@@ -15,12 +15,6 @@ enum {
 	MAX_SCANNED = 20000, /* rows for one page, when most are of hosts that may not be seen */
 };
 
-static void add_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
-
 void ash_api_event_add(JsonBuilder *json, const AshEvent *event, const char *name)
 {
 	g_autoptr(GBytes) bytes = g_bytes_new_static(event->data, strlen(event->data));
@@ -28,12 +22,12 @@ void ash_api_event_add(JsonBuilder *json, const AshEvent *event, const char *nam
 
 	ash_json_add_int(json, "seq", event->seq);
 	ash_json_add_int(json, "at", event->at_s);
-	add_text(json, "kind", event->kind);
-	add_text(json, "host", event->host);
-	add_text(json, "host_name", name);
-	add_text(json, "rollout", event->rollout);
-	add_text(json, "actor", event->actor);
-	add_text(json, "text", event->text);
+	ash_json_add_string(json, "kind", event->kind);
+	ash_json_add_string(json, "host", event->host);
+	ash_json_add_string(json, "host_name", name);
+	ash_json_add_string(json, "rollout", event->rollout);
+	ash_json_add_string(json, "actor", event->actor);
+	ash_json_add_string(json, "text", event->text);
 	json_builder_set_member_name(json, "data");
 	if (ash_json_parse(bytes, 1 << 20, 16, &node, NULL) && JSON_NODE_HOLDS_OBJECT(node)) {
 		json_builder_add_value(json, g_steal_pointer(&node));

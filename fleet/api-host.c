@@ -8,6 +8,7 @@
 #include "fleet/desired.h"
 #include "fleet/host-list.h"
 #include "fleet/host.h"
+#include "fleet/page.h"
 #include "fleet/scheduler.h"
 #include "fleet/server.h"
 #include "lib/checkin.h"
@@ -58,17 +59,11 @@ gboolean ash_api_host_selectors(AshRequest *request, const char *text, AshSelect
 
 /* ---- what of one ---- */
 
-static void add_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
-
 static void add_pairs(JsonBuilder *json, const char *key, const AshPair *pairs, uint32_t count)
 {
 	ash_json_begin_object(json, key);
 	for (uint32_t i = 0; i < count; i++)
-		add_text(json, pairs[i].key, pairs[i].value);
+		ash_json_add_string(json, pairs[i].key, pairs[i].value);
 	json_builder_end_object(json);
 }
 
@@ -78,24 +73,24 @@ void ash_api_host_add(JsonBuilder *json, const AshHost *host, const char *reason
 	const char *channel = ash_pairs_get(host->labels, host->label_count, "channel");
 
 	ash_host_id_format(host->id, id);
-	add_text(json, "id", id);
-	add_text(json, "name", host->name);
-	add_text(json, "state", ash_host_state_text(host->state));
-	add_text(json, "reason", reason);
-	add_text(json, "health", ash_health_text(host->health));
+	ash_json_add_string(json, "id", id);
+	ash_json_add_string(json, "name", host->name);
+	ash_json_add_string(json, "state", ash_host_state_text(host->state));
+	ash_json_add_string(json, "reason", reason);
+	ash_json_add_string(json, "health", ash_health_text(host->health));
 	ash_json_add_int(json, "health_since", host->health_since_s);
 	ash_json_add_int(json, "seen", host->last_seen_s);
-	add_text(json, "version", host->version);
-	add_text(json, "commit", host->commit);
-	add_text(json, "image", host->image);
-	add_text(json, "variant", host->variant);
-	add_text(json, "arch", host->arch);
-	add_text(json, "agent_state", host->agent_state);
-	add_text(json, "verdict", host->verdict);
+	ash_json_add_string(json, "version", host->version);
+	ash_json_add_string(json, "commit", host->commit);
+	ash_json_add_string(json, "image", host->image);
+	ash_json_add_string(json, "variant", host->variant);
+	ash_json_add_string(json, "arch", host->arch);
+	ash_json_add_string(json, "agent_state", host->agent_state);
+	ash_json_add_string(json, "verdict", host->verdict);
 	add_pairs(json, "labels", host->labels, host->label_count);
-	add_text(json, "channel", channel != NULL ? channel : "");
+	ash_json_add_string(json, "channel", channel != NULL ? channel : "");
 	ash_json_add_int(json, "release", host->release);
-	add_text(json, "rollout", host->rollout);
+	ash_json_add_string(json, "rollout", host->rollout);
 	ash_json_add_int(json, "open_orders", host->open_orders);
 	ash_json_add_int(json, "enrolled", host->enrolled_s);
 }
@@ -185,7 +180,7 @@ static bool count_host(const AshHost *host, gpointer data)
 static void add_group(JsonBuilder *json, const char *value, int64_t number)
 {
 	json_builder_begin_object(json);
-	add_text(json, "value", value);
+	ash_json_add_string(json, "value", value);
 	ash_json_add_int(json, "count", number);
 	json_builder_end_object(json);
 }
@@ -255,8 +250,8 @@ static gboolean add_row(const AshDbRow *row, gpointer data, GError **error)
 
 	add_document(json, "report", ash_db_row_text(row, 0));
 	add_document(json, "health_report", ash_db_row_text(row, 1));
-	add_text(json, "address", ash_db_row_text(row, 2));
-	add_text(json, "token", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "address", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "token", ash_db_row_text(row, 3));
 	return TRUE;
 }
 
@@ -265,7 +260,7 @@ static gboolean add_certificate(const AshDbRow *row, gpointer data, GError **err
 	JsonBuilder *json = data;
 
 	ash_json_begin_object(json, "certificate");
-	add_text(json, "serial", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "serial", ash_db_row_text(row, 0));
 	ash_json_add_int(json, "not_after", ash_db_row_int(row, 1));
 	json_builder_end_object(json);
 	return TRUE;
@@ -277,12 +272,12 @@ static gboolean add_order(const AshDbRow *row, gpointer data, GError **error)
 
 	json_builder_begin_object(json);
 	ash_json_add_int(json, "id", ash_db_row_int(row, 0));
-	add_text(json, "verb", ash_db_row_text(row, 1));
-	add_text(json, "argument", ash_db_row_text(row, 2));
-	add_text(json, "state", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "verb", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "argument", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "state", ash_db_row_text(row, 3));
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 4));
-	add_text(json, "created_by", ash_db_row_text(row, 5));
-	add_text(json, "result", ash_db_row_text(row, 6));
+	ash_json_add_string(json, "created_by", ash_db_row_text(row, 5));
+	ash_json_add_string(json, "result", ash_db_row_text(row, 6));
 	ash_json_add_int(json, "ended_at", ash_db_row_int(row, 7));
 	json_builder_end_object(json);
 	return TRUE;
@@ -293,12 +288,12 @@ static gboolean add_rollout(const AshDbRow *row, gpointer data, GError **error)
 	JsonBuilder *json = data;
 
 	json_builder_begin_object(json);
-	add_text(json, "rollout", ash_db_row_text(row, 0));
-	add_text(json, "outcome", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "rollout", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "outcome", ash_db_row_text(row, 1));
 	ash_json_add_int(json, "ring", ash_db_row_int(row, 2));
 	ash_json_add_int(json, "since", ash_db_row_int(row, 3));
-	add_text(json, "reason", ash_db_row_text(row, 4));
-	add_text(json, "version", ash_db_row_text(row, 5));
+	ash_json_add_string(json, "reason", ash_db_row_text(row, 4));
+	ash_json_add_string(json, "version", ash_db_row_text(row, 5));
 	json_builder_end_object(json);
 	return TRUE;
 }
@@ -308,11 +303,11 @@ static gboolean add_release(const AshDbRow *row, gpointer data, GError **error)
 	JsonBuilder *json = data;
 
 	ash_json_add_int(json, "id", ash_db_row_int(row, 0));
-	add_text(json, "name", ash_db_row_text(row, 1));
-	add_text(json, "variant", ash_db_row_text(row, 2));
-	add_text(json, "arch", ash_db_row_text(row, 3));
-	add_text(json, "version", ash_db_row_text(row, 4));
-	add_text(json, "commit", ash_db_row_text(row, 5));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "variant", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "arch", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "version", ash_db_row_text(row, 4));
+	ash_json_add_string(json, "commit", ash_db_row_text(row, 5));
 	return TRUE;
 }
 
@@ -333,8 +328,8 @@ static gboolean add_desired(
 			return FALSE;
 		json_builder_end_object(json);
 	}
-	add_text(json, "verb", host->verb);
-	add_text(json, "rollout", host->rollout);
+	ash_json_add_string(json, "verb", host->verb);
+	ash_json_add_string(json, "rollout", host->rollout);
 	json_builder_end_object(json);
 	return TRUE;
 }
@@ -352,7 +347,7 @@ static void add_policy(AshRequest *request, JsonBuilder *json, const AshHost *ho
 	for (size_t i = 0; when.windows != NULL && when.windows[i] != NULL; i++)
 		json_builder_add_string_value(json, when.windows[i]);
 	json_builder_end_array(json);
-	add_text(json, "policy", when.policy);
+	ash_json_add_string(json, "policy", when.policy);
 }
 
 static gboolean add_list(AshRequest *request, JsonBuilder *json, const char *key, const char *sql,
@@ -411,15 +406,8 @@ static gboolean get_host(AshRequest *request, GError **error)
 
 /* ---- what happened to it ---- */
 
-typedef struct {
-	JsonBuilder *json;
-	const char *name;
-	int64_t limit, count, last;
-} Page;
-
-static gboolean add_event(const AshDbRow *row, gpointer data, GError **error)
+static void add_event(JsonBuilder *json, const AshDbRow *row, gpointer name)
 {
-	Page *page = data;
 	const AshEvent event = {.seq = ash_db_row_int(row, 0),
 			.at_s = ash_db_row_int(row, 1),
 			.kind = ash_db_row_text(row, 2),
@@ -429,13 +417,7 @@ static gboolean add_event(const AshDbRow *row, gpointer data, GError **error)
 			.text = ash_db_row_text(row, 6),
 			.data = ash_db_row_text(row, 7)};
 
-	if (++page->count > page->limit)
-		return TRUE;
-	json_builder_begin_object(page->json);
-	ash_api_event_add(page->json, &event, page->name);
-	json_builder_end_object(page->json);
-	page->last = event.seq;
-	return TRUE;
+	ash_api_event_add(json, &event, name);
 }
 
 static gboolean list_events(AshRequest *request, GError **error)
@@ -443,28 +425,20 @@ static gboolean list_events(AshRequest *request, GError **error)
 	const char *id = NULL;
 	int64_t after = 0;
 	g_auto(AshHost) host = {0};
-	g_autoptr(JsonBuilder) json = json_builder_new();
 
 	if (!ash_api_host_id(request, &id, error) ||
 			!ash_change_parse(ash_route_after(request), INT64_MAX, &after, error))
 		return FALSE;
-	Page page = {.json = json,
-			.name = ash_api_event_host_name(request->server->live, id, &host),
-			.limit = ash_route_limit(request)};
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	if (!ash_db_query(request->db,
-			    "SELECT seq, at, kind, host, rollout, actor, text, data FROM event WHERE "
-			    "host = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3",
-			    ASH_DB_VALUES(ASH_DB_T(id), ASH_DB_I(after), ASH_DB_I(page.limit + 1)),
-			    add_event, &page, error))
-		return FALSE;
-	json_builder_end_array(json);
-	if (page.count > page.limit) {
-		g_autofree char *next = g_strdup_printf("%" G_GINT64_FORMAT, page.last);
-		ash_json_add_text(json, "next", next);
-	}
-	return ash_route_reply(request, json);
+	const char *name = ash_api_event_host_name(request->server->live, id, &host);
+	const AshPage page = {
+			.sql = "SELECT seq, at, kind, host, rollout, actor, text, data FROM event WHERE "
+			       "host = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3",
+			.values = ASH_DB_VALUES(ASH_DB_T(id), ASH_DB_I(after),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_event,
+			.data = (gpointer) (uintptr_t) name,
+	};
+	return ash_page_reply(request, &page, error);
 }
 
 /* How an update ended, in the words of agent/report.h. */
@@ -541,10 +515,11 @@ static gboolean list_history(AshRequest *request, GError **error)
 		const Update *update = g_ptr_array_index(updates, i);
 		json_builder_begin_object(json);
 		ash_json_add_int(json, "at", update->at_s);
-		add_text(json, "version", update->version != NULL ? update->version : "");
-		add_text(json, "from", update->from);
-		add_text(json, "outcome", update->outcome);
-		add_text(json, "text", update->text != NULL ? update->text : "");
+		ash_json_add_string(
+				json, "version", update->version != NULL ? update->version : "");
+		ash_json_add_string(json, "from", update->from);
+		ash_json_add_string(json, "outcome", update->outcome);
+		ash_json_add_string(json, "text", update->text != NULL ? update->text : "");
 		json_builder_end_object(json);
 	}
 	json_builder_end_array(json);
@@ -558,8 +533,8 @@ static gboolean add_journal(const AshDbRow *row, gpointer data, GError **error)
 	json_builder_begin_object(json);
 	ash_json_add_int(json, "id", ash_db_row_int(row, 0));
 	ash_json_add_int(json, "at", ash_db_row_int(row, 1));
-	add_text(json, "version", ash_db_row_text(row, 2));
-	add_text(json, "text", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "version", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "text", ash_db_row_text(row, 3));
 	json_builder_end_object(json);
 	return TRUE;
 }

@@ -15,12 +15,6 @@ typedef struct {
 	GPtrArray *names;
 } List;
 
-static void add_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
-
 static gboolean take_name(const AshDbRow *row, gpointer data, GError **error)
 {
 	g_ptr_array_add(data, g_strdup(ash_db_row_text(row, 0)));
@@ -48,7 +42,7 @@ static gboolean take_group(const AshDbRow *row, gpointer data, GError **error)
 	ash_json_add_int(list->json, "slots", ash_db_row_int(row, 1));
 	ash_json_add_int(list->json, "lease", ash_db_row_int(row, 2));
 	ash_json_add_bool(list->json, "frees_late", ash_db_row_int(row, 3) != 0);
-	add_text(list->json, "paused", ash_db_row_text(row, 4));
+	ash_json_add_string(list->json, "paused", ash_db_row_text(row, 4));
 	list->count++;
 	return TRUE;
 }
@@ -143,6 +137,12 @@ static gboolean tell(AshRequest *request, const char *action, const char *name, 
 	       ash_change_event(request, "lock.changed", what, NULL, error);
 }
 
+/* SQL's NULL when it is not. */
+static AshDbValue said(bool is_said, int64_t value)
+{
+	return is_said ? ASH_DB_I(value) : ASH_DB_T(NULL);
+}
+
 static gboolean write_group(AshRequest *request, gpointer data, GError **error)
 {
 	const char *name = data;
@@ -168,29 +168,17 @@ static gboolean write_group(AshRequest *request, gpointer data, GError **error)
 	if (!ash_db_lock_events(request->db, error) ||
 			!describe(request->db, name, &before, error) ||
 			!ash_db_exec(request->db,
-					"INSERT INTO lock_group (name, slots, lease_s) VALUES ($1, 1, 3600) ON CONFLICT (name) DO NOTHING",
-					ASH_DB_VALUES(ASH_DB_T(name)), NULL, error) ||
-			(has_slots && !ash_db_exec(request->db,
-						      "UPDATE lock_group SET slots = $2 WHERE name = $1",
-						      ASH_DB_VALUES(ASH_DB_T(name),
-								      ASH_DB_I(slots)),
-						      NULL, error)) ||
-			(has_lease && !ash_db_exec(request->db,
-						      "UPDATE lock_group SET lease_s = $2 WHERE name = $1",
-						      ASH_DB_VALUES(ASH_DB_T(name),
-								      ASH_DB_I(lease_s)),
-						      NULL, error)) ||
-			(has_frees && !ash_db_exec(request->db,
-						      "UPDATE lock_group SET frees_late = $2 WHERE name = $1",
-						      ASH_DB_VALUES(ASH_DB_T(name),
-								      ASH_DB_I(frees)),
-						      NULL, error)) ||
-			(paused != NULL &&
-					!ash_db_exec(request->db,
-							"UPDATE lock_group SET paused = $2 WHERE name = $1",
-							ASH_DB_VALUES(ASH_DB_T(name),
-									ASH_DB_T(paused)),
-							NULL, error)) ||
+					"INSERT INTO lock_group (name, slots, lease_s, frees_late, paused) "
+					"VALUES ($1, COALESCE($2, 1), COALESCE($3, 3600), COALESCE($4, 0), "
+					"COALESCE($5, '')) ON CONFLICT (name) DO UPDATE SET "
+					"slots = COALESCE($2, lock_group.slots), "
+					"lease_s = COALESCE($3, lock_group.lease_s), "
+					"frees_late = COALESCE($4, lock_group.frees_late), "
+					"paused = COALESCE($5, lock_group.paused)",
+					ASH_DB_VALUES(ASH_DB_T(name), said(has_slots, slots),
+							said(has_lease, lease_s),
+							said(has_frees, frees), ASH_DB_T(paused)),
+					NULL, error) ||
 			!describe(request->db, name, &after, error))
 		return FALSE;
 	g_autofree char *text = g_strdup_printf(

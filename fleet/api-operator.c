@@ -4,6 +4,7 @@
 #include "fleet/api-operator.h"
 #include "fleet/change.h"
 #include "fleet/operator.h"
+#include "fleet/page.h"
 #include "fleet/password.h"
 #include "fleet/server.h"
 #include "lib/error.h"
@@ -32,53 +33,32 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Operator, operator_clear)
 
 /* ---- reading ---- */
 
-typedef struct {
-	JsonBuilder *json;
-	int64_t limit, count;
-	char *last;
-} List;
-
-static gboolean take_item(const AshDbRow *row, gpointer data, GError **error)
-{
-	List *list = data;
-
-	if (++list->count > list->limit)
-		return TRUE;
-	json_builder_begin_object(list->json);
-	ash_json_add_text(list->json, "name", ash_db_row_text(row, 0));
-	ash_json_add_text(list->json, "role", ash_db_row_text(row, 1));
-	json_builder_set_member_name(list->json, "scope");
-	json_builder_add_string_value(list->json, ash_db_row_text(row, 2));
-	ash_json_add_int(list->json, "created_at", ash_db_row_int(row, 3));
-	ash_json_add_bool(list->json, "disabled", ash_db_row_int(row, 4) != 0);
-	ash_json_add_bool(list->json, "has_password", ash_db_row_int(row, 5) != 0);
-	ash_json_add_int(list->json, "sessions", ash_db_row_int(row, 6));
-	json_builder_end_object(list->json);
-	g_free(list->last);
-	list->last = g_strdup(ash_db_row_text(row, 0));
-	return TRUE;
-}
-
 #define COLUMNS                                                                                    \
 	"name, role, scope, created_at, disabled_at, CASE WHEN password = '' THEN 0 ELSE 1 END, "  \
 	"(SELECT COUNT(*) FROM session WHERE session.operator = operator.name)"
 
+static void add_operator(JsonBuilder *json, const AshDbRow *row, gpointer data)
+{
+	ash_json_add_text(json, "name", ash_db_row_text(row, 0));
+	ash_json_add_text(json, "role", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "scope", ash_db_row_text(row, 2));
+	ash_json_add_int(json, "created_at", ash_db_row_int(row, 3));
+	ash_json_add_bool(json, "disabled", ash_db_row_int(row, 4) != 0);
+	ash_json_add_bool(json, "has_password", ash_db_row_int(row, 5) != 0);
+	ash_json_add_int(json, "sessions", ash_db_row_int(row, 6));
+}
+
 static gboolean list_operators(AshRequest *request, GError **error)
 {
-	g_autoptr(JsonBuilder) json = json_builder_new();
-	List list = {.json = json, .limit = ash_route_limit(request)};
+	const AshPage page = {
+			.sql = "SELECT " COLUMNS
+			       " FROM operator WHERE name > $1 ORDER BY name LIMIT $2",
+			.values = ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_operator,
+	};
 
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	gboolean ok = ash_db_query(request->db,
-			"SELECT " COLUMNS " FROM operator WHERE name > $1 ORDER BY name LIMIT $2",
-			ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)), ASH_DB_I(list.limit + 1)),
-			take_item, &list, error);
-	g_autofree char *last = list.last;
-	json_builder_end_array(json);
-	if (list.count > list.limit)
-		ash_json_add_text(json, "next", last);
-	return ok && ash_route_reply(request, json);
+	return ash_page_reply(request, &page, error);
 }
 
 static gboolean throw_missing(GError **error, const char *name)
@@ -89,22 +69,18 @@ static gboolean throw_missing(GError **error, const char *name)
 
 static gboolean reply_operator(AshRequest *request, const char *name, GError **error)
 {
-	g_autoptr(JsonBuilder) list_json = json_builder_new();
-	List list = {.json = list_json, .limit = 1};
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	const AshPage page = {
+			.sql = "SELECT " COLUMNS " FROM operator WHERE name = $1",
+			.values = ASH_DB_VALUES(ASH_DB_T(name)),
+			.add = add_operator,
+	};
+	bool is_found = false;
 
-	/* The item itself is the document. */
-	json_builder_begin_array(list_json);
-	if (!ash_db_query(request->db, "SELECT " COLUMNS " FROM operator WHERE name = $1",
-			    ASH_DB_VALUES(ASH_DB_T(name)), take_item, &list, error))
+	json_builder_begin_object(json);
+	if (!ash_page_find(request->db, &page, json, &is_found, error))
 		return FALSE;
-	g_autofree char *last = list.last;
-	json_builder_end_array(list_json);
-	if (last == NULL)
-		return throw_missing(error, name);
-	g_autoptr(JsonNode) root = json_builder_get_root(list_json);
-	JsonNode *item = json_array_get_element(json_node_get_array(root), 0);
-	ash_http_reply_json(request->call, 200, json_to_string(item, FALSE));
-	return TRUE;
+	return is_found ? ash_route_reply(request, json) : throw_missing(error, name);
 }
 
 static gboolean get_operator(AshRequest *request, GError **error)

@@ -110,8 +110,7 @@ static void add_counts(JsonBuilder *json, const AshOverviewCounts *counts)
 		const AshOverviewVersion *version =
 				&g_array_index(counts->versions, AshOverviewVersion, i);
 		json_builder_begin_object(json);
-		json_builder_set_member_name(json, "version");
-		json_builder_add_string_value(json, version->version);
+		ash_json_add_string(json, "version", version->version);
 		ash_json_add_uint(json, "count", version->count);
 		json_builder_end_object(json);
 	}
@@ -127,8 +126,7 @@ static void add_server(AshServer *server, JsonBuilder *json)
 	ash_json_add_int(json, "uptime", server->now() - server->started_at);
 	ash_json_add_text(json, "database",
 			ash_db_pool_is_shared(server->pool) ? "postgres" : "sqlite");
-	json_builder_set_member_name(json, "trouble");
-	json_builder_add_string_value(json, trouble != NULL ? trouble : "");
+	ash_json_add_string(json, "trouble", trouble);
 	json_builder_end_object(json);
 }
 

@@ -4,6 +4,7 @@
 
 #include "fleet/api-release.h"
 #include "fleet/live.h"
+#include "fleet/page.h"
 #include "fleet/scope.h"
 #include "fleet/server.h"
 #include "lib/error.h"
@@ -13,33 +14,21 @@
 
 /* ---- of a release ---- */
 
-typedef struct {
-	JsonBuilder *json;
-	int64_t limit, count;
-	char *last;
-} List;
-
-static gboolean take_package(const AshDbRow *row, gpointer data, GError **error)
+static void add_package(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
-	List *list = data;
+	ash_json_add_text(json, "name", ash_db_row_text(row, 0));
+	ash_json_add_text(json, "version", ash_db_row_text(row, 1));
+	ash_json_add_text(json, "arch", ash_db_row_text(row, 2));
+}
 
-	if (++list->count > list->limit)
-		return TRUE;
-	json_builder_begin_object(list->json);
-	ash_json_add_text(list->json, "name", ash_db_row_text(row, 0));
-	ash_json_add_text(list->json, "version", ash_db_row_text(row, 1));
-	ash_json_add_text(list->json, "arch", ash_db_row_text(row, 2));
-	json_builder_end_object(list->json);
-	g_free(list->last);
-	list->last = g_strconcat(ash_db_row_text(row, 0), ":", ash_db_row_text(row, 2), NULL);
-	return TRUE;
+static char *package_of(const AshDbRow *row)
+{
+	return g_strconcat(ash_db_row_text(row, 0), ":", ash_db_row_text(row, 2), NULL);
 }
 
 static gboolean list_packages(AshRequest *request, GError **error)
 {
 	g_autoptr(AshFleetRelease) release = NULL;
-	g_autoptr(JsonBuilder) json = json_builder_new();
-	List list = {.json = json, .limit = ash_route_limit(request)};
 	g_autofree char *name = g_strdup(ash_route_after(request));
 	char *colon = strrchr(name, ':');
 	const char *arch = "";
@@ -51,19 +40,15 @@ static gboolean list_packages(AshRequest *request, GError **error)
 	}
 	if (!ash_api_release_get(request, 0, &release, error))
 		return FALSE;
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	gboolean ok = ash_db_query(request->db,
-			"SELECT name, version, arch FROM release_package WHERE release = $1 AND (name "
-			"> $2 OR (name = $2 AND arch > $3)) ORDER BY name, arch LIMIT $4",
-			ASH_DB_VALUES(ASH_DB_I(release->id), ASH_DB_T(name), ASH_DB_T(arch),
-					ASH_DB_I(list.limit + 1)),
-			take_package, &list, error);
-	g_autofree char *last = list.last;
-	json_builder_end_array(json);
-	if (list.count > list.limit)
-		ash_json_add_text(json, "next", last);
-	return ok && ash_route_reply(request, json);
+	const AshPage page = {
+			.sql = "SELECT name, version, arch FROM release_package WHERE release = $1 AND "
+			       "(name > $2 OR (name = $2 AND arch > $3)) ORDER BY name, arch LIMIT $4",
+			.values = ASH_DB_VALUES(ASH_DB_I(release->id), ASH_DB_T(name),
+					ASH_DB_T(arch), ASH_DB_I(ash_page_rows(request))),
+			.add = add_package,
+			.key = package_of,
+	};
+	return ash_page_reply(request, &page, error);
 }
 
 /* ---- between two ---- */

@@ -3,6 +3,7 @@
 
 #include "fleet/api-rollout.h"
 #include "fleet/change.h"
+#include "fleet/page.h"
 #include "fleet/release.h"
 #include "fleet/server.h"
 #include "lib/error.h"
@@ -47,95 +48,78 @@ static const char *name_of(AshRequest *request)
 	"channel.name, channel.note, release.id, release.name, release.variant, release.arch, "    \
 	"release.version, release.\"commit\""
 
-typedef struct {
-	JsonBuilder *json;
-	unsigned count;
-} Channels;
+#define CHANNELS                                                                                   \
+	"SELECT " CHANNEL_COLUMNS " FROM channel LEFT JOIN release ON release.id = channel.release "
 
-static gboolean add_channel(const AshDbRow *row, gpointer data, GError **error)
+static void add_channel(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
-	Channels *channels = data;
-	JsonBuilder *json = channels->json;
-
-	channels->count++;
-	json_builder_begin_object(json);
-	ash_api_rollout_text(json, "name", ash_db_row_text(row, 0));
-	ash_api_rollout_text(json, "note", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "note", ash_db_row_text(row, 1));
 	json_builder_set_member_name(json, "release");
 	ash_api_rollout_release(json, row, 2);
-	json_builder_end_object(json);
-	return TRUE;
 }
 
 static gboolean list_channels(AshRequest *request, GError **error)
 {
-	g_autoptr(JsonBuilder) json = json_builder_new();
-	Channels channels = {.json = json};
+	const AshPage page = {
+			.sql = CHANNELS "WHERE channel.name > $1 ORDER BY channel.name LIMIT $2",
+			.values = ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_channel,
+	};
 
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	if (!ash_db_query(request->db,
-			    "SELECT " CHANNEL_COLUMNS
-			    " FROM channel LEFT JOIN release ON release.id = "
-			    "channel.release WHERE channel.name > $1 ORDER BY channel.name LIMIT $2",
-			    ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)),
-					    ASH_DB_I(ash_route_limit(request))),
-			    add_channel, &channels, error))
-		return FALSE;
-	json_builder_end_array(json);
-	json_builder_end_object(json);
-	return ash_api_rollout_reply(request, json);
+	return ash_page_reply(request, &page, error);
 }
 
 static gboolean show_channel(AshRequest *request, GError **error)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
-	Channels channels = {.json = json};
-
-	if (!ash_db_query(request->db,
-			    "SELECT " CHANNEL_COLUMNS
-			    " FROM channel LEFT JOIN release ON release.id = "
-			    "channel.release WHERE channel.name = $1",
-			    ASH_DB_VALUES(ASH_DB_T(name_of(request))), add_channel, &channels,
-			    error))
-		return FALSE;
-	if (channels.count == 0)
-		return throw_none("channel", name_of(request), error);
-	return ash_api_rollout_reply(request, json);
-}
-
-static gboolean add_history(const AshDbRow *row, gpointer data, GError **error)
-{
-	JsonBuilder *json = data;
+	const AshPage page = {
+			.sql = CHANNELS "WHERE channel.name = $1",
+			.values = ASH_DB_VALUES(ASH_DB_T(name_of(request))),
+			.add = add_channel,
+	};
+	bool is_found = false;
 
 	json_builder_begin_object(json);
+	if (!ash_page_find(request->db, &page, json, &is_found, error))
+		return FALSE;
+	return is_found ? ash_route_reply(request, json)
+			: throw_none("channel", name_of(request), error);
+}
+
+static void add_history(JsonBuilder *json, const AshDbRow *row, gpointer data)
+{
 	ash_json_add_int(json, "at", ash_db_row_int(row, 0));
-	ash_api_rollout_text(json, "actor", ash_db_row_text(row, 1));
-	ash_api_rollout_text(json, "reason", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "actor", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "reason", ash_db_row_text(row, 2));
 	json_builder_set_member_name(json, "release");
 	ash_api_rollout_release(json, row, 3);
-	json_builder_end_object(json);
-	return TRUE;
+}
+
+static char *history_of(const AshDbRow *row)
+{
+	return g_strdup(ash_db_row_text(row, 9));
 }
 
 static gboolean show_history(AshRequest *request, GError **error)
 {
-	g_autoptr(JsonBuilder) json = json_builder_new();
+	int64_t before = 0;
 
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	if (!ash_db_query(request->db,
-			    "SELECT channel_history.at, actor, reason, release.id, release.name, "
-			    "release.variant, release.arch, release.version, release.\"commit\" FROM "
-			    "channel_history LEFT JOIN release ON release.id = channel_history.release "
-			    "WHERE channel = $1 ORDER BY channel_history.id DESC LIMIT $2",
-			    ASH_DB_VALUES(ASH_DB_T(name_of(request)),
-					    ASH_DB_I(ash_route_limit(request))),
-			    add_history, json, error))
+	if (!ash_change_parse(ash_route_after(request), INT64_MAX, &before, error))
 		return FALSE;
-	json_builder_end_array(json);
-	json_builder_end_object(json);
-	return ash_api_rollout_reply(request, json);
+	const AshPage page = {
+			.sql = "SELECT channel_history.at, actor, reason, release.id, release.name, "
+			       "release.variant, release.arch, release.version, release.\"commit\", "
+			       "channel_history.id FROM channel_history LEFT JOIN release ON "
+			       "release.id = channel_history.release WHERE channel = $1 AND "
+			       "channel_history.id < $2 ORDER BY channel_history.id DESC LIMIT $3",
+			.values = ASH_DB_VALUES(ASH_DB_T(name_of(request)), ASH_DB_I(before),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_history,
+			.key = history_of,
+	};
+	return ash_page_reply(request, &page, error);
 }
 
 typedef struct {
@@ -149,8 +133,8 @@ static char *channel_json(const char *version, const char *note)
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
 	json_builder_begin_object(json);
-	ash_api_rollout_text(json, "release", version);
-	ash_api_rollout_text(json, "note", note);
+	ash_json_add_string(json, "release", version);
+	ash_json_add_string(json, "note", note);
 	json_builder_end_object(json);
 	return ash_json_format(json, false);
 }
@@ -217,68 +201,83 @@ static gboolean set_channel(AshRequest *request, GError **error)
 
 #define POLICY_COLUMNS "name, rank, selector, windows, poll_s, note"
 
-static gboolean add_policy(const AshDbRow *row, gpointer data, GError **error)
+static void add_policy(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
-	Channels *policies = data;
-	JsonBuilder *json = policies->json;
 	g_autoptr(JsonNode) windows = json_from_string(ash_db_row_text(row, 3), NULL);
 
-	policies->count++;
-	json_builder_begin_object(json);
-	ash_api_rollout_text(json, "name", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 0));
 	ash_json_add_int(json, "rank", ash_db_row_int(row, 1));
-	ash_api_rollout_text(json, "selector", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "selector", ash_db_row_text(row, 2));
 	json_builder_set_member_name(json, "windows");
 	if (windows != NULL)
 		json_builder_add_value(json, json_node_copy(windows));
 	else
 		json_builder_end_array(json_builder_begin_array(json));
 	ash_json_add_int(json, "poll", ash_db_row_int(row, 4));
-	ash_api_rollout_text(json, "note", ash_db_row_text(row, 5));
-	json_builder_end_object(json);
-	return TRUE;
+	ash_json_add_string(json, "note", ash_db_row_text(row, 5));
 }
 
+static char *policy_of(const AshDbRow *row)
+{
+	return g_strdup_printf(
+			"%" G_GINT64_FORMAT "-%s", ash_db_row_int(row, 1), ash_db_row_text(row, 0));
+}
+
+/* In their order; "after" is "RANK-NAME". */
 static gboolean list_policies(AshRequest *request, GError **error)
 {
-	g_autoptr(JsonBuilder) json = json_builder_new();
-	Channels policies = {.json = json};
+	const char *after = ash_route_after(request);
+	char *end = NULL;
+	int64_t rank = g_ascii_strtoll(after, &end, 10);
+
+	const AshPage page = {
+			.sql = "SELECT " POLICY_COLUMNS
+			       " FROM policy WHERE rank > $1 OR (rank = $1 AND name > $2) "
+			       "ORDER BY rank, name LIMIT $3",
+			.values = ASH_DB_VALUES(ASH_DB_I(*after != '\0' ? rank : INT64_MIN),
+					ASH_DB_T(*end == '-' ? end + 1 : ""),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_policy,
+			.key = policy_of,
+	};
+	return ash_page_reply(request, &page, error);
+}
+
+/* The policy of this name, as a whole document. */
+static gboolean find_policy(AshRequest *request, const char *name, JsonBuilder *json,
+		bool *out_found, GError **error)
+{
+	const AshPage page = {
+			.sql = "SELECT " POLICY_COLUMNS " FROM policy WHERE name = $1",
+			.values = ASH_DB_VALUES(ASH_DB_T(name)),
+			.add = add_policy,
+	};
 
 	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	if (!ash_db_query(request->db,
-			    "SELECT " POLICY_COLUMNS " FROM policy ORDER BY rank, name LIMIT 1000",
-			    NULL, add_policy, &policies, error))
-		return FALSE;
-	json_builder_end_array(json);
-	json_builder_end_object(json);
-	return ash_api_rollout_reply(request, json);
+	return ash_page_find(request->db, &page, json, out_found, error);
 }
 
 static gboolean show_policy(AshRequest *request, GError **error)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
-	Channels policies = {.json = json};
+	bool is_found = false;
 
-	if (!ash_db_query(request->db, "SELECT " POLICY_COLUMNS " FROM policy WHERE name = $1",
-			    ASH_DB_VALUES(ASH_DB_T(name_of(request))), add_policy, &policies,
-			    error))
+	if (!find_policy(request, name_of(request), json, &is_found, error))
 		return FALSE;
-	if (policies.count == 0)
-		return throw_none("policy", name_of(request), error);
-	return ash_api_rollout_reply(request, json);
+	return is_found ? ash_route_reply(request, json)
+			: throw_none("policy", name_of(request), error);
 }
 
 /* The row as JSON, for the audit log; NULL without one. */
 static gboolean policy_json(AshRequest *request, const char *name, char **out_json, GError **error)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
-	Channels policies = {.json = json};
+	bool is_found = false;
 
-	if (!ash_db_query(request->db, "SELECT " POLICY_COLUMNS " FROM policy WHERE name = $1",
-			    ASH_DB_VALUES(ASH_DB_T(name)), add_policy, &policies, error))
+	if (!find_policy(request, name, json, &is_found, error))
 		return FALSE;
-	*out_json = policies.count > 0 ? ash_json_format(json, false) : NULL;
+	json_builder_end_object(json);
+	*out_json = is_found ? ash_json_format(json, false) : NULL;
 	return TRUE;
 }
 

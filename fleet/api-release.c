@@ -87,26 +87,20 @@ static gboolean look_around(
 
 /* ---- an object ---- */
 
-static void add_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
-
 /* Members of the open object. */
 static void add_release(JsonBuilder *json, const AshFleetRelease *release, const Around *around)
 {
 	ash_json_add_int(json, "id", release->id);
-	add_text(json, "name", release->name);
-	add_text(json, "variant", release->variant);
-	add_text(json, "arch", release->arch);
-	add_text(json, "version", release->version);
-	add_text(json, "commit", release->commit);
-	add_text(json, "notes", release->notes);
+	ash_json_add_string(json, "name", release->name);
+	ash_json_add_string(json, "variant", release->variant);
+	ash_json_add_string(json, "arch", release->arch);
+	ash_json_add_string(json, "version", release->version);
+	ash_json_add_string(json, "commit", release->commit);
+	ash_json_add_string(json, "notes", release->notes);
 	ash_json_add_int(json, "added_at", release->added_at);
 	ash_json_add_bool(json, "is_barrier", release->is_barrier);
-	add_text(json, "dead_end", release->dead_end);
-	add_text(json, "withdrawn", release->withdrawn);
+	ash_json_add_string(json, "dead_end", release->dead_end);
+	ash_json_add_string(json, "withdrawn", release->withdrawn);
 	ash_json_add_uint(json, "hosts",
 			GPOINTER_TO_UINT(g_hash_table_lookup(around->hosts, release->commit)));
 	ash_json_begin_array(json, "channels");
@@ -265,9 +259,9 @@ static char *describe(
 
 	json_builder_begin_object(json);
 	ash_json_add_bool(json, "is_barrier", is_barrier);
-	add_text(json, "dead_end", dead_end);
-	add_text(json, "withdrawn", withdrawn);
-	add_text(json, "notes", notes);
+	ash_json_add_string(json, "dead_end", dead_end);
+	ash_json_add_string(json, "withdrawn", withdrawn);
+	ash_json_add_string(json, "notes", notes);
 	json_builder_end_object(json);
 	g_autoptr(JsonNode) node = json_builder_get_root(json);
 	return json_to_string(node, FALSE);

@@ -4,6 +4,7 @@
 #include "fleet/api-rollout.h"
 #include "fleet/change.h"
 #include "fleet/ledger.h"
+#include "fleet/page.h"
 #include "fleet/scheduler.h"
 #include "fleet/server.h"
 #include "lib/error.h"
@@ -23,12 +24,6 @@ gboolean ash_api_rollout_reply(AshRequest *request, JsonBuilder *json)
 	return TRUE;
 }
 
-void ash_api_rollout_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value);
-}
-
 void ash_api_rollout_release(JsonBuilder *json, const AshDbRow *row, unsigned first)
 {
 	static const char *const names[] = {"name", "variant", "arch", "version", "commit"};
@@ -40,7 +35,7 @@ void ash_api_rollout_release(JsonBuilder *json, const AshDbRow *row, unsigned fi
 	json_builder_begin_object(json);
 	ash_json_add_int(json, "id", ash_db_row_int(row, first));
 	for (unsigned i = 0; i < G_N_ELEMENTS(names); i++)
-		ash_api_rollout_text(json, names[i], ash_db_row_text(row, first + 1 + i));
+		ash_json_add_string(json, names[i], ash_db_row_text(row, first + 1 + i));
 	json_builder_end_object(json);
 }
 
@@ -127,42 +122,30 @@ static void add_spec(JsonBuilder *json, const char *text)
 	if (spec == NULL || !JSON_NODE_HOLDS_OBJECT(spec))
 		return;
 	const char *selector = ash_json_find_text(json_node_get_object(spec), "selector");
-	ash_api_rollout_text(json, "selector", selector != NULL ? selector : "");
+	ash_json_add_string(json, "selector", selector != NULL ? selector : "");
 	json_builder_set_member_name(json, "spec");
 	json_builder_add_value(json, json_node_copy(spec));
 }
 
-typedef struct {
-	JsonBuilder *json;
-	int64_t limit;
-	int64_t count;
-	char *last;
-} List;
-
-static gboolean add_rollout(const AshDbRow *row, gpointer data, GError **error)
+static void add_rollout(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
-	List *list = data;
-	JsonBuilder *json = list->json;
-
-	if (++list->count > list->limit)
-		return TRUE;
-	json_builder_begin_object(json);
-	ash_api_rollout_text(json, "id", ash_db_row_text(row, 0));
-	ash_api_rollout_text(json, "name", ash_db_row_text(row, 1));
+	ash_json_add_string(json, "id", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 1));
 	json_builder_set_member_name(json, "release");
 	ash_api_rollout_release(json, row, 9);
 	add_spec(json, ash_db_row_text(row, 2));
-	ash_api_rollout_text(json, "state", ash_db_row_text(row, 3));
-	ash_api_rollout_text(json, "reason", ash_db_row_text(row, 4));
+	ash_json_add_string(json, "state", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "reason", ash_db_row_text(row, 4));
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 6));
-	ash_api_rollout_text(json, "created_by", ash_db_row_text(row, 7));
+	ash_json_add_string(json, "created_by", ash_db_row_text(row, 7));
 	ash_json_add_int(json, "ended_at", ash_db_row_int(row, 8));
 	add_summary(json, ash_db_row_text(row, 5));
-	json_builder_end_object(json);
-	g_free(list->last);
-	list->last = g_strdup_printf(
+}
+
+static char *age_of(const AshDbRow *row)
+{
+	return g_strdup_printf(
 			"%" G_GINT64_FORMAT "-%s", ash_db_row_int(row, 6), ash_db_row_text(row, 0));
-	return TRUE;
 }
 
 static const char *id_of(AshRequest *request)
@@ -179,16 +162,17 @@ static gboolean throw_none(AshRequest *request, GError **error)
 static gboolean show(AshRequest *request, const char *id, GError **error)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
-	List list = {.json = json, .limit = 1};
+	const AshPage page = {
+			.sql = "SELECT " COLUMNS FROM "WHERE rollout.id = $1",
+			.values = ASH_DB_VALUES(ASH_DB_T(id)),
+			.add = add_rollout,
+	};
+	bool is_found = false;
 
-	gboolean ok = ash_db_query(request->db, "SELECT " COLUMNS FROM "WHERE rollout.id = $1",
-			ASH_DB_VALUES(ASH_DB_T(id)), add_rollout, &list, error);
-	g_free(list.last);
-	if (!ok)
+	json_builder_begin_object(json);
+	if (!ash_page_find(request->db, &page, json, &is_found, error))
 		return FALSE;
-	if (list.count == 0)
-		return throw_none(request, error);
-	return ash_api_rollout_reply(request, json);
+	return is_found ? ash_route_reply(request, json) : throw_none(request, error);
 }
 
 static gboolean show_rollout(AshRequest *request, GError **error)
@@ -202,30 +186,24 @@ static gboolean list_rollouts(AshRequest *request, GError **error)
 	const char *state = ash_http_argument(request->call, "state"), *id = "";
 	char *end = NULL;
 	int64_t before_s = g_ascii_strtoll(ash_route_after(request), &end, 10);
-	g_autoptr(JsonBuilder) json = json_builder_new();
-	List list = {.json = json, .limit = ash_route_limit(request)};
 
 	if (*ash_route_after(request) == '\0')
 		before_s = INT64_MAX;
 	else if (*end == '-')
 		id = end + 1;
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	gboolean ok = ash_db_query(request->db,
-			"SELECT " COLUMNS FROM
-			"WHERE (rollout.state = $1 OR $1 = '' OR ($1 = 'active' AND rollout.state IN "
-			"('starting', 'running', 'paused', 'halted', 'reverting'))) AND "
-			"(rollout.created_at < $2 OR (rollout.created_at = $2 AND rollout.id < $3)) "
-			"ORDER BY rollout.created_at DESC, rollout.id DESC LIMIT $4",
-			ASH_DB_VALUES(ASH_DB_T(state != NULL ? state : ""), ASH_DB_I(before_s),
-					ASH_DB_T(id), ASH_DB_I(list.limit + 1)),
-			add_rollout, &list, error);
-	g_autofree char *last = list.last;
-	json_builder_end_array(json);
-	if (list.count > list.limit)
-		ash_json_add_text(json, "next", last);
-	json_builder_end_object(json);
-	return ok && ash_api_rollout_reply(request, json);
+	const AshPage page = {
+			.sql = "SELECT " COLUMNS FROM
+			       "WHERE (rollout.state = $1 OR $1 = '' OR ($1 = 'active' AND rollout.state IN "
+			       "('starting', 'running', 'paused', 'halted', 'reverting'))) AND "
+			       "(rollout.created_at < $2 OR (rollout.created_at = $2 AND rollout.id < $3)) "
+			       "ORDER BY rollout.created_at DESC, rollout.id DESC LIMIT $4",
+			.values = ASH_DB_VALUES(ASH_DB_T(state != NULL ? state : ""),
+					ASH_DB_I(before_s), ASH_DB_T(id),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_rollout,
+			.key = age_of,
+	};
+	return ash_page_reply(request, &page, error);
 }
 
 /* ---- making one ---------------------------------------------------------------------------------- */
@@ -539,97 +517,61 @@ static gboolean cancel_rollout(AshRequest *request, GError **error)
 
 /* ---- hosts, ledger, replay ----------------------------------------------------------------------- */
 
-typedef struct {
-	AshRequest *request;
-	JsonBuilder *json;
-	int64_t limit, count;
-	char *last;
-} Hosts;
-
-static gboolean add_host(const AshDbRow *row, gpointer data, GError **error)
+static bool may_see_host(const AshDbRow *row, gpointer request)
 {
-	Hosts *hosts = data;
-	JsonBuilder *json = hosts->json;
+	return ash_route_may_host(request, ash_db_row_text(row, 0));
+}
 
-	if (++hosts->count > hosts->limit)
-		return TRUE;
-	g_free(hosts->last);
-	hosts->last = g_strdup(ash_db_row_text(row, 0));
-	if (!ash_route_may_host(hosts->request, hosts->last))
-		return TRUE;
-	json_builder_begin_object(json);
-	ash_api_rollout_text(json, "host", ash_db_row_text(row, 0));
-	ash_api_rollout_text(json, "name", ash_db_row_text(row, 1));
+static void add_host(JsonBuilder *json, const AshDbRow *row, gpointer data)
+{
+	ash_json_add_string(json, "host", ash_db_row_text(row, 0));
+	ash_json_add_string(json, "name", ash_db_row_text(row, 1));
 	ash_json_add_int(json, "ring", ash_db_row_int(row, 2));
-	ash_api_rollout_text(json, "outcome", ash_db_row_text(row, 3));
+	ash_json_add_string(json, "outcome", ash_db_row_text(row, 3));
 	ash_json_add_int(json, "since", ash_db_row_int(row, 4));
-	ash_api_rollout_text(json, "reason", ash_db_row_text(row, 5));
-	json_builder_end_object(json);
-	return TRUE;
+	ash_json_add_string(json, "reason", ash_db_row_text(row, 5));
 }
 
 static gboolean list_hosts(AshRequest *request, GError **error)
 {
-	const char *outcome = ash_http_argument(request->call, "outcome");
-	g_autoptr(JsonBuilder) json = json_builder_new();
-	Hosts hosts = {.request = request, .json = json, .limit = ash_route_limit(request)};
+	const AshPage page = {
+			.sql = "SELECT rollout_host.host, COALESCE(host.name, ''), ring, outcome, since, "
+			       "rollout_host.reason FROM rollout_host LEFT JOIN host ON host.id = "
+			       "rollout_host.host WHERE rollout_host.rollout = $1 AND "
+			       "rollout_host.host > $2 AND ($3 = '' OR outcome = $3) "
+			       "ORDER BY rollout_host.host LIMIT $4",
+			.values = ASH_DB_VALUES(ASH_DB_T(id_of(request)),
+					ASH_DB_T(ash_route_after(request)),
+					ASH_DB_T(ash_route_argument(request, "outcome")),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_host,
+			.may_see = may_see_host,
+			.data = request,
+	};
 
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	gboolean ok = ash_db_query(request->db,
-			"SELECT rollout_host.host, COALESCE(host.name, ''), ring, outcome, since, "
-			"rollout_host.reason FROM rollout_host LEFT JOIN host ON host.id = "
-			"rollout_host.host WHERE rollout_host.rollout = $1 AND rollout_host.host > $2 AND ($3 = '' OR "
-			"outcome = $3) ORDER BY rollout_host.host LIMIT $4",
-			ASH_DB_VALUES(ASH_DB_T(id_of(request)), ASH_DB_T(ash_route_after(request)),
-					ASH_DB_T(outcome != NULL ? outcome : ""),
-					ASH_DB_I(hosts.limit + 1)),
-			add_host, &hosts, error);
-	g_autofree char *last = hosts.last;
-	json_builder_end_array(json);
-	if (hosts.count > hosts.limit)
-		ash_json_add_text(json, "next", last);
-	json_builder_end_object(json);
-	return ok && ash_api_rollout_reply(request, json);
+	return ash_page_reply(request, &page, error);
 }
 
-static gboolean add_line(const AshDbRow *row, gpointer data, GError **error)
+static void add_line(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
-	List *list = data;
-
-	if (++list->count > list->limit)
-		return TRUE;
-	json_builder_begin_object(list->json);
-	ash_json_add_int(list->json, "line", ash_db_row_int(row, 0));
-	ash_api_rollout_text(list->json, "text", ash_db_row_text(row, 1));
-	json_builder_end_object(list->json);
-	g_free(list->last);
-	list->last = g_strdup_printf("%" G_GINT64_FORMAT, ash_db_row_int(row, 0));
-	return TRUE;
+	ash_json_add_int(json, "line", ash_db_row_int(row, 0));
+	ash_json_add_string(json, "text", ash_db_row_text(row, 1));
 }
 
 static gboolean show_ledger(AshRequest *request, GError **error)
 {
-	g_autoptr(JsonBuilder) json = json_builder_new();
-	List list = {.json = json, .limit = ash_route_limit(request)};
 	int64_t after = 0;
 
 	if (!ash_change_parse(ash_route_after(request), 0, &after, error))
 		return FALSE;
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	gboolean ok = ash_db_query(request->db,
-			"SELECT line, text FROM rollout_line WHERE rollout = $1 AND line > $2 ORDER BY "
-			"line LIMIT $3",
-			ASH_DB_VALUES(ASH_DB_T(id_of(request)), ASH_DB_I(after),
-					ASH_DB_I(list.limit + 1)),
-			add_line, &list, error);
-	g_autofree char *last = list.last;
-	json_builder_end_array(json);
-	if (list.count > list.limit)
-		ash_json_add_text(json, "next", last);
-	json_builder_end_object(json);
-	return ok && ash_api_rollout_reply(request, json);
+	const AshPage page = {
+			.sql = "SELECT line, text FROM rollout_line WHERE rollout = $1 AND line > $2 "
+			       "ORDER BY line LIMIT $3",
+			.values = ASH_DB_VALUES(ASH_DB_T(id_of(request)), ASH_DB_I(after),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_line,
+	};
+	return ash_page_reply(request, &page, error);
 }
 
 static gboolean replay_rollout(AshRequest *request, GError **error)
@@ -644,8 +586,8 @@ static gboolean replay_rollout(AshRequest *request, GError **error)
 	ash_json_add_bool(json, "agrees", replay.agrees);
 	ash_json_add_uint(json, "lines", replay.lines);
 	ash_json_add_uint(json, "first_difference", replay.first_difference);
-	ash_api_rollout_text(json, "expected", replay.expected != NULL ? replay.expected : "");
-	ash_api_rollout_text(json, "found", replay.found != NULL ? replay.found : "");
+	ash_json_add_string(json, "expected", replay.expected != NULL ? replay.expected : "");
+	ash_json_add_string(json, "found", replay.found != NULL ? replay.found : "");
 	json_builder_end_object(json);
 	return ash_api_rollout_reply(request, json);
 }

@@ -17,8 +17,6 @@ extern const AshRoute ash_why_routes[];
 
 /* 200 with the document, which is complete. */
 gboolean ash_api_rollout_reply(AshRequest *request, JsonBuilder *json);
-/* The member, "" too. */
-void ash_api_rollout_text(JsonBuilder *json, const char *key, const char *value);
 /* RELEASE-short of six columns from @first on: id, name, variant, arch, version, commit; id 0: null. */
 void ash_api_rollout_release(JsonBuilder *json, const AshDbRow *row, unsigned first);
 /* Errors of selectors, windows, specs become 400. FALSE. */

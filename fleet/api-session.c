@@ -30,8 +30,7 @@ static gboolean reply_session(AshRequest *request, const char *actor, AshRole ro
 	json_builder_begin_object(json);
 	ash_json_add_text(json, "name", actor);
 	ash_json_add_text(json, "role", ash_role_text(role));
-	json_builder_set_member_name(json, "scope");
-	json_builder_add_string_value(json, scope);
+	ash_json_add_string(json, "scope", scope);
 	ash_json_add_text(json, "csrf", csrf);
 	return ash_route_reply(request, json);
 }

@@ -4,6 +4,7 @@
 #include "fleet/api-operator.h"
 #include "fleet/change.h"
 #include "fleet/operator.h"
+#include "fleet/page.h"
 #include "fleet/server.h"
 #include "lib/error.h"
 #include "lib/json.h"
@@ -12,21 +13,12 @@
 
 #define COLUMNS "id, role, scope, note, created_at, created_by, expires_at, last_used, revoked_at"
 
-typedef struct {
-	JsonBuilder *json;
-	int64_t limit, count;
-	char *last;
-} List;
-
-/* Members of the open object. */
-static void add_token(JsonBuilder *json, const AshDbRow *row)
+static void add_token(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
 	ash_json_add_text(json, "id", ash_db_row_text(row, 0));
 	ash_json_add_text(json, "role", ash_db_row_text(row, 1));
-	json_builder_set_member_name(json, "scope");
-	json_builder_add_string_value(json, ash_db_row_text(row, 2));
-	json_builder_set_member_name(json, "note");
-	json_builder_add_string_value(json, ash_db_row_text(row, 3));
+	ash_json_add_string(json, "scope", ash_db_row_text(row, 2));
+	ash_json_add_string(json, "note", ash_db_row_text(row, 3));
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 4));
 	ash_json_add_text(json, "created_by", ash_db_row_text(row, 5));
 	ash_json_add_int(json, "expires_at", ash_db_row_int(row, 6));
@@ -34,36 +26,17 @@ static void add_token(JsonBuilder *json, const AshDbRow *row)
 	ash_json_add_int(json, "revoked_at", ash_db_row_int(row, 8));
 }
 
-static gboolean take_item(const AshDbRow *row, gpointer data, GError **error)
-{
-	List *list = data;
-
-	if (++list->count > list->limit)
-		return TRUE;
-	json_builder_begin_object(list->json);
-	add_token(list->json, row);
-	json_builder_end_object(list->json);
-	g_free(list->last);
-	list->last = g_strdup(ash_db_row_text(row, 0));
-	return TRUE;
-}
-
 static gboolean list_tokens(AshRequest *request, GError **error)
 {
-	g_autoptr(JsonBuilder) json = json_builder_new();
-	List list = {.json = json, .limit = ash_route_limit(request)};
+	const AshPage page = {
+			.sql = "SELECT " COLUMNS
+			       " FROM api_token WHERE id > $1 ORDER BY id LIMIT $2",
+			.values = ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_token,
+	};
 
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	gboolean ok = ash_db_query(request->db,
-			"SELECT " COLUMNS " FROM api_token WHERE id > $1 ORDER BY id LIMIT $2",
-			ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)), ASH_DB_I(list.limit + 1)),
-			take_item, &list, error);
-	g_autofree char *last = list.last;
-	json_builder_end_array(json);
-	if (list.count > list.limit)
-		ash_json_add_text(json, "next", last);
-	return ok && ash_route_reply(request, json);
+	return ash_page_reply(request, &page, error);
 }
 
 /* ---- making ---- */
@@ -95,12 +68,6 @@ static gboolean make(AshRequest *request, gpointer data, GError **error)
 	       ash_change_event(request, "operator.changed", text, NULL, error);
 }
 
-static gboolean take_made(const AshDbRow *row, gpointer data, GError **error)
-{
-	add_token(data, row);
-	return TRUE;
-}
-
 static gboolean make_token(AshRequest *request, GError **error)
 {
 	Make making = {.token.created_by = request->actor};
@@ -121,9 +88,14 @@ static gboolean make_token(AshRequest *request, GError **error)
 	gboolean ok = ash_change_run(request, make, &making, error);
 	g_autofree char *id = making.id;
 	g_autofree char *secret = making.secret;
+	const AshPage made = {
+			.sql = "SELECT " COLUMNS " FROM api_token WHERE id = $1",
+			.values = ASH_DB_VALUES(ASH_DB_T(id)),
+			.add = add_token,
+	};
+	bool is_found = false;
 	json_builder_begin_object(json);
-	if (!ok || !ash_db_query(request->db, "SELECT " COLUMNS " FROM api_token WHERE id = $1",
-				   ASH_DB_VALUES(ASH_DB_T(id)), take_made, json, error))
+	if (!ok || !ash_page_find(request->db, &made, json, &is_found, error))
 		return FALSE;
 	ash_json_add_text(json, "secret", secret);
 	ash_http_add_header(request->call, "Cache-Control", "no-store");

@@ -5,6 +5,7 @@
 
 #include "fleet/change.h"
 #include "fleet/operator.h"
+#include "fleet/page.h"
 #include "fleet/server.h"
 #include "fleet/webhook.h"
 #include "lib/error.h"
@@ -26,14 +27,7 @@ enum {
 	"webhook.id AND state = 'waiting'), (SELECT MAX(answer) FROM webhook_delivery WHERE "      \
 	"webhook = webhook.id AND state = 'waiting')"
 
-typedef struct {
-	JsonBuilder *json;
-	int64_t limit, count;
-	char *last;
-} List;
-
-/* Members of the open object. */
-static void add_webhook(JsonBuilder *json, const AshDbRow *row)
+static void add_webhook(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
 	const char *kinds = ash_db_row_text(row, 2);
 	g_autoptr(GBytes) bytes = g_bytes_new_static(kinds, strlen(kinds));
@@ -46,12 +40,10 @@ static void add_webhook(JsonBuilder *json, const AshDbRow *row)
 		json_builder_add_value(json, g_steal_pointer(&node));
 	else
 		json_builder_add_null_value(json);
-	json_builder_set_member_name(json, "note");
-	json_builder_add_string_value(json, ash_db_row_text(row, 3));
+	ash_json_add_string(json, "note", ash_db_row_text(row, 3));
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 4));
 	ash_json_add_text(json, "created_by", ash_db_row_text(row, 5));
-	json_builder_set_member_name(json, "paused");
-	json_builder_add_string_value(json, ash_db_row_text(row, 6));
+	ash_json_add_string(json, "paused", ash_db_row_text(row, 6));
 	ash_json_add_int(json, "cursor", ash_db_row_int(row, 7));
 	ash_json_add_int(json, "delivered", ash_db_row_int(row, 8));
 	ash_json_add_int(json, "last_at", ash_db_row_int(row, 9));
@@ -59,41 +51,20 @@ static void add_webhook(JsonBuilder *json, const AshDbRow *row)
 	/* Of what is being delivered and was refused. */
 	ash_json_add_int(json, "attempts", ash_db_row_int(row, 11));
 	ash_json_add_int(json, "next_at", ash_db_row_int(row, 12));
-	json_builder_set_member_name(json, "answer");
-	json_builder_add_string_value(json, ash_db_row_text(row, 13));
-}
-
-static gboolean take_item(const AshDbRow *row, gpointer data, GError **error)
-{
-	List *list = data;
-
-	if (++list->count > list->limit)
-		return TRUE;
-	json_builder_begin_object(list->json);
-	add_webhook(list->json, row);
-	json_builder_end_object(list->json);
-	g_free(list->last);
-	list->last = g_strdup(ash_db_row_text(row, 0));
-	return TRUE;
+	ash_json_add_string(json, "answer", ash_db_row_text(row, 13));
 }
 
 static gboolean list_webhooks(AshRequest *request, GError **error)
 {
-	g_autoptr(JsonBuilder) json = json_builder_new();
-	List list = {.json = json, .limit = ash_route_limit(request)};
+	const AshPage page = {
+			.sql = "SELECT " COLUMNS
+			       " FROM webhook WHERE webhook.id > $1 ORDER BY webhook.id LIMIT $2",
+			.values = ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)),
+					ASH_DB_I(ash_page_rows(request))),
+			.add = add_webhook,
+	};
 
-	json_builder_begin_object(json);
-	ash_json_begin_array(json, "items");
-	gboolean ok = ash_db_query(request->db,
-			"SELECT " COLUMNS " FROM webhook WHERE webhook.id > $1 ORDER BY webhook.id "
-			"LIMIT $2",
-			ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)), ASH_DB_I(list.limit + 1)),
-			take_item, &list, error);
-	g_autofree char *last = list.last;
-	json_builder_end_array(json);
-	if (list.count > list.limit)
-		ash_json_add_text(json, "next", last);
-	return ok && ash_route_reply(request, json);
+	return ash_page_reply(request, &page, error);
 }
 
 static gboolean throw_missing(GError **error, const char *id)
@@ -102,32 +73,22 @@ static gboolean throw_missing(GError **error, const char *id)
 			"there is no webhook '%.64s'", id);
 }
 
-typedef struct {
-	JsonBuilder *json;
-	bool is_found;
-} One;
-
-static gboolean take_one(const AshDbRow *row, gpointer data, GError **error)
-{
-	One *one = data;
-
-	one->is_found = true;
-	add_webhook(one->json, row);
-	return TRUE;
-}
-
 /* @secret: told this once; NULL: not. */
 static gboolean reply_webhook(
 		AshRequest *request, const char *id, const char *secret, GError **error)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
-	One one = {.json = json};
+	const AshPage page = {
+			.sql = "SELECT " COLUMNS " FROM webhook WHERE webhook.id = $1",
+			.values = ASH_DB_VALUES(ASH_DB_T(id)),
+			.add = add_webhook,
+	};
+	bool is_found = false;
 
 	json_builder_begin_object(json);
-	if (!ash_db_query(request->db, "SELECT " COLUMNS " FROM webhook WHERE webhook.id = $1",
-			    ASH_DB_VALUES(ASH_DB_T(id)), take_one, &one, error))
+	if (!ash_page_find(request->db, &page, json, &is_found, error))
 		return FALSE;
-	if (!one.is_found)
+	if (!is_found)
 		return throw_missing(error, id);
 	ash_json_add_text(json, "secret", secret);
 	ash_http_add_header(request->call, "Cache-Control", "no-store");

@@ -104,16 +104,16 @@ static gboolean reply(AshRequest *request, const AshWhy *why)
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
 	json_builder_begin_object(json);
-	ash_api_rollout_text(json, "answer", ash_why_answer_text(why->answer));
-	ash_api_rollout_text(json, "blocker", why->blocker);
+	ash_json_add_string(json, "answer", ash_why_answer_text(why->answer));
+	ash_json_add_string(json, "blocker", why->blocker);
 	ash_json_add_int(json, "next", why->next_s);
 	ash_json_begin_array(json, "conditions");
 	for (unsigned i = 0; i < why->conditions->len; i++) {
 		const AshWhyCondition *row = &g_array_index(why->conditions, AshWhyCondition, i);
 		json_builder_begin_object(json);
-		ash_api_rollout_text(json, "condition", row->condition);
+		ash_json_add_string(json, "condition", row->condition);
 		ash_json_add_bool(json, "met", row->is_met);
-		ash_api_rollout_text(json, "text", row->text);
+		ash_json_add_string(json, "text", row->text);
 		json_builder_end_object(json);
 	}
 	json_builder_end_array(json);

@@ -16,6 +16,7 @@ void ash_checkin_work_reset(AshCheckinWork *work)
 	work->has_appended = work->has_wish = false;
 	work->order_count = work->ended_orders = 0;
 	g_clear_pointer(&work->release, g_free);
+	g_clear_pointer(&work->hold, g_free);
 	g_clear_pointer(&work->rollout, g_free);
 	if (work->orders != NULL)
 		g_string_free(work->orders, TRUE);
@@ -174,6 +175,8 @@ static gboolean take_standing(const AshDbRow *row, gpointer data, GError **error
 	work->is_known = true;
 	if (!ash_host_state_find(ash_db_row_text(row, 0), &work->state))
 		work->state = ASH_HOST_HELD;
+	if (work->state == ASH_HOST_HELD && ash_db_row_int(row, 4) == 0)
+		work->state = ASH_HOST_ACTIVE;
 	work->seq = ash_db_row_int(row, 1);
 	work->event = ash_db_row_int(row, 2);
 	if (work->state == ASH_HOST_ACTIVE)
@@ -193,7 +196,7 @@ static gboolean advance(AshDb *db, AshCheckinWork *work, GError **error)
 
 	if (!ash_db_exec(db,
 			    "UPDATE host SET seq = $2, last_seen = $3, address = $4 WHERE id = $1 AND "
-			    "state = 'active' AND seq < $2",
+			    "(state = 'active' OR (state = 'held' AND is_clone = 0)) AND seq < $2",
 			    ASH_DB_VALUES(ASH_DB_T(work->id), ASH_DB_I(work->checkin->seq),
 					    ASH_DB_I(work->now_s), ASH_DB_T(work->address)),
 			    &changed, error))
@@ -204,7 +207,7 @@ static gboolean advance(AshDb *db, AshCheckinWork *work, GError **error)
 		return TRUE;
 	}
 	work->is_known = false;
-	return ash_db_query(db, "SELECT state, seq, event, boot FROM host WHERE id = $1",
+	return ash_db_query(db, "SELECT state, seq, event, boot, is_clone FROM host WHERE id = $1",
 			ASH_DB_VALUES(ASH_DB_T(work->id)), take_standing, work, error);
 }
 
@@ -231,6 +234,19 @@ typedef struct {
 	char *verb;
 } Wish;
 
+/* What the host shows: one line, within its limits (ASH_CHECKIN_MAX_TEXT; that of reasons is no larger). */
+static char *format_hold(const char *reason)
+{
+	g_autofree char *text = g_strdup(*reason != '\0' ? reason : "an operator holds it");
+	g_autoptr(JsonNode) node = json_node_new(JSON_NODE_VALUE);
+
+	for (char *c = text; *c != '\0'; c++)
+		if (g_ascii_iscntrl(*c))
+			*c = ' ';
+	json_node_set_string(node, text);
+	return json_to_string(node, FALSE);
+}
+
 static gboolean take_wish(const AshDbRow *row, gpointer data, GError **error)
 {
 	Wish *wish = data;
@@ -239,6 +255,9 @@ static gboolean take_wish(const AshDbRow *row, gpointer data, GError **error)
 	wish->release = ash_db_row_int(row, 1);
 	wish->work->rollout = g_strdup(ash_db_row_text(row, 2));
 	wish->verb = g_strdup(ash_db_row_text(row, 3));
+	wish->work->hold = g_str_equal(ash_db_row_text(row, 4), "held")
+					   ? format_hold(ash_db_row_text(row, 5))
+					   : NULL;
 	return TRUE;
 }
 
@@ -249,8 +268,7 @@ static gboolean take_release(const AshDbRow *row, gpointer data, GError **error)
 
 	json_builder_begin_object(json);
 	ash_json_add_text(json, "name", ash_db_row_text(row, 0));
-	json_builder_set_member_name(json, "variant");
-	json_builder_add_string_value(json, ash_db_row_text(row, 1));
+	ash_json_add_string(json, "variant", ash_db_row_text(row, 1));
 	ash_json_add_text(json, "arch", ash_db_row_text(row, 2));
 	ash_json_add_text(json, "version", ash_db_row_text(row, 3));
 	ash_json_add_text(json, "commit", ash_db_row_text(row, 4));
@@ -302,7 +320,8 @@ static gboolean find_release(AshDb *db, Wish *wish, GError **error)
 	AshCheckinWork *work = wish->work;
 	bool may = true;
 
-	if (wish->release == 0)
+	/* Who is held is offered nothing, and no rollout counts it. */
+	if (wish->release == 0 || (work->hold != NULL && work->rollout[0] != '\0'))
 		return TRUE;
 	/* What is sent back took it already. */
 	if (work->rollout[0] != '\0' && !g_str_equal(wish->verb, "return") &&
@@ -323,8 +342,7 @@ static gboolean take_order(const AshDbRow *row, gpointer data, GError **error)
 	json_builder_begin_object(json);
 	ash_json_add_int(json, "id", ash_db_row_int(row, 0));
 	ash_json_add_text(json, "verb", ash_db_row_text(row, 1));
-	json_builder_set_member_name(json, "argument");
-	json_builder_add_string_value(json, ash_db_row_text(row, 2));
+	ash_json_add_string(json, "argument", ash_db_row_text(row, 2));
 	json_builder_end_object(json);
 	g_autofree char *text = g_strchomp(ash_json_format(json, false));
 	if (work->orders == NULL)
@@ -361,7 +379,7 @@ static gboolean find_wish(AshDb *db, AshCheckinWork *work, GError **error)
 	if (work->before.desired == work->have)
 		return TRUE;
 	gboolean ok = ash_db_query(db,
-			"SELECT desired, release, rollout, verb FROM host WHERE id = $1",
+			"SELECT desired, release, rollout, verb, state, reason FROM host WHERE id = $1",
 			ASH_DB_VALUES(ASH_DB_T(work->id)), take_wish, &wish, error);
 	work->has_wish = work->desired != work->have;
 	if (ok && work->has_wish)

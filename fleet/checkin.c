@@ -90,7 +90,7 @@ static void refuse_state(Visit *visit, AshHostState state)
 		refuse(visit, 403, "pending", "This host waits for an operator's approval.",
 				HELD_S);
 	else
-		refuse(visit, 403, "held", "This host is held: its operator knows why.",
+		refuse(visit, 403, "held", "Two machines have the identity of this host.",
 				spread(visit, HELD_S, HELD_S));
 }
 
@@ -150,6 +150,8 @@ static void add_wish(GString *json, const AshCheckinWork *work, const AshDesired
 {
 	g_string_append_printf(
 			json, ",\"release\":%s", work->release != NULL ? work->release : "null");
+	if (work->hold != NULL)
+		g_string_append_printf(json, ",\"hold\":%s", work->hold);
 	if (when->windows == NULL || when->windows[0] == NULL)
 		return;
 	g_string_append(json, ",\"windows\":[");
@@ -197,7 +199,7 @@ static void wake(gpointer data)
 		refuse(visit, 403, "unknown", "This fleet does not know this host.", HELD_S);
 		return;
 	}
-	if (host.state != ASH_HOST_ACTIVE) {
+	if (!ash_host_may_report(&host)) {
 		refuse_state(visit, host.state);
 		return;
 	}
@@ -239,6 +241,7 @@ static void take_in(AshHost *host, gpointer data)
 
 	if (work->state != ASH_HOST_ACTIVE) {
 		host->state = work->state;
+		host->is_clone = work->state == ASH_HOST_HELD;
 		return;
 	}
 	if (work->found == ASH_CHECKIN_BEHIND)
@@ -368,7 +371,7 @@ gboolean ash_checkin_run(AshRequest *request, GError **error)
 		return TRUE;
 	}
 	ash_host_id_format(visit->id, visit->hex);
-	if (host.state != ASH_HOST_ACTIVE) {
+	if (!ash_host_may_report(&host)) {
 		refuse_state(visit, host.state);
 		return TRUE;
 	}

@@ -121,7 +121,7 @@ typedef struct {
 	AshCheckinVerdict verdict;
 	int64_t have, now_s;
 
-	AshHostState state; /* another than active: 403 */
+	AshHostState state; /* another than active: 403. Of a host that an operator holds: active */
 	bool is_known;
 	int64_t seq, event; /* the table's, after this */
 	int64_t desired;
@@ -129,6 +129,7 @@ typedef struct {
 	unsigned ended_orders;
 	bool has_wish;   /* desired is not 'have': what follows is answered */
 	char *release;   /* JSON; NULL: stay */
+	char *hold;      /* JSON: why an operator holds it; NULL: nobody does */
 	GString *orders; /* JSON array; NULL: none open */
 	unsigned order_count;
 	AshCheckinVerdict found; /* may be worse than verdict: another server took a later one */

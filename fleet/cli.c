@@ -287,8 +287,7 @@ gboolean ash_cli_list(AshCliContext *context, const char *path, unsigned max,
 	return TRUE;
 }
 
-gboolean ash_cli_show(AshCliContext *context, const char *path, const AshCliColumn *columns,
-		GError **error)
+gboolean ash_cli_get(AshCliContext *context, const char *path, JsonNode **out_node, GError **error)
 {
 	g_autoptr(AshCliClient) client = NULL;
 	g_autoptr(JsonNode) node = NULL;
@@ -300,9 +299,31 @@ gboolean ash_cli_show(AshCliContext *context, const char *path, const AshCliColu
 		return not_promised(path, error);
 	if (context->json)
 		ash_cli_print_json(node);
-	else
+	*out_node = g_steal_pointer(&node);
+	return TRUE;
+}
+
+gboolean ash_cli_show(AshCliContext *context, const char *path, const AshCliColumn *columns,
+		GError **error)
+{
+	g_autoptr(JsonNode) node = NULL;
+
+	if (!ash_cli_get(context, path, &node, error))
+		return FALSE;
+	if (!context->json)
 		ash_cli_print_page(json_node_get_object(node), columns);
 	return TRUE;
+}
+
+void ash_cli_print_secret(AshCliContext *context, JsonNode *node)
+{
+	const char *secret = ash_json_find_text(json_node_get_object(node), "secret");
+
+	if (context->json)
+		ash_cli_print_json(node);
+	else if (secret != NULL)
+		puts(secret);
+	ash_progress_note(context->progress, "it is not shown again");
 }
 
 JsonBuilder *ash_cli_body(void)
@@ -400,8 +421,7 @@ gboolean ash_cli_add_labels(JsonBuilder *builder, char **words, GError **error)
 		if (equals == NULL)
 			continue;
 		g_autofree char *key = g_strndup(*word, (size_t) (equals - *word));
-		json_builder_set_member_name(builder, key);
-		json_builder_add_string_value(builder, equals + 1);
+		ash_json_add_string(builder, key, equals + 1);
 	}
 	json_builder_end_object(builder);
 	ash_json_begin_array(builder, "remove");

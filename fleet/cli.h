@@ -35,6 +35,9 @@ gboolean ash_cli_list(AshCliContext *context, const char *path, unsigned max,
 		G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_cli_show(AshCliContext *context, const char *path, const AshCliColumn *columns,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* GET @path, an object. With --json it is printed, and there is no more to say. */
+gboolean ash_cli_get(AshCliContext *context, const char *path, JsonNode **out_node, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
 /* The body that a change sends: an object that is open; consumed. NULL: none. @out_node may be NULL; then @done (a
  * sentence, NULL: none) is printed, or the answer with --json.
  */
@@ -46,6 +49,8 @@ JsonBuilder *ash_cli_body(void);
 void ash_cli_print_table(JsonArray *items, const AshCliColumn *columns);
 void ash_cli_print_page(JsonObject *object, const AshCliColumn *columns);
 void ash_cli_print_json(JsonNode *node);
+/* What was made with a secret: that alone, so that it can be piped; or all of it with --json. */
+void ash_cli_print_secret(AshCliContext *context, JsonNode *node);
 /* One value for people; "-" for none. */
 char *ash_cli_cell(JsonObject *object, const char *member, AshCliCell cell);
 /* Without control characters. */

@@ -79,17 +79,13 @@ static gboolean events(AshCliContext *context, char **args, int *out_exit, GErro
 	if (!ash_cli_client_new(&client, error) ||
 			!ash_cli_client_call(client, "GET", path, NULL, &node, error))
 		return FALSE;
-	JsonNode *items = node != NULL && JSON_NODE_HOLDS_OBJECT(node)
-					  ? json_object_get_member(
-							    json_node_get_object(node), "items")
-					  : NULL;
+	JsonArray *items =
+			node != NULL && JSON_NODE_HOLDS_OBJECT(node)
+					? ash_json_find_objects(json_node_get_object(node), "items")
+					: NULL;
 	/* The oldest of them first, as they go on. */
-	guint count = items != NULL && JSON_NODE_HOLDS_ARRAY(items)
-				      ? json_array_get_length(json_node_get_array(items))
-				      : 0;
-	for (guint i = count; i > 0; i--) {
-		JsonObject *event =
-				json_array_get_object_element(json_node_get_array(items), i - 1);
+	for (guint i = items != NULL ? json_array_get_length(items) : 0; i > 0; i--) {
+		JsonObject *event = json_array_get_object_element(items, i - 1);
 		last = MAX(last, (int64_t) ash_json_find_uint(event, "seq"));
 		print_event(context->json, event);
 	}
@@ -117,18 +113,14 @@ static gboolean audit(AshCliContext *context, char **args, int *out_exit, GError
 
 static gboolean audit_verify(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	g_autoptr(AshCliClient) client = NULL;
 	g_autoptr(JsonNode) node = NULL;
 
-	if (!ash_cli_client_new(&client, error) ||
-			!ash_cli_client_call(client, "GET", "/v1/audit/verify", NULL, &node, error))
+	if (!ash_cli_get(context, "/v1/audit/verify", &node, error))
 		return FALSE;
-	JsonObject *object = node != NULL && JSON_NODE_HOLDS_OBJECT(node)
-					     ? json_node_get_object(node)
-					     : NULL;
+	JsonObject *object = json_node_get_object(node);
 	bool ok = ash_json_find_bool(object, "ok");
-	if (context->json && node != NULL)
-		ash_cli_print_json(node);
+	if (context->json)
+		; /* all is said */
 	else if (ok)
 		printf("%" G_GUINT64_FORMAT " rows, all in place; the last is %s\n",
 				ash_json_find_uint(object, "count"),

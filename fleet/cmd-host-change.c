@@ -63,8 +63,7 @@ static gboolean release(AshCliContext *context, const char *host, const char *ve
 {
 	JsonBuilder *body = reason_body();
 
-	json_builder_set_member_name(body, "version");
-	json_builder_add_string_value(body, version);
+	ash_json_add_string(body, "version", version);
 	ash_json_add_text(body, "verb", verb);
 	return change(context, host, "release", body, error);
 }

@@ -94,20 +94,13 @@ static gboolean groups(AshCliContext *context, char **args, int *out_exit, GErro
 	g_autofree char *path = ash_cli_argument(
 			ash_cli_argument(g_strdup("/v1/hosts/count"), "by", args[0]), "selector",
 			args[1]);
-	g_autoptr(AshCliClient) client = NULL;
 	g_autoptr(JsonNode) node = NULL;
 
-	if (!ash_cli_client_new(&client, error) ||
-			!ash_cli_client_call(client, "GET", path, NULL, &node, error))
+	if (!ash_cli_get(context, path, &node, error))
 		return FALSE;
-	JsonNode *list = node != NULL && JSON_NODE_HOLDS_OBJECT(node)
-					 ? json_object_get_member(
-							   json_node_get_object(node), "groups")
-					 : NULL;
-	if (context->json && node != NULL)
-		ash_cli_print_json(node);
-	else if (list != NULL && JSON_NODE_HOLDS_ARRAY(list))
-		ash_cli_print_table(json_node_get_array(list), columns);
+	JsonArray *list = ash_json_find_objects(json_node_get_object(node), "groups");
+	if (!context->json && list != NULL)
+		ash_cli_print_table(list, columns);
 	return TRUE;
 }
 
@@ -181,23 +174,15 @@ static gboolean history(AshCliContext *context, char **args, int *out_exit, GErr
 static gboolean journal(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autofree char *path = ash_cli_path("/v1/hosts/", args[0], "/journal");
-	g_autoptr(AshCliClient) client = NULL;
 	g_autoptr(JsonNode) node = NULL;
 
-	if (!ash_cli_client_new(&client, error) ||
-			!ash_cli_client_call(client, "GET", path, NULL, &node, error))
+	if (!ash_cli_get(context, path, &node, error))
 		return FALSE;
-	if (node == NULL || !JSON_NODE_HOLDS_OBJECT(node))
+	if (context->json)
 		return TRUE;
-	if (context->json) {
-		ash_cli_print_json(node);
-		return TRUE;
-	}
-	JsonNode *items = json_object_get_member(json_node_get_object(node), "items");
-	for (guint i = 0; items != NULL && JSON_NODE_HOLDS_ARRAY(items) &&
-			  i < json_array_get_length(json_node_get_array(items));
-			i++) {
-		JsonObject *item = json_array_get_object_element(json_node_get_array(items), i);
+	JsonArray *items = ash_json_find_objects(json_node_get_object(node), "items");
+	for (guint i = 0; items != NULL && i < json_array_get_length(items); i++) {
+		JsonObject *item = json_array_get_object_element(items, i);
 		g_autofree char *at = ash_cli_cell(item, "at", ASH_CLI_TIME);
 		g_autofree char *version = ash_cli_cell(item, "version", ASH_CLI_TEXT);
 		const char *text = ash_json_find_text(item, "text");
@@ -213,12 +198,10 @@ static gboolean journal(AshCliContext *context, char **args, int *out_exit, GErr
 
 static void print_conditions(JsonObject *object)
 {
-	JsonNode *list = json_object_get_member(object, "conditions");
+	JsonArray *list = ash_json_find_objects(object, "conditions");
 
-	for (guint i = 0; list != NULL && JSON_NODE_HOLDS_ARRAY(list) &&
-			  i < json_array_get_length(json_node_get_array(list));
-			i++) {
-		JsonObject *item = json_array_get_object_element(json_node_get_array(list), i);
+	for (guint i = 0; list != NULL && i < json_array_get_length(list); i++) {
+		JsonObject *item = json_array_get_object_element(list, i);
 		g_autofree char *name = ash_cli_cell(item, "condition", ASH_CLI_TEXT);
 		g_autofree char *text = ash_cli_cell(item, "text", ASH_CLI_TEXT);
 		printf("  %s  %s: %s\n", ash_json_find_bool(item, "met") ? "ok " : "NOT", name,
@@ -229,18 +212,12 @@ static void print_conditions(JsonObject *object)
 static gboolean why(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autofree char *path = ash_cli_path("/v1/hosts/", args[0], "/why");
-	g_autoptr(AshCliClient) client = NULL;
 	g_autoptr(JsonNode) node = NULL;
 
-	if (!ash_cli_client_new(&client, error) ||
-			!ash_cli_client_call(client, "GET", path, NULL, &node, error))
+	if (!ash_cli_get(context, path, &node, error))
 		return FALSE;
-	if (node == NULL || !JSON_NODE_HOLDS_OBJECT(node))
-		return TRUE;
 	JsonObject *object = json_node_get_object(node);
-	if (context->json) {
-		ash_cli_print_json(node);
-	} else {
+	if (!context->json) {
 		g_autofree char *answer = ash_cli_cell(object, "answer", ASH_CLI_TEXT);
 		g_autofree char *blocker = ash_cli_cell(object, "blocker", ASH_CLI_TEXT);
 		g_autofree char *next = ash_cli_cell(object, "next", ASH_CLI_TIME);

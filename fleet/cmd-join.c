@@ -64,12 +64,7 @@ static gboolean tokens_add(AshCliContext *context, char **args, int *out_exit, G
 	if (!ash_cli_change(context, "POST", "/v1/tokens", g_steal_pointer(&body), NULL, &node,
 			    error))
 		return FALSE;
-	const char *secret = ash_json_find_text(json_node_get_object(node), "secret");
-	if (context->json)
-		ash_cli_print_json(node);
-	else if (secret != NULL)
-		puts(secret); /* alone, so that it can be piped */
-	ash_progress_note(context->progress, "it is not shown again");
+	ash_cli_print_secret(context, node);
 	return TRUE;
 }
 

@@ -44,33 +44,24 @@ static void print_group(JsonObject *group)
 			{"LATE", "late", ASH_CLI_BOOL},
 			{0},
 	};
-	JsonNode *list = json_object_get_member(group, "holders");
+	JsonArray *list = ash_json_find_objects(group, "holders");
 
 	ash_cli_print_page(group, columns);
-	if (list != NULL && JSON_NODE_HOLDS_ARRAY(list) &&
-			json_array_get_length(json_node_get_array(list)) > 0)
-		ash_cli_print_table(json_node_get_array(list), holders);
+	if (list != NULL)
+		ash_cli_print_table(list, holders);
 }
 
 static gboolean locks(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	g_autoptr(AshCliClient) client = NULL;
 	g_autoptr(JsonNode) node = NULL;
 
-	if (!ash_cli_client_new(&client, error) ||
-			!ash_cli_client_call(client, "GET", "/v1/locks", NULL, &node, error))
+	if (!ash_cli_get(context, "/v1/locks", &node, error))
 		return FALSE;
-	if (node == NULL || !JSON_NODE_HOLDS_OBJECT(node))
+	if (context->json)
 		return TRUE;
-	if (context->json) {
-		ash_cli_print_json(node);
-		return TRUE;
-	}
-	JsonNode *items = json_object_get_member(json_node_get_object(node), "items");
-	for (guint i = 0; items != NULL && JSON_NODE_HOLDS_ARRAY(items) &&
-			  i < json_array_get_length(json_node_get_array(items));
-			i++)
-		print_group(json_array_get_object_element(json_node_get_array(items), i));
+	JsonArray *items = ash_json_find_objects(json_node_get_object(node), "items");
+	for (guint i = 0; items != NULL && i < json_array_get_length(items); i++)
+		print_group(json_array_get_object_element(items, i));
 	return TRUE;
 }
 
@@ -85,8 +76,7 @@ static gboolean set(AshCliContext *context, char **args, int *out_exit, GError *
 	ash_json_add_int(body, "slots", opt_slots);
 	ash_json_add_int(body, "lease", lease_s);
 	ash_json_add_bool(body, "frees_late", opt_frees_late);
-	json_builder_set_member_name(body, "paused");
-	json_builder_add_string_value(body, opt_paused != NULL ? opt_paused : "");
+	ash_json_add_string(body, "paused", opt_paused);
 	ash_json_add_text(body, "reason", opt_reason);
 	return ash_cli_change(context, "PUT", path, g_steal_pointer(&body), "done", NULL, error);
 }

@@ -8,6 +8,7 @@
 #include "fleet/cli.h"
 #include "lib/error.h"
 #include "lib/file.h"
+#include "lib/json.h"
 #include "lib/x509.h"
 
 enum {
@@ -104,25 +105,18 @@ static gboolean overview(AshCliContext *context, char **args, int *out_exit, GEr
 			{"WHAT", "text", ASH_CLI_TEXT},
 			{0},
 	};
-	g_autoptr(AshCliClient) client = NULL;
 	g_autoptr(JsonNode) node = NULL;
 
-	if (!ash_cli_client_new(&client, error) ||
-			!ash_cli_client_call(client, "GET", "/v1/overview", NULL, &node, error))
+	if (!ash_cli_get(context, "/v1/overview", &node, error))
 		return FALSE;
-	if (node == NULL || !JSON_NODE_HOLDS_OBJECT(node))
+	if (context->json)
 		return TRUE;
-	if (context->json) {
-		ash_cli_print_json(node);
-		return TRUE;
-	}
 	JsonObject *object = json_node_get_object(node);
 	ash_cli_print_page(object, columns);
-	JsonNode *list = json_object_get_member(object, "attention");
-	if (list != NULL && JSON_NODE_HOLDS_ARRAY(list) &&
-			json_array_get_length(json_node_get_array(list)) > 0) {
+	JsonArray *list = ash_json_find_objects(object, "attention");
+	if (list != NULL) {
 		putchar('\n');
-		ash_cli_print_table(json_node_get_array(list), attention);
+		ash_cli_print_table(list, attention);
 	}
 	return TRUE;
 }

@@ -73,8 +73,7 @@ static gboolean send_user(
 	ash_json_add_text(body, "name", name);
 	ash_json_add_text(body, "role", opt_role);
 	if (opt_scope != NULL) {
-		json_builder_set_member_name(body, "scope");
-		json_builder_add_string_value(body, opt_scope);
+		ash_json_add_string(body, "scope", opt_scope);
 	}
 	if (opt_disable || opt_enable)
 		ash_json_add_bool(body, "disabled", opt_disable);
@@ -134,12 +133,7 @@ static gboolean tokens_add(AshCliContext *context, char **args, int *out_exit, G
 	if (!ash_cli_change(context, "POST", "/v1/api-tokens", g_steal_pointer(&body), NULL, &node,
 			    error))
 		return FALSE;
-	const char *secret = ash_json_find_text(json_node_get_object(node), "secret");
-	if (context->json)
-		ash_cli_print_json(node);
-	else if (secret != NULL)
-		puts(secret);
-	ash_progress_note(context->progress, "it is not shown again");
+	ash_cli_print_secret(context, node);
 	return TRUE;
 }
 

@@ -145,8 +145,7 @@ static void add_optional(JsonBuilder *body, const char *key, const char *text)
 {
 	if (text == NULL)
 		return;
-	json_builder_set_member_name(body, key);
-	json_builder_add_string_value(body, text);
+	ash_json_add_string(body, key, text);
 }
 
 static gboolean set(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -180,13 +179,12 @@ static gboolean packages_of(AshCliContext *context, char **args, int *out_exit, 
 static void print_part(
 		JsonObject *object, const char *key, const char *title, const AshCliColumn *columns)
 {
-	JsonNode *list = json_object_get_member(object, key);
+	JsonArray *list = ash_json_find_objects(object, key);
 
-	if (list == NULL || !JSON_NODE_HOLDS_ARRAY(list) ||
-			json_array_get_length(json_node_get_array(list)) == 0)
+	if (list == NULL)
 		return;
 	printf("%s:\n", title);
-	ash_cli_print_table(json_node_get_array(list), columns);
+	ash_cli_print_table(list, columns);
 }
 
 static gboolean diff(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -200,18 +198,12 @@ static gboolean diff(AshCliContext *context, char **args, int *out_exit, GError 
 	};
 	g_autofree char *other = ash_cli_path("/diff/", args[1], "");
 	g_autofree char *path = ash_cli_path("/v1/releases/", args[0], other);
-	g_autoptr(AshCliClient) client = NULL;
 	g_autoptr(JsonNode) node = NULL;
 
-	if (!ash_cli_client_new(&client, error) ||
-			!ash_cli_client_call(client, "GET", path, NULL, &node, error))
+	if (!ash_cli_get(context, path, &node, error))
 		return FALSE;
-	if (node == NULL || !JSON_NODE_HOLDS_OBJECT(node))
+	if (context->json)
 		return TRUE;
-	if (context->json) {
-		ash_cli_print_json(node);
-		return TRUE;
-	}
 	print_part(json_node_get_object(node), "added", "added", package_columns);
 	print_part(json_node_get_object(node), "removed", "removed", package_columns);
 	print_part(json_node_get_object(node), "changed", "changed", changed);

@@ -81,13 +81,12 @@ static void print_rollout(JsonObject *object)
 			{"next", "next", ASH_CLI_TEXT},
 			{0},
 	};
-	JsonNode *rings = json_object_get_member(object, "rings");
+	JsonArray *rings = ash_json_find_objects(object, "rings");
 
 	ash_cli_print_page(object, columns);
-	if (rings != NULL && JSON_NODE_HOLDS_ARRAY(rings) &&
-			json_array_get_length(json_node_get_array(rings)) > 0) {
+	if (rings != NULL) {
 		putchar('\n');
-		ash_cli_print_table(json_node_get_array(rings), ring_columns);
+		ash_cli_print_table(rings, ring_columns);
 	}
 }
 
@@ -262,17 +261,15 @@ static void draw(Watch *watch, JsonObject *object)
 	g_autofree char *state = ash_cli_cell(object, "state", ASH_CLI_TEXT);
 	g_autofree char *reason = ash_cli_cell(object, "reason", ASH_CLI_TEXT);
 	g_autofree char *next = ash_cli_cell(object, "next", ASH_CLI_TEXT);
-	JsonNode *rings = json_object_get_member(object, "rings");
+	JsonArray *rings = ash_json_find_objects(object, "rings");
 	unsigned lines = 4;
 
 	if (watch->lines > 0)
 		printf("\033[%uA", watch->lines);
 	printf("%s%s%s\033[K\n", state, strcmp(reason, "-") != 0 ? ": " : "",
 			strcmp(reason, "-") != 0 ? reason : "");
-	for (guint i = 0; rings != NULL && JSON_NODE_HOLDS_ARRAY(rings) &&
-			  i < json_array_get_length(json_node_get_array(rings));
-			i++, lines++)
-		print_bar(json_array_get_object_element(json_node_get_array(rings), i));
+	for (guint i = 0; rings != NULL && i < json_array_get_length(rings); i++, lines++)
+		print_bar(json_array_get_object_element(rings, i));
 	printf("failed or silent %" G_GUINT64_FORMAT ", halts at %" G_GUINT64_FORMAT "\033[K\n",
 			ash_json_find_uint(object, "failures"),
 			ash_json_find_uint(object, "halts_at"));

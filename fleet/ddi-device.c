@@ -6,6 +6,7 @@
 
 #include "fleet/change.h"
 #include "fleet/server.h"
+#include "lib/crypto.h"
 #include "lib/error.h"
 #include "lib/json.h"
 
@@ -17,17 +18,6 @@ void ash_ddi_device_clear(AshDdiDevice *device)
 
 /* ---- who ---- */
 
-/* In time that does not depend on where they differ. */
-static bool is_same_secret(const char *a, const char *b)
-{
-	size_t length = strlen(a);
-	unsigned difference = strlen(b) != length;
-
-	for (size_t i = 0; i < length && b[i] != '\0'; i++)
-		difference |= (unsigned) (guchar) (a[i] ^ b[i]);
-	return difference == 0;
-}
-
 static gboolean check_target_token(AshRequest *request, const char *target, const char *said,
 		bool *out_is, GError **error)
 {
@@ -36,7 +26,7 @@ static gboolean check_target_token(AshRequest *request, const char *target, cons
 	if (!ash_db_query_string(request->db, "SELECT token FROM ddi_target WHERE id = $1",
 			    ASH_DB_VALUES(ASH_DB_T(target)), &token, error))
 		return FALSE;
-	*out_is = token != NULL && *token != '\0' && is_same_secret(token, said);
+	*out_is = token != NULL && *token != '\0' && ash_crypto_same_secret(token, said);
 	return TRUE;
 }
 
@@ -62,7 +52,7 @@ bool ash_ddi_device_begin(AshRequest *request, AshDdiDevice *device, GError **er
 			return false;
 	} else if (header != NULL && g_str_has_prefix(header, "GatewayToken ")) {
 		is_known = device->may_add = config->ddi_gateway_token != NULL &&
-					     is_same_secret(config->ddi_gateway_token,
+					     ash_crypto_same_secret(config->ddi_gateway_token,
 							     header + strlen("GatewayToken "));
 	} else if (key != NULL) {
 		/* A host of this fleet, by its certificate; it may be a target too. */

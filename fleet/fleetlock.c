@@ -3,6 +3,7 @@
 
 #include "fleet/reboot-lock.h"
 #include "fleet/route-private.h"
+#include "lib/json.h"
 
 /* FleetLock v1, as Zincati speaks it (coreos/zincati docs/development/fleetlock/protocol.md): a host asks for a slot
  * before it reboots and gives it back when it is steady again; it repeats each until it succeeds. Both are in the
@@ -34,10 +35,8 @@ static void refuse(AshHttpCall *call, unsigned status, int64_t retry_s, const ch
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
 	json_builder_begin_object(json);
-	json_builder_set_member_name(json, "kind");
-	json_builder_add_string_value(json, kind);
-	json_builder_set_member_name(json, "value");
-	json_builder_add_string_value(json, value);
+	ash_json_add_string(json, "kind", kind);
+	ash_json_add_string(json, "value", value);
 	json_builder_end_object(json);
 	g_autoptr(JsonNode) root = json_builder_get_root(json);
 	if (retry_s > 0) {

@@ -131,10 +131,11 @@ static const Transition approve = {"be approved", "host.approved", "approved",
 		"UPDATE host SET state = 'active', reason = '', desired = desired + 1 WHERE id = $1 AND "
 		"state = 'pending' AND $2 = $2"};
 static const Transition hold = {"be held", "host.held", "held",
-		"UPDATE host SET state = 'held', reason = $2 WHERE id = $1 AND "
+		"UPDATE host SET state = 'held', reason = $2, desired = desired + 1 WHERE id = $1 AND "
 		"state IN ('active', 'pending')"};
 static const Transition release_hold = {"be let go on", "host.released", "let go on",
-		"UPDATE host SET state = 'active', reason = '', instance = '', desired = desired + 1 "
+		"UPDATE host SET state = 'active', reason = '', is_clone = 0, instance = '', "
+		"desired = desired + 1 "
 		"WHERE id = $1 AND state = 'held' AND $2 = $2"};
 static const Transition retire = {"be retired", "host.retired", "retired",
 		"UPDATE host SET state = 'retired', reason = $2, release = 0, rollout = '', verb = '', "
@@ -221,8 +222,9 @@ gboolean ash_host_hold_clone(AshDb *db, const char *id, const char *text, int64_
 	int64_t changed = 0;
 
 	if (!ash_db_exec(db,
-			    "UPDATE host SET state = 'held', reason = 'two hosts have this identity' "
-			    "WHERE id = $1 AND state = 'active'",
+			    "UPDATE host SET state = 'held', is_clone = 1, "
+			    "reason = 'two hosts have this identity' WHERE id = $1 AND "
+			    "(state = 'active' OR (state = 'held' AND is_clone = 0))",
 			    ASH_DB_VALUES(ASH_DB_T(id)), &changed, error))
 		return FALSE;
 	if (changed > 0 && !append(db, id, "host.clone", &by, text, NULL, error))

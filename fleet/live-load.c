@@ -12,7 +12,8 @@
 #define COLUMNS                                                                                    \
 	"id, name, state, health_word, health_since, last_seen, reported_at, enrolled_at, "        \
 	"agent_state, verdict, \"commit\", version, image, variant, arch, failed_commit, boot, "   \
-	"said, seq, event, desired, release, rollout, verb, instance, silent_since, labels, facts"
+	"said, seq, event, desired, release, rollout, verb, instance, silent_since, is_clone, "    \
+	"labels, facts"
 
 /* A row that cannot be read (another hand than ours was at work) is a host without labels rather than no start. */
 static void take_pairs(const AshDbRow *row, unsigned column, unsigned max_count, AshHost *host,
@@ -51,7 +52,7 @@ static void read_report(const AshDbRow *row, AshHost *host)
 	host->said = (uint8_t) ash_db_row_int(row, 17);
 	host->seq = ash_db_row_int(row, 18);
 	host->event = ash_db_row_int(row, 19);
-	take_pairs(row, 27, ASH_CHECKIN_MAX_FACTS, host, ash_host_take_facts);
+	take_pairs(row, 28, ASH_CHECKIN_MAX_FACTS, host, ash_host_take_facts);
 }
 
 /* Over an empty host, or over one that is known: there a check-in may have been faster than the reading of the row. */
@@ -62,6 +63,7 @@ static void read_row(const AshDbRow *row, AshHost *host)
 	ash_host_set_text(&host->name, ash_db_row_text(row, 1));
 	host->state = ASH_HOST_PENDING;
 	ash_host_state_find(ash_db_row_text(row, 2), &host->state);
+	host->is_clone = ash_db_row_int(row, 26) != 0;
 	/* Whoever let it go on knows of both: it begins anew. */
 	if (before == ASH_HOST_HELD && host->state == ASH_HOST_ACTIVE)
 		memset(host->boots, 0, sizeof host->boots);
@@ -81,7 +83,7 @@ static void read_row(const AshDbRow *row, AshHost *host)
 		host->health = ASH_HEALTH_SILENT;
 		host->health_since_s = ash_db_row_int(row, 25);
 	}
-	take_pairs(row, 26, ASH_LIVE_MAX_LABELS, host, ash_host_take_labels);
+	take_pairs(row, 27, ASH_LIVE_MAX_LABELS, host, ash_host_take_labels);
 }
 
 /* ---- all of them ---- */

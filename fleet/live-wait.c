@@ -81,7 +81,7 @@ bool ash_live_wait(AshLive *live, const uint8_t *id, int64_t desired, int64_t de
 	AshLiveEntry *entry = ash_live_find(shard, id);
 	AshLiveWaiter before = {0};
 	bool may = entry != NULL && entry->host.desired == desired &&
-		   entry->host.state == ASH_HOST_ACTIVE &&
+		   ash_host_may_report(&entry->host) &&
 		   !__atomic_load_n(&live->is_ending, __ATOMIC_ACQUIRE);
 
 	if (may) {

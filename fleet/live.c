@@ -142,6 +142,11 @@ bool ash_health_find(const char *text, AshHealth *out_health)
 	return false;
 }
 
+bool ash_host_may_report(const AshHost *host)
+{
+	return host->state == ASH_HOST_ACTIVE || (host->state == ASH_HOST_HELD && !host->is_clone);
+}
+
 AshHealth ash_host_derive_health(const AshHost *host)
 {
 	static const char *const working[] = {

@@ -24,7 +24,7 @@
 typedef enum {
 	ASH_HOST_PENDING, /* joined, not approved */
 	ASH_HOST_ACTIVE,
-	ASH_HOST_HELD,    /* shown, answered 403: a clone, or an operator's doing */
+	ASH_HOST_HELD,    /* an operator's doing: told "hold"; or a clone, answered 403 */
 	ASH_HOST_RETIRED, /* its certificates are revoked; history stays */
 } AshHostState;
 
@@ -77,6 +77,7 @@ typedef struct {
 	uint32_t label_count, fact_count;
 	const AshPair *labels, *facts; /* sorted by key; replaced whole */
 	uint16_t open_orders;
+	bool is_clone;        /* held, because two machines have its identity */
 	uint8_t said, behind; /* behind: check-ins of this boot that came too late (fleet/checkin.h) */
 	uint64_t instance;    /* hash of table host's; 0: it has none */
 	uint64_t boots[ASH_LIVE_BOOTS]; /* hashes of boots before 'boot', newest first; 0: none */
@@ -122,6 +123,9 @@ gboolean ash_live_reload(AshLive *live, AshDb *db, const char *id, GError **erro
 typedef bool (*AshLiveEach)(const AshHost *host, gpointer data);
 void ash_live_each(AshLive *live, AshLiveEach each, gpointer data);
 uint64_t ash_live_count(AshLive *live);
+
+/* Are its check-ins taken in? While it is active, or an operator holds it; never of two machines at once. */
+bool ash_host_may_report(const AshHost *host);
 
 /* The health that follows from the rest of @host; SILENT is not derived, it is found by the clock. */
 AshHealth ash_host_derive_health(const AshHost *host);
@@ -171,7 +175,7 @@ bool ash_host_state_find(const char *text, AshHostState *out_state);
 
 /* Long-poll: @wake is called once, from any thread, when something is wanted of the host, when @deadline_us
  * (g_get_monotonic_time) has passed, or when another wait for the same host takes its place. Returns FALSE, without
- * having called it, when @desired is not the host's any more, or the host is not active, or all is ending.
+ * having called it, when @desired is not the host's any more, or the host may not report, or all is ending.
  */
 typedef void (*AshLiveWake)(gpointer data);
 bool ash_live_wait(AshLive *live, const uint8_t *id, int64_t desired, int64_t deadline_us,

@@ -162,8 +162,7 @@ static void add_answers(JsonBuilder *builder, const AshRoute *route)
 	add_example(builder, route);
 	json_builder_end_object(builder);
 	ash_json_begin_object(builder, "default");
-	json_builder_set_member_name(builder, "$ref");
-	json_builder_add_string_value(builder, "#/components/responses/Error");
+	ash_json_add_string(builder, "$ref", "#/components/responses/Error");
 	json_builder_end_object(builder);
 	json_builder_end_object(builder);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
-#include <sys/random.h>
 
 #include "fleet/audit.h"
 #include "fleet/operator.h"
@@ -238,13 +237,10 @@ gboolean ash_operator_end_session(AshDb *db, const AshOperator *session, GError 
 gboolean ash_operator_make_token(AshDb *db, const AshOperatorToken *token, int64_t now,
 		char **out_id, char **out_secret, GError **error)
 {
-	uint8_t bytes[ID_BYTES];
+	g_autofree char *id = ash_crypto_random_hex(ID_BYTES);
 	g_autofree char *random = ash_operator_random();
 	g_autofree char *hash = ash_sha256_hex(random, strlen(random));
 
-	g_assert(getrandom(bytes, sizeof bytes, 0) == (ssize_t) sizeof bytes);
-	g_autoptr(GBytes) id_bytes = g_bytes_new(bytes, sizeof bytes);
-	g_autofree char *id = ash_crypto_hex_format(id_bytes);
 	if (!ash_db_exec(db,
 			    "INSERT INTO api_token (id, hash, role, scope, note, created_at, "
 			    "created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

@@ -2,7 +2,6 @@
 #include "fleet/operator.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #include "lib/crypto.h"
 #include "lib/error.h"
@@ -80,23 +79,7 @@ bool ash_operator_name_is_valid(const char *name)
 
 char *ash_operator_random(void)
 {
-	uint8_t bytes[SECRET_BYTES];
-
-	/* The kernel's generator never fails for so few once it has begun; nothing may go on without it. */
-	g_assert(getrandom(bytes, sizeof bytes, 0) == (ssize_t) sizeof bytes);
-	return ash_sha256_format(bytes);
-}
-
-bool ash_operator_hash_equal(const char *a, const char *b)
-{
-	size_t size = strlen(a);
-	unsigned different = 0;
-
-	if (size != strlen(b))
-		return false;
-	for (size_t i = 0; i < size; i++)
-		different |= (unsigned) (a[i] ^ b[i]);
-	return different == 0;
+	return ash_crypto_random_hex(SECRET_BYTES);
 }
 
 static bool is_hex(const char *text, size_t size)
@@ -298,9 +281,9 @@ static gboolean read_proof(const AshOperatorProof *said, Proof *out_proof, GErro
 /* What is known or was read, held against what was said. */
 static gboolean judge(const Proof *proof, const AshOperator *who, GError **error)
 {
-	if (!ash_operator_hash_equal(who->hash, proof->hash))
+	if (!ash_crypto_same_secret(who->hash, proof->hash))
 		return refuse(error);
-	if (proof->is_change && (proof->said_csrf == NULL || !ash_operator_hash_equal(proof->csrf,
+	if (proof->is_change && (proof->said_csrf == NULL || !ash_crypto_same_secret(proof->csrf,
 									     proof->said_csrf)))
 		return ash_throw(error, ASH_OPERATOR_ERROR, ASH_OPERATOR_ERROR_CSRF,
 				"changes by cookie take the header " ASH_OPERATOR_CSRF_HEADER

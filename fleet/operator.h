@@ -144,8 +144,6 @@ bool ash_operator_name_is_valid(const char *name);
 bool ash_operator_split_secret(const char *secret, char **out_id, char **out_hash);
 /* 32 random bytes, as 64 digits. */
 char *ash_operator_random(void);
-/* Compares the whole of both, however early they differ. */
-bool ash_operator_hash_equal(const char *a, const char *b);
 /* @scope that cannot be read: ASH_SELECTOR_ERROR. */
 gboolean ash_operator_new(const char *actor, const char *role, const char *scope,
 		AshOperator **out_operator, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -4,8 +4,8 @@
 #include <argon2.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "lib/crypto.h"
 #include "lib/error.h"
 
 G_DEFINE_QUARK(ash_password_error, ash_password_error)
@@ -53,8 +53,7 @@ gboolean ash_password_hash(const char *password, char **out_kept, GError **error
 			HASH_BYTES, Argon2_id);
 	g_autofree char *kept = g_malloc0(size);
 
-	if (getrandom(salt, sizeof salt, 0) != (ssize_t) sizeof salt)
-		return ash_throw_errno(error, "getrandom");
+	ash_crypto_random(salt, sizeof salt);
 	if (!enter(error))
 		return FALSE;
 	int result = argon2id_hash_encoded(ASH_PASSWORD_PASSES, ASH_PASSWORD_MEMORY_KIB, 1,

@@ -313,8 +313,7 @@ void ash_rollout_add_json(const AshRollout *rollout, JsonBuilder *builder)
 	g_autofree char *next = ash_rollout_next_text(rollout);
 
 	ash_json_add_text(builder, "state", ash_rollout_state_text(rollout->state));
-	json_builder_set_member_name(builder, "reason");
-	json_builder_add_string_value(builder, ash_rollout_reason(rollout, rollout->reason));
+	ash_json_add_string(builder, "reason", ash_rollout_reason(rollout, rollout->reason));
 	ash_json_add_uint(builder, "ring", rollout->ring + 1);
 	ash_json_add_uint(builder, "limit", limit->m);
 	ash_json_add_uint(builder, "total", rollout->total);

@@ -41,7 +41,8 @@ bool ash_route_admit_host(AshRequest *request)
 		return false;
 	}
 	bool is_known = ash_live_get(server->live, id, &host);
-	if (is_known && host.state != ASH_HOST_ACTIVE) {
+	if (is_known && host.state != ASH_HOST_ACTIVE &&
+			!(request->route->takes_held && ash_host_may_report(&host))) {
 		refuse_state(request, &host);
 		return false;
 	}

@@ -64,6 +64,7 @@ struct AshRoute {
 	size_t max_body_bytes; /* 0: 64 KiB */
 	bool is_direct; /* runs on the network thread: must not block, has no db and no parsed body */
 	bool is_unlimited; /* of an address, so many requests as there are: machines behind one router */
+	bool takes_held;   /* of a host's: hosts that an operator holds too */
 	bool is_open_body; /* members are examples, others may come too */
 };
 

@@ -5,6 +5,7 @@
 
 #include "fleet/live.h"
 #include "fleet/operator.h"
+#include "fleet/page.h"
 #include "lib/crypto.h"
 #include "lib/error.h"
 #include "lib/json.h"
@@ -68,7 +69,7 @@ static bool is_right(const Row *row, const char *hash)
 	static const char nobody[] =
 			"0000000000000000000000000000000000000000000000000000000000000000";
 
-	return ash_operator_hash_equal(row->hash != NULL ? row->hash : nobody, hash) &&
+	return ash_crypto_same_secret(row->hash != NULL ? row->hash : nobody, hash) &&
 	       row->hash != NULL;
 }
 
@@ -122,12 +123,6 @@ gboolean ash_token_revoke(AshDb *db, const char *id, int64_t now_s, GError **err
 	"id, note, labels, uses_left, uses, expires_at, needs_approval, created_at, created_by, "  \
 	"revoked_at"
 
-typedef struct {
-	JsonBuilder *json;
-	int64_t limit, count;
-	char *last;
-} List;
-
 static void add_labels(JsonBuilder *json, const char *text)
 {
 	AshPair *pairs = NULL;
@@ -136,22 +131,16 @@ static void add_labels(JsonBuilder *json, const char *text)
 	ash_json_begin_object(json, "labels");
 	if (ash_pairs_parse(text, ASH_LIVE_MAX_LABELS, &pairs, &count, NULL))
 		for (uint32_t i = 0; i < count; i++) {
-			json_builder_set_member_name(json, pairs[i].key);
-			json_builder_add_string_value(json, pairs[i].value);
+			ash_json_add_string(json, pairs[i].key, pairs[i].value);
 		}
 	ash_pairs_unref(pairs, count);
 	json_builder_end_object(json);
 }
 
-static gboolean add_members(const AshDbRow *row, gpointer data, GError **error)
+static void add_token(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
-	List *list = data;
-	JsonBuilder *json = list->json;
-
-	list->count++;
 	ash_json_add_text(json, "id", ash_db_row_text(row, 0));
-	json_builder_set_member_name(json, "note");
-	json_builder_add_string_value(json, ash_db_row_text(row, 1));
+	ash_json_add_string(json, "note", ash_db_row_text(row, 1));
 	add_labels(json, ash_db_row_text(row, 2));
 	ash_json_add_int(json, "uses_left", ash_db_row_int(row, 3));
 	ash_json_add_int(json, "uses", ash_db_row_int(row, 4));
@@ -160,49 +149,29 @@ static gboolean add_members(const AshDbRow *row, gpointer data, GError **error)
 	ash_json_add_int(json, "created_at", ash_db_row_int(row, 7));
 	ash_json_add_text(json, "created_by", ash_db_row_text(row, 8));
 	ash_json_add_int(json, "revoked_at", ash_db_row_int(row, 9));
-	return TRUE;
-}
-
-static gboolean add_object(const AshDbRow *row, gpointer data, GError **error)
-{
-	List *list = data;
-
-	/* The one beyond says that there are more. */
-	if (list->count >= list->limit) {
-		list->count++;
-		return TRUE;
-	}
-	json_builder_begin_object(list->json);
-	gboolean ok = add_members(row, list, error);
-	json_builder_end_object(list->json);
-	g_free(list->last);
-	list->last = g_strdup(ash_db_row_text(row, 0));
-	return ok;
 }
 
 gboolean ash_token_describe(
 		AshDb *db, const char *id, JsonBuilder *json, bool *out_found, GError **error)
 {
-	List list = {.json = json};
+	const AshPage page = {
+			.sql = "SELECT " COLUMNS " FROM join_token WHERE id = $1",
+			.values = ASH_DB_VALUES(ASH_DB_T(id)),
+			.add = add_token,
+	};
 
-	if (!ash_db_query(db, "SELECT " COLUMNS " FROM join_token WHERE id = $1",
-			    ASH_DB_VALUES(ASH_DB_T(id)), add_members, &list, error))
-		return FALSE;
-	*out_found = list.count > 0;
-	return TRUE;
+	return ash_page_find(db, &page, json, out_found, error);
 }
 
 gboolean ash_token_list(AshDb *db, const char *after, int64_t limit, JsonBuilder *json,
 		char **out_next, GError **error)
 {
-	List list = {.json = json, .limit = limit};
-	gboolean ok = ash_db_query(db,
-			"SELECT " COLUMNS " FROM join_token WHERE id > $1 ORDER BY id LIMIT $2",
-			ASH_DB_VALUES(ASH_DB_T(after), ASH_DB_I(limit + 1)), add_object, &list,
-			error);
-	g_autofree char *last = list.last;
+	const AshPage page = {
+			.sql = "SELECT " COLUMNS
+			       " FROM join_token WHERE id > $1 ORDER BY id LIMIT $2",
+			.values = ASH_DB_VALUES(ASH_DB_T(after), ASH_DB_I(limit + 1)),
+			.add = add_token,
+	};
 
-	if (ok)
-		*out_next = list.count > limit ? g_steal_pointer(&last) : NULL;
-	return ok;
+	return ash_page_query(db, &page, limit, json, out_next, error);
 }

@@ -53,12 +53,13 @@
  *	     "release":{"name","variant","arch","version","commit","verb":"update"|"return"}|null,
  *	                       null: stay with what runs. update: get it from the source and take it when the host's
  *	                       windows allow. return: go back to that deployment now, by Rollback; without it, stay
- *	     "hold":"…",       why nothing new is to be begun; left out: it may
+ *	     "hold":"…",       an operator holds the host: why nothing new is to be begun; left out: it may. What it says
+ *	                       is taken in all the same, and orders reach it
  *	     "windows":["02:00-05:00 Europe/Zurich"],    instead of the host's own; left out: its own rule
  *	     "orders":[{"id":N,"verb":V,"argument":A}]}  until each has been answered
  *	   verbs: check, reboot, forgive (argument: commit, version, all), forget (its fleet: the host leaves),
  *	          journal (send the end of the journal now), facts (send all of state, health, facts)
- *	403 kind "held" (a clone, or an operator's doing; ask again by "next"), "retired" (stop asking), "revoked"
+ *	403 kind "held" (two machines have its identity; ask again by "next"), "retired" (stop asking), "revoked"
  *	409 kind "seq": smaller than one that was acknowledged; {"seq":N} says which
  *
  * Errors: {"kind":K,"text":"a sentence","next":S} with the status; 400 kind "request" says which member; 413 too big;

@@ -8,6 +8,7 @@
 #include <gnutls/x509.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "lib/error.h"
@@ -140,6 +141,36 @@ char *ash_crypto_hex_format(GBytes *bytes)
 	for (gsize i = 0; i < size; i++)
 		g_string_append_printf(hex, "%02x", data[i]);
 	return g_string_free(g_steal_pointer(&hex), FALSE);
+}
+
+/* ---- secrets ---- */
+
+void ash_crypto_random(void *out, size_t size)
+{
+	ssize_t got;
+
+	/* It gives so few bytes at once, and is only interrupted while the machine has none yet. */
+	g_assert(size <= 256);
+	do
+		got = getrandom(out, size, 0);
+	while (got < 0 && errno == EINTR);
+	g_assert(got == (ssize_t) size);
+}
+
+char *ash_crypto_random_hex(size_t size)
+{
+	uint8_t data[256];
+
+	ash_crypto_random(data, size);
+	g_autoptr(GBytes) bytes = g_bytes_new_static(data, size);
+	return ash_crypto_hex_format(bytes);
+}
+
+bool ash_crypto_same_secret(const char *a, const char *b)
+{
+	size_t size = strlen(a);
+
+	return size == strlen(b) && gnutls_memcmp(a, b, size) == 0;
 }
 
 /* ---- keys and signatures ---- */

@@ -45,6 +45,15 @@ gboolean ash_sha256_fd(int fd, char **out_hex, uint64_t *out_size, GError **erro
 GBytes *ash_crypto_hex_find(const char *hex);
 char *ash_crypto_hex_format(GBytes *bytes);
 
+/* ---- secrets ---- */
+
+/* From the kernel's generator, @size at most 256. It cannot fail: the process ends where there is none. */
+void ash_crypto_random(void *out, size_t size);
+/* 2 * @size digits. */
+char *ash_crypto_random_hex(size_t size);
+/* Are they the same? In time that does not depend on where they differ; their lengths are no secret. */
+bool ash_crypto_same_secret(const char *a, const char *b);
+
 /* ---- keys and signatures ---- */
 
 #define ASH_CRYPTO_ERROR (ash_crypto_error_quark())

@@ -7,8 +7,13 @@ void ash_json_add_text(JsonBuilder *builder, const char *key, const char *value)
 {
 	if (value == NULL || *value == '\0')
 		return;
+	ash_json_add_string(builder, key, value);
+}
+
+void ash_json_add_string(JsonBuilder *builder, const char *key, const char *value)
+{
 	json_builder_set_member_name(builder, key);
-	json_builder_add_string_value(builder, value);
+	json_builder_add_string_value(builder, value != NULL ? value : "");
 }
 
 void ash_json_add_uint(JsonBuilder *builder, const char *key, uint64_t value)
@@ -224,4 +229,16 @@ JsonObject *ash_json_find_object(JsonObject *object, const char *key)
 	JsonNode *node = object != NULL ? json_object_get_member(object, key) : NULL;
 
 	return node != NULL && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+}
+
+JsonArray *ash_json_find_objects(JsonObject *object, const char *key)
+{
+	JsonNode *node = object != NULL ? json_object_get_member(object, key) : NULL;
+	JsonArray *array = node != NULL && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node)
+								       : NULL;
+
+	for (guint i = 0; array != NULL && i < json_array_get_length(array); i++)
+		if (!JSON_NODE_HOLDS_OBJECT(json_array_get_element(array, i)))
+			return NULL;
+	return array != NULL && json_array_get_length(array) > 0 ? array : NULL;
 }

@@ -10,6 +10,8 @@
 
 /* NULL and "" are left out. */
 void ash_json_add_text(JsonBuilder *builder, const char *key, const char *value);
+/* There always: "" is a value, and NULL is "". */
+void ash_json_add_string(JsonBuilder *builder, const char *key, const char *value);
 void ash_json_add_uint(JsonBuilder *builder, const char *key, uint64_t value);
 void ash_json_add_int(JsonBuilder *builder, const char *key, int64_t value);
 void ash_json_add_bool(JsonBuilder *builder, const char *key, bool value);
@@ -73,3 +75,5 @@ const char *ash_json_find_text(JsonObject *object, const char *key);
 bool ash_json_find_bool(JsonObject *object, const char *key);
 uint64_t ash_json_find_uint(JsonObject *object, const char *key);
 JsonObject *ash_json_find_object(JsonObject *object, const char *key);
+/* Not empty, and nothing but objects; NULL too when it is otherwise. */
+JsonArray *ash_json_find_objects(JsonObject *object, const char *key);

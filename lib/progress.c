@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "lib/json.h"
 #include "lib/text.h"
 
 enum {
@@ -79,21 +80,8 @@ static JsonBuilder *begin_json(const char *event)
 	JsonBuilder *builder = json_builder_new();
 
 	json_builder_begin_object(builder);
-	json_builder_set_member_name(builder, "event");
-	json_builder_add_string_value(builder, event);
+	ash_json_add_string(builder, "event", event);
 	return builder;
-}
-
-static void add_string(JsonBuilder *builder, const char *name, const char *value)
-{
-	json_builder_set_member_name(builder, name);
-	json_builder_add_string_value(builder, value);
-}
-
-static void add_int(JsonBuilder *builder, const char *name, gint64 value)
-{
-	json_builder_set_member_name(builder, name);
-	json_builder_add_int_value(builder, value);
 }
 
 static void end_locked(AshProgress *progress, const char *result)
@@ -103,8 +91,8 @@ static void end_locked(AshProgress *progress, const char *result)
 	gint64 took_us = g_get_monotonic_time() - progress->begin_us;
 	if (progress->mode == ASH_PROGRESS_JSON) {
 		g_autoptr(JsonBuilder) builder = begin_json("done");
-		add_string(builder, "step", progress->step);
-		add_string(builder, "result", result);
+		ash_json_add_string(builder, "step", progress->step);
+		ash_json_add_string(builder, "result", result);
 		json_builder_set_member_name(builder, "seconds");
 		json_builder_add_double_value(builder, (double) took_us / 1e6);
 		print_json(builder);
@@ -162,8 +150,8 @@ void ash_progress_begin(AshProgress *progress, const char *step, const char *tex
 	progress->update_us = 0;
 	if (progress->mode == ASH_PROGRESS_JSON) {
 		g_autoptr(JsonBuilder) builder = begin_json("step");
-		add_string(builder, "step", step);
-		add_string(builder, "text", text);
+		ash_json_add_string(builder, "step", step);
+		ash_json_add_string(builder, "text", text);
 		print_json(builder);
 	} else if (progress->is_terminal) {
 		draw_bar(progress, 0, 0, ASH_PROGRESS_UNIT_ITEMS);
@@ -181,10 +169,11 @@ void ash_progress_update(AshProgress *progress, uint64_t done, uint64_t total, A
 	progress->update_us = now_us;
 	if (progress->mode == ASH_PROGRESS_JSON) {
 		g_autoptr(JsonBuilder) builder = begin_json("progress");
-		add_string(builder, "step", progress->step);
-		add_int(builder, "done", (gint64) done);
-		add_int(builder, "total", (gint64) total);
-		add_string(builder, "unit", unit == ASH_PROGRESS_UNIT_BYTES ? "bytes" : "items");
+		ash_json_add_string(builder, "step", progress->step);
+		ash_json_add_int(builder, "done", (gint64) done);
+		ash_json_add_int(builder, "total", (gint64) total);
+		ash_json_add_string(builder, "unit",
+				unit == ASH_PROGRESS_UNIT_BYTES ? "bytes" : "items");
 		print_json(builder);
 	} else if (progress->is_terminal) {
 		draw_bar(progress, done, total, unit);
@@ -209,7 +198,7 @@ static void say(AshProgress *progress, const char *kind, const char *prefix, con
 	g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&progress->lock);
 	if (progress->mode == ASH_PROGRESS_JSON) {
 		g_autoptr(JsonBuilder) builder = begin_json(kind);
-		add_string(builder, "text", text);
+		ash_json_add_string(builder, "text", text);
 		print_json(builder);
 		return;
 	}
@@ -251,9 +240,9 @@ void ash_progress_error(
 		return;
 	}
 	g_autoptr(JsonBuilder) builder = begin_json("error");
-	add_string(builder, "domain", g_quark_to_string(error->domain));
-	add_int(builder, "code", error->code);
-	add_string(builder, "text", error->message);
-	add_int(builder, "exit", exit_code);
+	ash_json_add_string(builder, "domain", g_quark_to_string(error->domain));
+	ash_json_add_int(builder, "code", error->code);
+	ash_json_add_string(builder, "text", error->message);
+	ash_json_add_int(builder, "exit", exit_code);
 	print_json(builder);
 }

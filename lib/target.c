@@ -330,23 +330,16 @@ gboolean ash_recall_parse(GBytes *json, AshRecall **out_recall, GError **error)
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
-/* Unlike ash_json_add_text: "" is a value here. */
-static void add_text(JsonBuilder *json, const char *key, const char *value)
-{
-	json_builder_set_member_name(json, key);
-	json_builder_add_string_value(json, value != NULL ? value : "");
-}
-
 static void add_head(JsonBuilder *json, const char *type, const char *name, const char *variant,
 		const char *arch, const char *version)
 {
 	json_builder_begin_object(json);
-	add_text(json, "type", type);
+	ash_json_add_string(json, "type", type);
 	ash_json_add_uint(json, "format", FORMAT);
-	add_text(json, "name", name);
-	add_text(json, "variant", variant);
-	add_text(json, "architecture", arch);
-	add_text(json, "version", version);
+	ash_json_add_string(json, "name", name);
+	ash_json_add_string(json, "variant", variant);
+	ash_json_add_string(json, "architecture", arch);
+	ash_json_add_string(json, "version", version);
 }
 
 char *ash_release_format(const AshRelease *release)
@@ -355,9 +348,9 @@ char *ash_release_format(const AshRelease *release)
 
 	add_head(json, "ashlar-release", release->name, release->variant, release->arch,
 			release->version);
-	add_text(json, "commit", release->commit);
-	add_text(json, "replaces-min", release->replaces_min);
-	add_text(json, "created", release->created);
+	ash_json_add_string(json, "commit", release->commit);
+	ash_json_add_string(json, "replaces-min", release->replaces_min);
+	ash_json_add_string(json, "created", release->created);
 	ash_json_begin_object(json, "size");
 	ash_json_add_uint(json, "bytes", release->bytes);
 	ash_json_add_uint(json, "inodes", release->inodes);
@@ -369,16 +362,16 @@ char *ash_release_format(const AshRelease *release)
 	for (guint i = 0; release->deltas != NULL && i < release->deltas->len; i++) {
 		const AshTargetDelta *delta = release->deltas->pdata[i];
 		json_builder_begin_object(json);
-		add_text(json, "from", delta->from);
-		add_text(json, "path", delta->path);
-		add_text(json, "sha256", delta->sha256);
+		ash_json_add_string(json, "from", delta->from);
+		ash_json_add_string(json, "path", delta->path);
+		ash_json_add_string(json, "sha256", delta->sha256);
 		ash_json_add_uint(json, "bytes", delta->bytes);
 		ash_json_add_uint(json, "objects", delta->objects);
 		ash_json_add_uint(json, "object-bytes", delta->object_bytes);
 		json_builder_end_object(json);
 	}
 	json_builder_end_array(json);
-	add_text(json, "notes", release->notes);
+	ash_json_add_string(json, "notes", release->notes);
 	json_builder_end_object(json);
 	return ash_json_format(json, false);
 }
@@ -389,9 +382,9 @@ char *ash_recall_format(const AshRecall *recall)
 
 	add_head(json, "ashlar-recall", recall->name, recall->variant, recall->arch,
 			recall->version);
-	add_text(json, "to", recall->to);
-	add_text(json, "reason", recall->reason);
-	add_text(json, "created", recall->created);
+	ash_json_add_string(json, "to", recall->to);
+	ash_json_add_string(json, "reason", recall->reason);
+	ash_json_add_string(json, "created", recall->created);
 	json_builder_end_object(json);
 	return ash_json_format(json, false);
 }

@@ -408,7 +408,12 @@ static gboolean throw_unknown(const char *what, const AshWorkloadKey *keys, cons
 static gboolean store_map(const char *what, const AshWorkloadKey *keys, gpointer base,
 		const AshYamlNode *map, GError **error)
 {
-	if (!check_kind(what != NULL ? what : "a definition", map, ASH_YAML_MAP, error))
+	if (what == NULL && map->kind != ASH_YAML_MAP)
+		return ash_workload_throw(map, error,
+				"here is %s, expected a definition: a map that begins with "
+				"'workload: NAME'",
+				describe(map));
+	if (!check_kind(what, map, ASH_YAML_MAP, error))
 		return FALSE;
 	for (guint i = 0; i < map->pairs->len; i++) {
 		const AshYamlPair *pair = map->pairs->pdata[i];

@@ -15,6 +15,7 @@ CREATE TABLE host (
 	name TEXT NOT NULL,                      -- the hostname it says; not unique
 	state TEXT NOT NULL,                     -- pending, active, held, retired
 	reason TEXT NOT NULL DEFAULT '',         -- of held and retired
+	is_clone BIGINT NOT NULL DEFAULT 0,      -- held, because two machines have its identity
 	-- What memory, lists and selectors take from report and health below, so that a start parses neither:
 	health_word TEXT NOT NULL DEFAULT 'unknown', -- fleet/live.h's AshHealth
 	health_since BIGINT NOT NULL DEFAULT 0,

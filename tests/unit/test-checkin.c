@@ -259,7 +259,7 @@ static void test_apply(Store *store)
 	apply(db, &work);
 	g_assert_cmpint(work.found, ==, ASH_CHECKIN_BEHIND);
 	g_assert_cmpint(work.seq, ==, 5);
-	store_run(db, "UPDATE host SET state = 'held'");
+	store_run(db, "UPDATE host SET state = 'held', is_clone = 1");
 	apply(db, &work);
 	g_assert_cmpint(work.state, ==, ASH_HOST_HELD);
 	store_run(db, "DELETE FROM host");
@@ -286,6 +286,46 @@ static void test_withdrawn(Store *store)
 	g_assert_cmpint(store_int(db, "SELECT COUNT(*) FROM event WHERE kind = 'rollout.host'"), ==,
 			0);
 	end_work(&work);
+}
+
+/* It is heard, and told why; nothing is offered to it, and what it was offered counts for nothing. */
+static void test_held(Store *store)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(AshDb) db = store_take(store);
+	g_autoptr(AshLive) live = NULL;
+	AshCheckinWork work;
+
+	add_host(db);
+	store_run(db, "UPDATE host SET state = 'held', reason = 'being looked\nat \"now\"'");
+	MUST(ash_live_load(store->pool, &live, &error));
+	begin_work(live, "{\"seq\":1," WHO ",\"state\":{\"state\":\"idle\"}}", &work);
+	g_assert_true(ash_host_may_report(&work.before));
+	apply(db, &work);
+	g_assert_cmpint(work.found, ==, ASH_CHECKIN_NEW);
+	g_assert_cmpint(work.state, ==, ASH_HOST_ACTIVE);
+	g_assert_true(work.has_wish);
+	g_assert_null(work.release);
+	g_assert_cmpstr(work.hold, ==, "\"being looked at \\\"now\\\"\"");
+	g_assert_cmpint(store_int(db, "SELECT COUNT(*) FROM host WHERE state = 'held' AND seq = 1 "
+				      "AND agent_state = 'idle'"),
+			==, 1);
+	g_assert_cmpint(store_int(db, "SELECT COUNT(*) FROM rollout_host WHERE outcome = 'offered'"),
+			==, 0);
+	end_work(&work);
+	/* A copy of it is found out all the same. */
+	begin_work(live, "{\"seq\":2," WHO "}", &work);
+	work.verdict = ASH_CHECKIN_CLONE;
+	apply(db, &work);
+	g_assert_cmpint(work.state, ==, ASH_HOST_HELD);
+	g_assert_cmpint(store_int(db, "SELECT is_clone FROM host"), ==, 1);
+	end_work(&work);
+	uint8_t id[ASH_HOST_ID_BYTES];
+	g_auto(AshHost) host = {0};
+	g_assert_true(ash_host_id_parse(id_a, id));
+	MUST(ash_live_reload(live, db, id_a, &error));
+	g_assert_true(ash_live_get(live, id, &host));
+	g_assert_false(ash_host_may_report(&host));
 }
 
 static void test_clone(Store *store)
@@ -333,6 +373,7 @@ static void test_journals(Store *store)
 static const StoreCase cases[] = {
 		{"apply", test_apply},
 		{"withdrawn", test_withdrawn},
+		{"held", test_held},
 		{"clone", test_clone},
 		{"journals", test_journals},
 		{NULL},

@@ -271,6 +271,22 @@ static void test_not_a_signing_key(void)
 	}
 }
 
+static void test_secrets(void)
+{
+	g_autofree char *a = ash_crypto_random_hex(16);
+	g_autofree char *b = ash_crypto_random_hex(16);
+
+	g_assert_cmpuint(strlen(a), ==, 32);
+	g_assert_cmpuint(strspn(a, "0123456789abcdef"), ==, 32);
+	g_assert_cmpstr(a, !=, b);
+	g_assert_true(ash_crypto_same_secret("ab", "ab"));
+	g_assert_true(ash_crypto_same_secret("", ""));
+	g_assert_false(ash_crypto_same_secret("ab", "aa"));
+	g_assert_false(ash_crypto_same_secret("ab", "bb"));
+	g_assert_false(ash_crypto_same_secret("ab", "abc"));
+	g_assert_false(ash_crypto_same_secret("abc", "ab"));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
@@ -282,5 +298,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/crypto/fingerprint", test_fingerprint);
 	g_test_add_func("/crypto/signing-key", test_signing_key);
 	g_test_add_func("/crypto/not-a-signing-key", test_not_a_signing_key);
+	g_test_add_func("/crypto/secrets", test_secrets);
 	return g_test_run();
 }

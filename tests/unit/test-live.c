@@ -370,6 +370,7 @@ static void see(AshHost *host, gpointer data)
 static void hold(AshHost *host, gpointer data)
 {
 	host->state = ASH_HOST_HELD;
+	host->is_clone = true;
 }
 
 static int64_t never(void)
