@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fleet/live-inside.h"
 
+enum {
+	GRAIN_US = 100000,
+};
+
 /* ---- a heap ---- */
 
 static AshLiveWaiter *waiter_at(AshLiveShard *shard, guint at)
@@ -80,6 +84,9 @@ bool ash_live_wait(AshLive *live, const uint8_t *id, int64_t desired, int64_t de
 	AshLiveShard *shard = ash_live_lock(live, id);
 	AshLiveEntry *entry = ash_live_find(shard, id);
 	AshLiveWaiter before = {0};
+	/* Rounded up, so that what is due is due together, and a fleet that waits wakes nobody but then. */
+	if (deadline_us < INT64_MAX - GRAIN_US)
+		deadline_us = (deadline_us / GRAIN_US + 1) * GRAIN_US;
 	bool may = entry != NULL && entry->host.desired == desired &&
 		   ash_host_may_report(&entry->host) &&
 		   !__atomic_load_n(&live->is_ending, __ATOMIC_ACQUIRE);

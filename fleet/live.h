@@ -174,8 +174,9 @@ bool ash_host_state_find(const char *text, AshHostState *out_state);
 /* ---- waiting ---- */
 
 /* Long-poll: @wake is called once, from any thread, when something is wanted of the host, when @deadline_us
- * (g_get_monotonic_time) has passed, or when another wait for the same host takes its place. Returns FALSE, without
- * having called it, when @desired is not the host's any more, or the host may not report, or all is ending.
+ * (g_get_monotonic_time) has passed (a tenth of a second ago at most: many are woken together), or when another wait
+ * for the same host takes its place. Returns FALSE, without having called it, when @desired is not the host's any more,
+ * or the host may not report, or all is ending.
  */
 typedef void (*AshLiveWake)(gpointer data);
 bool ash_live_wait(AshLive *live, const uint8_t *id, int64_t desired, int64_t deadline_us,

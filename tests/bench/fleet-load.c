@@ -4,12 +4,14 @@
  *	fleet-load [OPTION…] MODE PORT
  *
  *	steady     connections that stay; each host checks in at its own times
+ *	wait       the same connections, each with a check-in that waits --wait seconds for an order that does not come, and
+ *	           then the next; the latency is how late the answer comes
  *	storm      all connect at once, and check in once: as after a restart of the server
  *	fleetlock  each takes and frees its reboot lock, again and again
  *	constant   GET of --path, whatever serves it: what the machine and the connection can do
  *
  *	--identities FILE   of fleet-identities; without: no client certificates
- *	--hosts N  --rate PER_SECOND  --seconds S  --path PATH  --plain (no TLS)
+ *	--hosts N  --rate PER_SECOND  --seconds S  --path PATH  --plain (no TLS)  --wait S
  *	--connecting N      handshakes at a time; default 100
  *	--pid PID           the server's: its CPU seconds and memory are told
  *
@@ -38,11 +40,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/histogram.h"
+
 enum {
 	PORTS_PER_ADDRESS = 20000,
 	MAX_ANSWER = 4096,
-	SUB_BITS = 6, /* of the histogram: 1.6 % */
-	BUCKETS = 64 << SUB_BITS,
 	PATIENCE_US = 30000000, /* for what is still open at the end */
 };
 
@@ -50,7 +52,8 @@ typedef enum {
 	STEADY,
 	STORM,
 	FLEETLOCK,
-	CONSTANT
+	CONSTANT,
+	WAIT
 } Mode;
 typedef enum {
 	CLOSED,
@@ -82,13 +85,12 @@ static struct {
 	double rate, seconds;
 	const char *path, *identities;
 	bool is_plain;
-	int pid;
+	int pid, wait;
 } options = {.hosts = 100, .rate = 100, .seconds = 10, .path = "/", .connecting = 100};
 
 static struct {
 	uint64_t sent, answered, errors, wrong, refused, handshakes, reconnects;
-	uint64_t buckets[BUCKETS];
-	int64_t max_us;
+	Histogram latency;
 } counts;
 
 static Host *hosts;
@@ -112,45 +114,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "fleet-load: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-/* ---- the histogram ---- */
-
-static unsigned bucket_of(uint64_t us)
-{
-	if (us < 1 << SUB_BITS)
-		return (unsigned) us;
-	unsigned shift = (unsigned) (63 - __builtin_clzll(us)) - SUB_BITS;
-	return ((shift + 1) << SUB_BITS) + (unsigned) ((us >> shift) & ((1 << SUB_BITS) - 1));
-}
-
-static uint64_t bucket_top(unsigned bucket)
-{
-	unsigned shift = bucket >> SUB_BITS;
-
-	if (shift == 0)
-		return bucket;
-	return ((uint64_t) (bucket & ((1 << SUB_BITS) - 1)) + (1 << SUB_BITS) + 1) << (shift - 1);
-}
-
-static void note_latency(int64_t us)
-{
-	counts.buckets[bucket_of(us > 0 ? (uint64_t) us : 0)]++;
-	if (us > counts.max_us)
-		counts.max_us = us;
-}
-
-static double percentile(double part)
-{
-	uint64_t wanted = (uint64_t) ((double) counts.answered * part);
-	uint64_t seen = 0;
-
-	for (unsigned i = 0; i < BUCKETS; i++) {
-		seen += counts.buckets[i];
-		if (seen > wanted)
-			return (double) bucket_top(i) / 1000;
-	}
-	return (double) counts.max_us / 1000;
 }
 
 /* ---- connections ---- */
@@ -291,9 +254,11 @@ static char *make_checkin(const Host *host)
 
 	if (asprintf(&body,
 			    "{\"seq\":%lld,\"instance\":\"%032x\",\"boot\":\"00000000-0000-4000-8000-"
-			    "%012x\",\"wait\":0,\"have\":0%s}",
+			    "%012x\",\"wait\":%d,\"have\":0%s}",
 			    (long long) (seq_base + (int64_t) host->next), host->number,
-			    host->number, host->is_introduced ? "" : first) < 0 ||
+			    host->number,
+			    host->is_introduced && options.mode == WAIT ? options.wait : 0,
+			    host->is_introduced ? "" : first) < 0 ||
 			asprintf(&text,
 					"POST /v1/checkin HTTP/1.1\r\nHost: localhost\r\n"
 					"Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
@@ -334,7 +299,9 @@ static void go_on(Host *host);
 
 static void ask(Host *host)
 {
-	host->asked_us = options.mode == STORM ? begin_us : due_us(host, host->next);
+	host->asked_us = options.mode == STORM  ? begin_us
+			 : options.mode == WAIT ? now_us() + (int64_t) options.wait * 1000000
+						: due_us(host, host->next);
 	host->out = options.mode == CONSTANT    ? make_get()
 		    : options.mode == FLEETLOCK ? make_lock(host)
 						: make_checkin(host);
@@ -370,7 +337,7 @@ static void take_answer(Host *host, const char *body)
 	else if (!is_right(host, status, body) && counts.wrong++ < 5)
 		fprintf(stderr, "fleet-load: host %u: wrong: %.400s\n", host->number, host->in);
 	counts.answered++;
-	note_latency(now_us() - host->asked_us);
+	histogram_add(&counts.latency, now_us() - host->asked_us);
 	host->has_lock = status == 200 ? !host->has_lock : host->has_lock;
 	host->is_introduced |= status == 200;
 	host->next++;
@@ -512,6 +479,44 @@ static void go_on(Host *host)
 	}
 }
 
+/* ---- the server's cost ---- */
+
+static double server_cpu_s(void)
+{
+	char path[64];
+	char text[1024] = "";
+	unsigned long user = 0;
+	unsigned long system = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", options.pid);
+	FILE *file = options.pid > 0 ? fopen(path, "re") : NULL;
+	if (file == NULL)
+		return 0;
+	if (fgets(text, sizeof text, file) != NULL && strrchr(text, ')') != NULL)
+		sscanf(strrchr(text, ')') + 2,
+				"%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+				&system);
+	fclose(file);
+	return (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
+}
+
+static long server_kb(void)
+{
+	char path[64];
+	char line[256];
+	long kb = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/status", options.pid);
+	FILE *file = options.pid > 0 ? fopen(path, "re") : NULL;
+	if (file == NULL)
+		return 0;
+	while (fgets(line, sizeof line, file) != NULL)
+		if (sscanf(line, "VmRSS: %ld", &kb) == 1)
+			break;
+	fclose(file);
+	return kb;
+}
+
 /* ---- the run ---- */
 
 /* The first answer is part of connecting: a server need not keep who says nothing. */
@@ -603,6 +608,36 @@ static double run_steady(void)
 	return (double) (now_us() - first_us) / 1e6;
 }
 
+/* Their first ones come evenly; counted is from when all of them wait. */
+static double run_wait(double *out_cpu_s)
+{
+	int64_t spread_us = (int64_t) options.wait * 1000000;
+	int64_t start_us = now_us();
+
+	for (unsigned i = 0; i < options.hosts; i++) {
+		while (now_us() < start_us + spread_us * i / options.hosts)
+			turn(start_us + spread_us * i / options.hosts);
+		hosts[i].due = UINT64_MAX;
+		make_due(&hosts[i]);
+		hosts[i].due = UINT64_MAX;
+	}
+	uint64_t errors = counts.errors;
+	forget_counts();
+	counts.sent = options.hosts;
+	counts.errors = errors;
+	int64_t first_us = now_us();
+	int64_t end_us = first_us + (int64_t) (options.seconds * 1e6);
+	*out_cpu_s = server_cpu_s();
+	while (now_us() < end_us)
+		turn(now_us() + 100000);
+	*out_cpu_s = server_cpu_s() - *out_cpu_s;
+	/* Who still waits has asked less than its time ago. */
+	for (unsigned i = 0; i < options.hosts; i++)
+		if (hosts[i].phase >= SENDING && hosts[i].asked_us > now_us() - 5000000)
+			counts.sent--;
+	return (double) (now_us() - first_us) / 1e6;
+}
+
 static double run_storm(void)
 {
 	int64_t deadline_us = now_us() + PATIENCE_US * 20;
@@ -618,44 +653,6 @@ static double run_storm(void)
 				make_due(&hosts[i]), hosts[i].due = 1;
 	}
 	return (double) (now_us() - begin_us) / 1e6;
-}
-
-/* ---- the server's cost ---- */
-
-static double server_cpu_s(void)
-{
-	char path[64];
-	char text[1024] = "";
-	unsigned long user = 0;
-	unsigned long system = 0;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", options.pid);
-	FILE *file = options.pid > 0 ? fopen(path, "re") : NULL;
-	if (file == NULL)
-		return 0;
-	if (fgets(text, sizeof text, file) != NULL && strrchr(text, ')') != NULL)
-		sscanf(strrchr(text, ')') + 2,
-				"%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-				&system);
-	fclose(file);
-	return (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
-}
-
-static long server_kb(void)
-{
-	char path[64];
-	char line[256];
-	long kb = 0;
-
-	snprintf(path, sizeof path, "/proc/%d/status", options.pid);
-	FILE *file = options.pid > 0 ? fopen(path, "re") : NULL;
-	if (file == NULL)
-		return 0;
-	while (fgets(line, sizeof line, file) != NULL)
-		if (sscanf(line, "VmRSS: %ld", &kb) == 1)
-			break;
-	fclose(file);
-	return kb;
 }
 
 /* ---- options ---- */
@@ -689,8 +686,9 @@ static void parse_options(int argc, char **argv)
 {
 	static const struct option names[] = {{"identities", 1, 0, 'i'}, {"hosts", 1, 0, 'n'},
 			{"rate", 1, 0, 'r'}, {"seconds", 1, 0, 's'}, {"path", 1, 0, 'p'},
-			{"plain", 0, 0, 'x'}, {"connecting", 1, 0, 'c'}, {"pid", 1, 0, 'P'}, {0}};
-	static const char *const modes[] = {"steady", "storm", "fleetlock", "constant"};
+			{"plain", 0, 0, 'x'}, {"connecting", 1, 0, 'c'}, {"pid", 1, 0, 'P'},
+			{"wait", 1, 0, 'w'}, {0}};
+	static const char *const modes[] = {"steady", "storm", "fleetlock", "constant", "wait"};
 	int option = 0;
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1)
@@ -716,6 +714,9 @@ static void parse_options(int argc, char **argv)
 		case 'c':
 			options.connecting = (unsigned) atoi(optarg);
 			break;
+		case 'w':
+			options.wait = atoi(optarg);
+			break;
 		case 'P':
 			options.pid = atoi(optarg);
 			break;
@@ -723,11 +724,11 @@ static void parse_options(int argc, char **argv)
 			exit(2);
 		}
 	int mode = -1;
-	for (int i = 0; optind + 2 == argc && i < 4; i++)
+	for (int i = 0; optind + 2 == argc && i < 5; i++)
 		if (strcmp(argv[optind], modes[i]) == 0)
 			mode = i;
 	if (mode < 0 || options.hosts == 0 || options.rate <= 0) {
-		fprintf(stderr, "usage: fleet-load [OPTION…] steady|storm|fleetlock|constant PORT\n");
+		fprintf(stderr, "usage: fleet-load [OPTION…] steady|wait|storm|fleetlock|constant PORT\n");
 		exit(2);
 	}
 	options.mode = (Mode) mode;
@@ -755,8 +756,11 @@ int main(int argc, char **argv)
 	double connect_s = options.mode == STORM ? 0 : connect_all();
 	uint64_t connect_errors = counts.errors;
 	double cpu_before_s = server_cpu_s();
-	double seconds = options.mode == STORM ? run_storm() : run_steady();
-	double cpu_s = server_cpu_s() - cpu_before_s;
+	double wait_cpu_s = 0;
+	double seconds = options.mode == STORM  ? run_storm()
+			 : options.mode == WAIT ? run_wait(&wait_cpu_s)
+						: run_steady();
+	double cpu_s = options.mode == WAIT ? wait_cpu_s : server_cpu_s() - cpu_before_s;
 	uint64_t lost = counts.sent - counts.answered;
 
 	printf("{\"hosts\":%u,\"connect_s\":%.2f,\"seconds\":%.2f,\"asked_rate\":%.0f,\"rate\":%.0f,"
@@ -766,8 +770,8 @@ int main(int argc, char **argv)
 	       "\"server_cpu_s_per_1000\":%.4f,\"server_kb\":%ld}\n",
 			options.hosts, connect_s, seconds, options.rate,
 			(double) counts.answered / seconds, (unsigned long long) counts.answered,
-			percentile(0.5), percentile(0.99), percentile(0.999),
-			(double) counts.max_us / 1000,
+			histogram_ms(&counts.latency, 0.5), histogram_ms(&counts.latency, 0.99),
+			histogram_ms(&counts.latency, 0.999), (double) counts.latency.max_us / 1000,
 			(unsigned long long) (counts.errors - connect_errors),
 			(unsigned long long) connect_errors, (unsigned long long) lost,
 			(unsigned long long) counts.wrong, (unsigned long long) counts.refused,
