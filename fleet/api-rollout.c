@@ -515,42 +515,7 @@ static gboolean cancel_rollout(AshRequest *request, GError **error)
 			error);
 }
 
-/* ---- hosts, ledger, replay ----------------------------------------------------------------------- */
-
-static bool may_see_host(const AshDbRow *row, gpointer request)
-{
-	return ash_route_may_host(request, ash_db_row_text(row, 0));
-}
-
-static void add_host(JsonBuilder *json, const AshDbRow *row, gpointer data)
-{
-	ash_json_add_string(json, "host", ash_db_row_text(row, 0));
-	ash_json_add_string(json, "name", ash_db_row_text(row, 1));
-	ash_json_add_int(json, "ring", ash_db_row_int(row, 2));
-	ash_json_add_string(json, "outcome", ash_db_row_text(row, 3));
-	ash_json_add_int(json, "since", ash_db_row_int(row, 4));
-	ash_json_add_string(json, "reason", ash_db_row_text(row, 5));
-}
-
-static gboolean list_hosts(AshRequest *request, GError **error)
-{
-	const AshPage page = {
-			.sql = "SELECT rollout_host.host, COALESCE(host.name, ''), ring, outcome, since, "
-			       "rollout_host.reason FROM rollout_host LEFT JOIN host ON host.id = "
-			       "rollout_host.host WHERE rollout_host.rollout = $1 AND "
-			       "rollout_host.host > $2 AND ($3 = '' OR outcome = $3) "
-			       "ORDER BY rollout_host.host LIMIT $4",
-			.values = ASH_DB_VALUES(ASH_DB_T(id_of(request)),
-					ASH_DB_T(ash_route_after(request)),
-					ASH_DB_T(ash_route_argument(request, "outcome")),
-					ASH_DB_I(ash_page_rows(request))),
-			.add = add_host,
-			.may_see = may_see_host,
-			.data = request,
-	};
-
-	return ash_page_reply(request, &page, error);
-}
+/* ---- ledger, replay ----------------------------------------------------------------------- */
 
 static void add_line(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {
@@ -609,8 +574,8 @@ static const AshRouteMember page_arguments[] = {
 };
 static const AshRouteMember host_arguments[] = {
 		{"outcome", "string", false,
-				"assigned, offered, confirmed, failed, silent, withdrawn, "
-				"returned, gone"},
+				"waiting, already, assigned, offered, confirmed, failed, silent, "
+				"withdrawn, returned, gone; default: all"},
 		{"limit", "integer", false, "1 to 1000; default 100"},
 		{"after", "string", false, "'next' of the page before"},
 		{0},
@@ -661,8 +626,8 @@ const AshRoute ash_api_rollout_routes[] = {
 		{"GET", "/v1/rollouts/{id}", ASH_ROLE_VIEWER, "One rollout", show_rollout,
 				.answer = ROLLOUT},
 		{"GET", "/v1/rollouts/{id}/hosts", ASH_ROLE_VIEWER,
-				"Hosts that had their turn, and what came of it", list_hosts,
-				.arguments = host_arguments,
+				"Hosts that had their turn, and what came of it",
+				ash_api_rollout_hosts, .arguments = host_arguments,
 				.answer = "{\"items\":[{\"host\":\"…\",\"name\":\"edge-1\",\"ring\":1,"
 					  "\"outcome\":\"confirmed\",\"since\":1,\"reason\":\"\"}]}"},
 		{"GET", "/v1/rollouts/{id}/ledger", ASH_ROLE_VIEWER,

@@ -29,6 +29,9 @@ gboolean ash_api_rollout_find_release(AshRequest *request, const char *what,
 		AshFleetRelease **out_release, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 const char *ash_api_rollout_element(JsonArray *array, unsigned index); /* NULL: not a text */
 
+/* AshRoute.run of GET /v1/rollouts/{id}/hosts; api-rollout-host.c. */
+gboolean ash_api_rollout_hosts(AshRequest *request, GError **error);
+
 /* What a spec would do now; api-rollout-plan.c. */
 typedef struct {
 	uint32_t hosts, already, canaries, away, misfit, behind; /* candidates, and who is none */

@@ -67,10 +67,21 @@ bool ash_rollout_host(const AshRollout *rollout, const uint8_t *id, AshRolloutHo
 
 void ash_rollout_each(const AshRollout *rollout, AshRolloutEach each, gpointer data)
 {
+	ash_rollout_each_after(rollout, NULL, each, data);
+}
+
+void ash_rollout_each_after(
+		const AshRollout *rollout, const uint8_t *after, AshRolloutEach each, gpointer data)
+{
 	AshRolloutHost host;
+	uint32_t from = 0, last = 0;
 
 	/* Those that joined since the last step are not in the order yet. */
-	for (uint32_t i = 0; i < rollout->hosts->len; i++) {
+	if (after != NULL && ash_rollout_host_find(rollout, after, &last)) {
+		uint32_t position = ash_rollout_host_at(rollout, last)->position;
+		from = (position < rollout->ordered ? position : last) + 1;
+	}
+	for (uint32_t i = from; i < rollout->hosts->len; i++) {
 		uint32_t number = i < rollout->ordered ? rollout->order[i] : i;
 		describe(rollout, ash_rollout_host_at(rollout, number), &host);
 		if (!each(&host, data))

@@ -282,6 +282,9 @@ bool ash_rollout_host(const AshRollout *rollout, const uint8_t *host, AshRollout
 /* All, in the order of the rollout. FALSE stops. */
 typedef bool (*AshRolloutEach)(const AshRolloutHost *host, gpointer data);
 void ash_rollout_each(const AshRollout *rollout, AshRolloutEach each, gpointer data);
+/* The same behind @after; NULL, or one that is not there: from the first. */
+void ash_rollout_each_after(const AshRollout *rollout, const uint8_t *after, AshRolloutEach each,
+		gpointer data);
 
 /* Why has it not got it yet? The chain of conditions in this order; the first that is not met blocks. */
 typedef enum {

@@ -67,6 +67,10 @@ static gboolean assign(AshScheduler *scheduler, AshSchedulerEngine *engine,
 			.text = "its turn in the rollout has come"};
 	int64_t previous = running_release(scheduler, decision->host, &release.release);
 
+	if (release.release != engine->release)
+		g_hash_table_add(engine->by_way, g_strdup(host));
+	else
+		g_hash_table_remove(engine->by_way, host);
 	return ash_db_exec(scheduler->db,
 			       "INSERT INTO rollout_host (rollout, host, ring, outcome, since, previous) "
 			       "VALUES ($1, $2, $3, 'assigned', $4, $5) ON CONFLICT (rollout, host) DO "

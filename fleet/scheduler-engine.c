@@ -44,6 +44,7 @@ static AshSchedulerEngine *engine_new(const char *id)
 	g_array_set_clear_func(engine->decisions, clear_decision);
 	engine->budgets = g_ptr_array_new_with_free_func((GDestroyNotify) ash_selector_key_free);
 	engine->offered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	engine->by_way = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	return engine;
 }
 
@@ -59,6 +60,7 @@ void ash_scheduler_engine_free(AshSchedulerEngine *engine)
 	g_ptr_array_unref(engine->fresh);
 	g_array_unref(engine->decisions);
 	g_hash_table_unref(engine->offered);
+	g_hash_table_unref(engine->by_way);
 	g_free(engine);
 }
 
@@ -90,6 +92,14 @@ static bool note_offered(const AshRolloutHost *host, gpointer data)
 		g_hash_table_add(engine->offered, g_strdup(id));
 	}
 	return true;
+}
+
+static gboolean note_by_way(const AshDbRow *row, gpointer data, GError **error)
+{
+	const AshSchedulerEngine *engine = data;
+
+	g_hash_table_add(engine->by_way, g_strdup(ash_db_row_text(row, 0)));
+	return TRUE;
 }
 
 typedef struct {
@@ -145,6 +155,12 @@ gboolean ash_scheduler_engine_load(AshScheduler *scheduler, AshDb *db, const cha
 	g_free(row.state);
 	g_free(row.spec);
 	if (!ok)
+		return FALSE;
+	if (!ash_db_query(db,
+			    "SELECT id FROM host WHERE rollout = $1 AND release <> $2 AND verb = "
+			    "'update'",
+			    ASH_DB_VALUES(ASH_DB_T(id), ASH_DB_I(engine->release)), note_by_way,
+			    engine, error))
 		return FALSE;
 	ash_rollout_each(engine->rollout, note_offered, engine);
 	ash_rollout_set_sink(engine->rollout, &(AshRolloutSink){take_line, take_decision, engine});

@@ -156,34 +156,26 @@ static char *read_failure(AshScheduler *scheduler, const char *id, const char *c
 	return failure_of(json_node_get_object(node), commit);
 }
 
-/* The barrier that comes before the rollout's release; NULL: none does. */
-static const AshDesiredRelease *barrier_before(const AshScheduler *scheduler,
-		const AshSchedulerEngine *engine, const AshHost *host, AshDesiredStep *out_step)
-{
-	const AshDesiredRelease *target = target_of(scheduler, engine), *hop = NULL;
-
-	if (target == NULL)
-		return NULL;
-	*out_step = ash_desired_towards(scheduler->turn_book, host, target, &hop);
-	return hop != target && hop != NULL && hop->is_barrier ? hop : NULL;
-}
-
-/* What it says about the rollout's release, or, as long as it is below a barrier, about the barrier: a reboot into that
- * is not the one that the rollout waits for, and one that is bad ends its way.
+/* What it says about the rollout's release; on the way to a barrier, about that: a reboot into it is not the one that the
+ * rollout waits for, and one that is bad ends its way.
  */
 static AshRolloutSaid said_of(const AshScheduler *scheduler, const AshSchedulerEngine *engine,
 		const AshHost *host, const char **out_commit)
 {
 	const AshRolloutSpec *spec = ash_rollout_spec(engine->rollout);
-	AshDesiredStep step = ASH_DESIRED_TAKE;
-	const AshDesiredRelease *barrier = barrier_before(scheduler, engine, host, &step);
+	const AshDesiredRelease *wanted =
+			ash_desired_book_release(scheduler->turn_book, host->release);
+	char id[65];
 
-	*out_commit = barrier != NULL ? barrier->commit : spec->commit;
-	if (barrier != NULL)
-		return step == ASH_DESIRED_FAILED ? ASH_ROLLOUT_SAID_FAILED
-						  : ASH_ROLLOUT_SAID_OTHER;
-	return ash_rollout_said(
-			spec, host->commit, host->failed_commit, host->agent_state, host->verdict);
+	ash_host_id_format(host->id, id);
+	*out_commit = spec->commit;
+	if (wanted == NULL || !g_hash_table_contains(engine->by_way, id) ||
+			g_str_equal(host->commit, spec->commit))
+		return ash_rollout_said(spec, host->commit, host->failed_commit, host->agent_state,
+				host->verdict);
+	*out_commit = wanted->commit;
+	return g_str_equal(host->failed_commit, wanted->commit) ? ASH_ROLLOUT_SAID_FAILED
+								: ASH_ROLLOUT_SAID_OTHER;
 }
 
 static void report(AshScheduler *scheduler, AshSchedulerEngine *engine, const AshHost *host,
@@ -234,6 +226,8 @@ static gboolean pass_barrier(AshScheduler *scheduler, const AshSchedulerEngine *
 	const AshDesiredWant want = {
 			.release = hop->id, .rollout = engine->id, .verb = "update", .text = text};
 	scheduler->has_written = true;
+	if (hop == target)
+		g_hash_table_remove(engine->by_way, id);
 	return ash_desired_write(scheduler->db, id, &want, scheduler->now_s, &is_changed, error) &&
 	       ash_db_exec(scheduler->db,
 			       "UPDATE rollout_host SET previous = $3 WHERE rollout = $1 AND host = $2",

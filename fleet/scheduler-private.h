@@ -38,10 +38,11 @@ typedef struct {
 	GPtrArray *fresh;                 /* char *: lines behind them */
 	GArray *decisions;                /* AshSchedulerDecision */
 	GHashTable *offered;              /* ids of hosts that the engine knows as offered */
-	int64_t window_s;                 /* when some host's window opens or closes; INT64_MAX */
-	int64_t checkpoint;               /* first line of one that is among fresh; 0: none */
-	bool is_starting;                 /* its candidates are being written */
-	bool is_empty;                    /* they are still to be gathered */
+	GHashTable *by_way; /* ids of hosts that are told to take a barrier before the release */
+	int64_t window_s;   /* when some host's window opens or closes; INT64_MAX */
+	int64_t checkpoint; /* first line of one that is among fresh; 0: none */
+	bool is_starting;   /* its candidates are being written */
+	bool is_empty;      /* they are still to be gathered */
 	bool is_over;
 } AshSchedulerEngine;
 

@@ -183,13 +183,16 @@ static void take_report(AshScheduler *scheduler, const News *news)
 	if (!ash_host_id_parse(news->host, id))
 		return;
 	for (unsigned i = 0; i < scheduler->engines->len; i++) {
-		AshRollout *rollout =
-				((AshSchedulerEngine *) g_ptr_array_index(scheduler->engines, i))
-						->rollout;
+		const AshSchedulerEngine *engine = g_ptr_array_index(scheduler->engines, i);
+		AshRollout *rollout = engine->rollout;
 		AshRolloutHost known;
 		if (!ash_rollout_host(rollout, id, &known) ||
 				known.outcome == ASH_ROLLOUT_WAITING ||
 				known.outcome == ASH_ROLLOUT_GONE)
+			continue;
+		/* It is about the barrier that comes first. */
+		if (g_hash_table_contains(engine->by_way, news->host) &&
+				g_strcmp0(news->commit, ash_rollout_spec(rollout)->commit) != 0)
 			continue;
 		AshRolloutSaid said = ash_rollout_said(ash_rollout_spec(rollout), news->commit,
 				news->failed, news->state, news->verdict);

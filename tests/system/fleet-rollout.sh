@@ -83,6 +83,21 @@ for _ in 1 2 3; do
 	hosts_round
 done
 is "the first ring holds four" "$(hosts_on 2.0)" 4
+# list ARGUMENTS: outcome and count of all pages, and how many hosts they name
+list()
+{
+	local next='' all=''
+	while :; do
+		api GET "/v1/rollouts/$rollout/hosts?limit=3${1-}${next:+&after=${next//+/%2B}}" || return
+		all+=$(jq -r '.items[] | "\(.outcome) \(.host)"' <<<"$body")$'\n'
+		next=$(jq -r '.next // ""' <<<"$body")
+		[ -n "$next" ] || break
+	done
+	grep . <<<"$all" | cut -d' ' -f1 | sort | uniq -c | awk '{ printf "%s %s, ", $2, $1 }'
+	grep . <<<"$all" | cut -d' ' -f2 | sort -u | wc -l
+}
+is "its hosts are shown, those that wait too" "$(list)" "offered 4, waiting 16, 20"
+is "…and alone" "$(list '&outcome=waiting')" "waiting 16, 16"
 for i in $(seq 20); do
 	[ "${host_version[$i]}" != 2.0 ] || continue
 	like "a host of the second knows why it waits" "$(why "edge-$i")" '^waiting: ring 1 holds 4 hosts'
@@ -93,6 +108,7 @@ ok "…and begun anew" start '"release":"2.0","selector":"site = bern","channel"
 ok "it finishes" go finished 60
 is "all hosts run it" "$(hosts_on 2.0)" 20
 is "…confirmed, but those that had it" "$(count confirmed) $(count already)" "16 4"
+is "…and it is shown which, when it is over too" "$(list) $(list '&outcome=already')" "already 4, confirmed 16, 20 already 4, 4"
 is "…each by one boot" "$(printf '%s\n' "${host_moves[@]}" | sort -u)" 1
 is "two rings" "$(events rollout.ring)" 1
 ok "its ledger replays" replays

@@ -22,6 +22,7 @@ typedef struct {
 	AshDb *db;
 	unsigned bad;        /* hosts that fail, the first so many that are offered 2.0 */
 	unsigned failed;     /* that did */
+	bool announces;      /* hosts say that they reboot, before they do */
 	bool restarts;       /* the scheduler is another one after each turn */
 	const char *failing; /* the version that fails; NULL: none */
 } Fleet;
@@ -163,6 +164,14 @@ static void report(Fleet *fleet, const Row *row, const char *version, const char
 			"\"failed\":\"%s\",\"boot\":\"%s\"}",
 			commit, version, failed, boot);
 
+	if (fleet->announces)
+		MUST(ash_event_append(fleet->db,
+				&(AshEvent){.at_s = clock_s,
+						.kind = "host.report",
+						.host = row->id,
+						.data = "{\"to\":\"rebooting\",\"commit\":\"c1.0\","
+							"\"boot\":\"b0\"}"},
+				&error));
 	MUST(ash_db_exec(fleet->db,
 			"UPDATE host SET \"commit\" = $2, version = $3, failed_commit = $4, boot = $5, seq = "
 			"seq + 1 WHERE id = $1",
@@ -620,6 +629,7 @@ static void test_barrier(Store *store)
 
 	fleet_open(&fleet, store);
 	set_barrier(&fleet);
+	fleet.announces = true;
 	create(&fleet, ",\"soak\":60");
 	turn(&fleet);
 	g_assert_cmpint(store_int(fleet.db, "SELECT COUNT(*) FROM host WHERE release = 4 AND "
@@ -663,6 +673,7 @@ static void test_barrier_bad(Store *store)
 
 	fleet_open(&fleet, store);
 	set_barrier(&fleet);
+	fleet.announces = true;
 	create(&fleet, ",\"soak\":60");
 	fleet.failing = "1.5";
 	fleet.bad = HOSTS;
