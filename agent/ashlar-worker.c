@@ -11,6 +11,7 @@
 #include "agent/import.h"
 #include "agent/job.h"
 #include "agent/plan.h"
+#include "agent/verify-workload.h"
 #include "agent/verify.h"
 #include "agent/worker.h"
 #include "agent/workload/image-import.h"
@@ -41,6 +42,7 @@ static const AshWorkerVerb verbs[] = {
 		{"plan", ASH_WORKER_READ_DISK, ash_plan_run},
 		{"switch", ASH_WORKER_WRITE_DISK, ash_deploy_switch},
 		{"verify", ASH_WORKER_NO_DISK, ash_verify_run},
+		{"workload-verify", ASH_WORKER_NO_DISK, ash_verify_workload_run},
 };
 
 static const AshWorkerVerb *find_verb(const char *name)

@@ -37,8 +37,10 @@
  * check     {"commit":C}                            {"objects":N,"bad":[…]}   reads and hashes
  * bundle    {"path":P}                              {"staging":DIR}     unpacks one file
  * image-*   images of workloads: agent/workload/image-import.h
+ * workload-verify   {"now":S,"wanted":[{"name":N,   {"workloads":[…]}   see agent/verify-workload.h
+ *                    "version":V|""}]}
  *
- * verify, plan and import may name "staging":DIR, another directory than ASH_PATH_STAGING of the same
+ * verify, workload-verify, plan and import may name "staging":DIR, another directory than ASH_PATH_STAGING of the same
  * shape: what `bundle` unpacked lies in ASH_PATH_BUNDLE, because root must not write where the user
  * ashlar-link could put links. The word in "why" of untrusted: lib/tuf.h's, or "document" (path, custom
  * and document of a target disagree), "no-root" (the image has no root.json).

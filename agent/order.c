@@ -7,6 +7,7 @@
 #include "lib/crypto.h"
 #include "lib/error.h"
 #include "lib/json.h"
+#include "lib/workload.h"
 
 G_DEFINE_QUARK(ash_order_error, ash_order_error)
 
@@ -19,6 +20,15 @@ static const char *const verbs[] = {
 		[ASH_ORDER_CHECK] = "check",
 		[ASH_ORDER_FETCH] = "fetch",
 };
+
+static void workload_free(gpointer data)
+{
+	AshOrderWorkload *workload = data;
+
+	g_free(workload->name);
+	g_free(workload->version);
+	g_free(workload);
+}
 
 void ash_order_free(AshOrder *order)
 {
@@ -34,6 +44,7 @@ void ash_order_free(AshOrder *order)
 	g_free(order->commit);
 	g_free(order->wanted);
 	g_clear_pointer(&order->bad, g_hash_table_unref);
+	g_clear_pointer(&order->workloads, g_ptr_array_unref);
 	ash_release_free(order->release);
 	g_free(order);
 }
@@ -90,6 +101,34 @@ static gboolean take_bad(AshOrder *order, JsonObject *object, GError **error)
 		if (!ash_json_text(bad, l->data, &kind, error))
 			return FALSE;
 		g_hash_table_insert(order->bad, g_strdup(l->data), g_strdup(kind));
+	}
+	return TRUE;
+}
+
+static gboolean take_workloads(AshOrder *order, JsonObject *object, GError **error)
+{
+	JsonArray *list = NULL;
+
+	order->workloads = g_ptr_array_new_with_free_func(workload_free);
+	if (!json_object_has_member(object, "workloads"))
+		return TRUE;
+	if (!ash_json_array(object, "workloads", &list, error))
+		return FALSE;
+	if (json_array_get_length(list) > ASH_ORDER_MAX_WORKLOADS)
+		return ash_throw(error, ASH_ORDER_ERROR, ASH_ORDER_ERROR_SYNTAX,
+				"more than %d workloads", ASH_ORDER_MAX_WORKLOADS);
+	for (guint i = 0; i < json_array_get_length(list); i++) {
+		JsonNode *node = json_array_get_element(list, i);
+		AshOrderWorkload *workload = g_new0(AshOrderWorkload, 1);
+		g_ptr_array_add(order->workloads, workload);
+		if (!JSON_NODE_HOLDS_OBJECT(node) ||
+				!take_text(json_node_get_object(node), "name", &workload->name,
+						NULL) ||
+				!take_text(json_node_get_object(node), "version",
+						&workload->version, NULL) ||
+				!ash_workload_is_name(workload->name))
+			return ash_throw(error, ASH_ORDER_ERROR, ASH_ORDER_ERROR_SYNTAX,
+					"'workloads' holds what is no name and version");
 	}
 	return TRUE;
 }
@@ -208,7 +247,8 @@ gboolean ash_order_parse(const char *json, AshOrder **out_order, GError **error)
 			!take_verb(object, &order->id, &order->verb, error))
 		return FALSE;
 	if (order->verb != ASH_ORDER_NONE &&
-			(!take_source(order, object, error) || !take_host(order, object, error)))
+			(!take_source(order, object, error) || !take_host(order, object, error) ||
+					!take_workloads(order, object, error)))
 		return FALSE;
 	if (order->verb == ASH_ORDER_FETCH && !take_release(order, object, error))
 		return FALSE;

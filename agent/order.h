@@ -15,6 +15,10 @@
  *	{"id":N,"verb":"none"}
  *	{"id":N,"verb":"check", <source>, <host>}            newest metadata, and the documents that
  *	                                                     this host may need, into staging
+ *	                                                     "workloads":[{"name":N,"version":V|""}] may
+ *	                                                     be there too: the signed definitions of
+ *	                                                     these ("": the newest) come along, and are
+ *	                                                     no reason to fail
  *	{"id":N,"verb":"fetch", <source>, <host>, "release":<document>,
  *	        "method":"delta"|"objects","delta":<delta>|null}
  *
@@ -57,6 +61,7 @@ enum {
 	ASH_ORDER_MAX_DEPTH = 16,
 	ASH_ORDER_MAX_LINE_BYTES = 64 << 10, /* of what ashlar-fetch prints */
 	ASH_ORDER_MAX_URL_BYTES = 2048,
+	ASH_ORDER_MAX_WORKLOADS = 256,
 };
 
 typedef enum {
@@ -64,6 +69,10 @@ typedef enum {
 	ASH_ORDER_CHECK,
 	ASH_ORDER_FETCH,
 } AshOrderVerb;
+
+typedef struct {
+	char *name, *version; /* version "" for the newest */
+} AshOrderWorkload;
 
 typedef struct {
 	uint64_t id;
@@ -77,6 +86,7 @@ typedef struct {
 	char *wanted;    /* NULL: the newest */
 	GHashTable *bad; /* commit → "bad" or "held" */
 	int64_t now_s;
+	GPtrArray *workloads; /* AshOrderWorkload; never NULL but for ASH_ORDER_NONE */
 	/* fetch */
 	AshRelease *release;
 	const AshTargetDelta *delta; /* of @release; NULL: objects */

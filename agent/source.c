@@ -11,6 +11,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/tuf.h"
+#include "lib/workload-target.h"
 
 enum {
 	METADATA_DEPTH = ASH_TUF_MAX_DEPTH,
@@ -146,8 +147,8 @@ static gboolean serve_role(
 }
 
 typedef struct {
-	uint64_t root_from;
-	const AshTufInfo *info;
+	uint64_t root_from, workloads;
+	AshTufInfo info;
 } KeptMetadata;
 
 static bool keeps_metadata(const char *name, gconstpointer data)
@@ -157,16 +158,18 @@ static bool keeps_metadata(const char *name, gconstpointer data)
 	uint64_t version = g_ascii_strtoull(name, &end, 10);
 
 	if (g_str_equal(name, "timestamp.json") || g_str_equal(name, "snapshot.json") ||
-			g_str_equal(name, "targets.json"))
+			g_str_equal(name, "targets.json") || g_str_equal(name, "workloads.json"))
 		return true;
 	if (g_str_equal(end, ".root.json"))
-		return version > kept->root_from && version <= kept->info->root_version;
+		return version > kept->root_from && version <= kept->info.root_version;
 	if (g_str_equal(end, ".snapshot.json"))
-		return version == kept->info->snapshot_version;
-	return g_str_equal(end, ".targets.json") && version == kept->info->targets_version;
+		return version == kept->info.snapshot_version;
+	if (g_str_equal(end, ".workloads.json"))
+		return version == kept->workloads;
+	return g_str_equal(end, ".targets.json") && version == kept->info.targets_version;
 }
 
-static gboolean refresh(AshSource *source, AshTuf **out_tuf, GError **error)
+static gboolean refresh(AshSource *source, KeptMetadata *out_kept, AshTuf **out_tuf, GError **error)
 {
 	g_autoptr(GBytes) root = NULL;
 	g_autoptr(AshTuf) tuf = NULL;
@@ -186,9 +189,7 @@ static gboolean refresh(AshSource *source, AshTuf **out_tuf, GError **error)
 			!serve_role(source, "snapshot", info.snapshot_version, error) ||
 			!serve_role(source, "targets", info.targets_version, error))
 		return FALSE;
-	const KeptMetadata kept = {.root_from = from, .info = &info};
-	if (!ash_staging_prune(source->staging_fd, "metadata", keeps_metadata, &kept, error))
-		return FALSE;
+	*out_kept = (KeptMetadata){.root_from = from, .info = info};
 	*out_tuf = g_steal_pointer(&tuf);
 	return TRUE;
 }
@@ -270,11 +271,10 @@ static gboolean prune_content(const AshSource *source, const char *commit, GErro
 	return commit != NULL || ash_file_remove_tree(source->staging_fd, "repo", error);
 }
 
-static gboolean fetch_documents(
-		const AshSource *source, const Candidates *candidates, GError **error)
+static gboolean fetch_documents(const AshSource *source, const Candidates *candidates,
+		GHashTable *kept, GError **error)
 {
 	const AshTargetHost host = ash_order_host(source->order);
-	g_autoptr(GHashTable) kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	int chosen = -1;
 	bool is_recall = false;
 	guint recalls = 0;
@@ -297,18 +297,65 @@ static gboolean fetch_documents(
 	       prune_content(source, release != NULL ? release->commit : NULL, error);
 }
 
+/* ---- workloads ------------------------------------------------------------------------------- */
+
+/* The list of the delegated role, for us and for the verifier. Sets @kept's version of it. */
+static gboolean list_workloads(AshSource *source, AshTuf *tuf, KeptMetadata *kept,
+		GPtrArray **out_targets, GError **error)
+{
+	uint64_t version = 0;
+
+	if (!ash_tuf_list_delegated(tuf, "workloads", "workload/", fetch_metadata, source, &version,
+			    out_targets, error))
+		return FALSE;
+	kept->workloads = version;
+	return version == 0 || serve_role(source, "workloads", version, error);
+}
+
+/* Nothing that is wrong with workloads keeps the host from its own updates; the worker, which looks for
+ * these files, says what is missing.
+ */
+static void fetch_workloads(
+		AshSource *source, AshTuf *tuf, KeptMetadata *kept_metadata, GHashTable *kept)
+{
+	const GPtrArray *wanted = source->order->workloads;
+	g_autoptr(GPtrArray) targets = NULL;
+	g_autoptr(GError) local = NULL;
+
+	if (wanted->len == 0)
+		return;
+	if (!list_workloads(source, tuf, kept_metadata, &targets, &local)) {
+		g_debug("workloads: %s", local->message);
+		return;
+	}
+	for (guint i = 0; i < wanted->len; i++) {
+		const AshOrderWorkload *one = wanted->pdata[i];
+		g_autofree char *version = NULL;
+		g_autoptr(GError) failed = NULL;
+		const AshTufTarget *target = ash_workload_target_choose(
+				targets, one->name, one->version, &version);
+		if (target != NULL && !fetch_document(source, target, kept, &failed))
+			g_debug("%s", failed->message);
+	}
+}
+
 gboolean ash_source_check(AshSource *source, GError **error)
 {
+	g_autoptr(GHashTable) kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	g_autoptr(AshTuf) tuf = NULL;
 	g_autoptr(GPtrArray) listed = NULL;
 	Candidates candidates = {0};
+	KeptMetadata metadata = {0};
 
 	if (!ash_file_ensure_dir(source->staging_fd, "metadata", 0755, error) ||
-			!refresh(source, &tuf, error) ||
+			!refresh(source, &metadata, &tuf, error) ||
 			!ash_tuf_list_targets(tuf, "host/", &listed, error))
 		return FALSE;
+	fetch_workloads(source, tuf, &metadata, kept);
+	if (!ash_staging_prune(source->staging_fd, "metadata", keeps_metadata, &metadata, error))
+		return FALSE;
 	find_candidates(source->order, listed, &candidates);
-	gboolean is_ok = fetch_documents(source, &candidates, error);
+	gboolean is_ok = fetch_documents(source, &candidates, kept, error);
 	g_ptr_array_unref(candidates.entries);
 	g_ptr_array_unref(candidates.targets);
 	return is_ok;

@@ -33,8 +33,9 @@ typedef struct {
  *
  * Refreshes metadata with a trusted directory of its own (staging/tuf) and leaves in staging/metadata
  * all that a verifier which trusts root version order->root_version needs to come to the same state;
- * then in staging/targets the recalls for this host, and the release that it would choose. What no
- * longer belongs to that is removed.
+ * then in staging/targets the recalls for this host, the release that it would choose, and the definitions
+ * of the workloads that the order names, as far as they are signed and can be had. What no longer belongs to
+ * that is removed.
  *
  * Errors: ASH_TUF_ERROR, ASH_FETCH_ERROR, ASH_TARGET_ERROR, ASH_STAGING_ERROR, G_IO_ERROR.
  */

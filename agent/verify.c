@@ -89,15 +89,15 @@ static const char *is_bad(const char *commit, gconstpointer data)
 /* AshTufFetch: what the downloader left. Whatever is wrong with a file, as a link or a pipe in its
  * place, is as if a server had no such file, but for its size.
  */
-static gboolean read_metadata(const char *name, size_t max_bytes, gpointer data, GBytes **out_bytes,
-		GError **error)
+gboolean ash_verify_read_metadata(const char *name, size_t max_bytes, gpointer data,
+		GBytes **out_bytes, GError **error)
 {
-	const Verify *verify = data;
+	const int *staging_fd = data;
 	g_autofree char *path = g_strconcat("metadata/", name, NULL);
 	g_autoptr(GError) local = NULL;
 
 	if (strchr(name, '/') == NULL &&
-			ash_staging_read(verify->staging_fd, path, max_bytes, out_bytes, &local))
+			ash_staging_read(*staging_fd, path, max_bytes, out_bytes, &local))
 		return TRUE;
 	if (g_error_matches(local, ASH_STAGING_ERROR, ASH_STAGING_ERROR_TOO_BIG))
 		return ash_throw(error, ASH_TUF_ERROR, ASH_TUF_ERROR_TOO_BIG, "%s", local->message);
@@ -128,14 +128,14 @@ static char *format_time(int64_t time_s)
 	return time != NULL ? g_date_time_format(time, "%Y-%m-%d %H:%M UTC") : g_strdup("nothing");
 }
 
-static gboolean refresh(Verify *verify, GError **error)
+static gboolean refresh(AshTuf *tuf, int *staging_fd, int64_t now_s, GError **error)
 {
 	g_autoptr(GError) local = NULL;
 
-	if (ash_tuf_refresh(verify->tuf, read_metadata, verify, &local))
+	if (ash_tuf_refresh(tuf, ash_verify_read_metadata, staging_fd, &local))
 		return TRUE;
 	if (g_error_matches(local, ASH_TUF_ERROR, ASH_TUF_ERROR_EXPIRED)) {
-		g_autofree char *now = format_time(verify->input.now_s);
+		g_autofree char *now = format_time(now_s);
 		return ash_throw(error, ASH_TUF_ERROR, ASH_TUF_ERROR_EXPIRED,
 				"%s; this host's clock says %s: either nobody signs any more, or "
 				"the clock is wrong",
@@ -147,6 +147,17 @@ static gboolean refresh(Verify *verify, GError **error)
 				local->message);
 	g_propagate_error(error, g_steal_pointer(&local));
 	return FALSE;
+}
+
+gboolean ash_verify_open(const AshWorker *worker, int *staging_fd, int64_t now_s, AshTuf **out_tuf,
+		GError **error)
+{
+	g_autoptr(AshTuf) tuf = NULL;
+
+	if (!open_trust(worker, now_s, &tuf, error) || !refresh(tuf, staging_fd, now_s, error))
+		return FALSE;
+	*out_tuf = g_steal_pointer(&tuf);
+	return TRUE;
 }
 
 /* ---- documents ------------------------------------------------------------------------------- */
@@ -164,15 +175,15 @@ static void find_candidates(Verify *verify)
 	}
 }
 
-static gboolean read_document(const Verify *verify, guint index, GBytes **out_bytes, GError **error)
+gboolean ash_verify_read_document(int staging_fd, const AshTufTarget *target, size_t max_bytes,
+		GBytes **out_bytes, GError **error)
 {
-	const AshTufTarget *target = g_ptr_array_index(verify->sources, index);
 	g_autofree char *location = ash_tuf_target_location(target);
 	g_autofree char *path = g_strconcat("targets/", location, NULL);
 	g_autoptr(GBytes) bytes = NULL;
 	g_autoptr(GError) local = NULL;
 
-	if (!ash_staging_read(verify->staging_fd, path, ASH_TARGET_MAX_BYTES, &bytes, &local)) {
+	if (!ash_staging_read(staging_fd, path, max_bytes, &bytes, &local)) {
 		bool is_missing = g_error_matches(
 				local, ASH_STAGING_ERROR, ASH_STAGING_ERROR_MISSING);
 		return ash_throw(error, ASH_WORKER_ERROR,
@@ -183,6 +194,13 @@ static gboolean read_document(const Verify *verify, guint index, GBytes **out_by
 		return FALSE;
 	*out_bytes = g_steal_pointer(&bytes);
 	return TRUE;
+}
+
+static gboolean read_document(const Verify *verify, guint index, GBytes **out_bytes, GError **error)
+{
+	return ash_verify_read_document(verify->staging_fd,
+			g_ptr_array_index(verify->sources, index), ASH_TARGET_MAX_BYTES, out_bytes,
+			error);
 }
 
 static void take_created(Verify *verify, const char *created)
@@ -354,8 +372,8 @@ static gboolean choose(Verify *verify, JsonBuilder *result, GError **error)
 
 static gboolean run(Verify *verify, const AshWorker *worker, JsonBuilder *result, GError **error)
 {
-	if (!open_trust(worker, verify->input.now_s, &verify->tuf, error) ||
-			!refresh(verify, error) ||
+	if (!ash_verify_open(worker, &verify->staging_fd, verify->input.now_s, &verify->tuf,
+			    error) ||
 			!ash_tuf_list_targets(verify->tuf, "host/", &verify->targets, error))
 		return FALSE;
 	find_candidates(verify);

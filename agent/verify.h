@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/worker.h"
+#include "lib/tuf.h"
 
 /* The verb `verify` of ashlar-worker: what, of all that lies in staging, may this host believe? Runs the
  * whole TUF workflow offline, with the metadata that ashlard itself trusts (ASH_PATH_STATE/tuf); then
@@ -33,3 +34,15 @@ gboolean ash_verify_run(const AshWorker *worker, JsonObject *input, JsonBuilder 
  */
 gboolean ash_verify_staging(const AshWorker *worker, JsonObject *input, char **out_path,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* For other verbs that believe what was signed: the worker's own trust, brought up to what lies in the
+ * staging directory @staging_fd as of @now_s.
+ */
+gboolean ash_verify_open(const AshWorker *worker, int *staging_fd, int64_t now_s, AshTuf **out_tuf,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* AshTufFetch from the staging directory whose descriptor @data points to. */
+gboolean ash_verify_read_metadata(const char *name, size_t max_bytes, gpointer data,
+		GBytes **out_bytes, GError **error);
+/* The document of @target in staging, verified. ASH_WORKER_ERROR_MISSING, _UNTRUSTED, ASH_TUF_ERROR. */
+gboolean ash_verify_read_document(int staging_fd, const AshTufTarget *target, size_t max_bytes,
+		GBytes **out_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -7,6 +7,7 @@
 #include "lib/error.h"
 #include "lib/json.h"
 #include "lib/text.h"
+#include "lib/workload-target.h"
 #include "lib/workload.h"
 
 enum {

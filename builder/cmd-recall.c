@@ -6,7 +6,7 @@
 #include "builder/publish.h"
 #include "lib/error.h"
 #include "lib/json.h"
-#include "lib/workload.h"
+#include "lib/workload-target.h"
 
 static char **opt_keys;
 static char *opt_passphrase_file;

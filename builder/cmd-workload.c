@@ -9,6 +9,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/workload-report.h"
+#include "lib/workload-target.h"
 
 static char **opt_keys;
 static char *opt_publication;

@@ -11,6 +11,7 @@
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/version.h"
+#include "lib/workload-target.h"
 
 /* Of the document @name. */
 static char *pending_path(const char *name)

@@ -13,6 +13,7 @@
 #include "lib/json.h"
 #include "lib/version.h"
 #include "lib/workload-report.h"
+#include "lib/workload-target.h"
 
 /* ---- the image ----------------------------------------------------------------------------------- */
 

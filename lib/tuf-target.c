@@ -221,6 +221,62 @@ gboolean ash_tuf_list_targets(
 	return TRUE;
 }
 
+/* Would a search come to @delegations[index] for @path? Others that are asked before might have it, or end
+ * the search.
+ */
+static bool is_first(AshTuf *tuf, const GPtrArray *delegations, guint index, const char *path)
+{
+	JsonObject *entries = json_object_get_object_member(tuf->targets->body, "targets");
+
+	for (guint i = 0; i < index; i++)
+		if (ash_tuf_delegation_covers(g_ptr_array_index(delegations, i), path))
+			return false;
+	return !json_object_has_member(entries, path) &&
+	       ash_tuf_delegation_covers(g_ptr_array_index(delegations, index), path);
+}
+
+gboolean ash_tuf_list_delegated(AshTuf *tuf, const char *role, const char *prefix,
+		AshTufFetch fetch, gpointer data, uint64_t *out_version, GPtrArray **out_targets,
+		GError **error)
+{
+	AshTufSource source = {.fetch = fetch, .data = data};
+	Search search = {.tuf = tuf, .source = &source};
+	g_autoptr(GPtrArray) list =
+			g_ptr_array_new_with_free_func((GDestroyNotify) ash_tuf_target_free);
+	g_autoptr(GPtrArray) delegations = NULL;
+	g_autoptr(AshTufMetadata) metadata = NULL;
+	guint index = 0;
+
+	if (!check_fresh(tuf, error) ||
+			!ash_tuf_delegations_parse(tuf->targets->body, &delegations, error))
+		return FALSE;
+	while (index < delegations->len &&
+			strcmp(((const AshTufDelegation *) delegations->pdata[index])->role,
+					role) != 0)
+		index++;
+	if (index < delegations->len &&
+			!load_delegated(&search, delegations->pdata[index], &metadata, error))
+		return FALSE;
+	JsonObject *entries =
+			metadata != NULL ? json_object_get_object_member(metadata->body, "targets")
+					 : NULL;
+	g_autoptr(GList) paths = entries != NULL ? json_object_get_members(entries) : NULL;
+	for (GList *i = paths; i != NULL; i = i->next) {
+		AshTufTarget *target = NULL;
+
+		if (g_str_has_prefix(i->data, prefix) && is_safe_path(i->data) &&
+				is_first(tuf, delegations, index, i->data))
+			target = make_target(tuf, role, i->data,
+					json_object_get_object_member(entries, i->data));
+		if (target != NULL)
+			g_ptr_array_add(list, target);
+	}
+	g_ptr_array_sort(list, compare_paths);
+	*out_version = metadata != NULL ? metadata->version : 0;
+	*out_targets = g_steal_pointer(&list);
+	return TRUE;
+}
+
 /* ---- one target ---- */
 
 char *ash_tuf_target_location(const AshTufTarget *target)

@@ -107,6 +107,14 @@ gboolean ash_tuf_find_target(AshTuf *tuf, const char *path, AshTufFetch fetch, g
 gboolean ash_tuf_list_targets(AshTuf *tuf, const char *prefix, GPtrArray **out_targets,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* ash_tuf_list_delegated: the same of the role that the top-level one delegates to under the name @role:
+ * what ash_tuf_find_target would find of it. Fetches its metadata as needed.
+ * @out_version: of that metadata; 0 when there is no such delegation
+ */
+gboolean ash_tuf_list_delegated(AshTuf *tuf, const char *role, const char *prefix,
+		AshTufFetch fetch, gpointer data, uint64_t *out_version, GPtrArray **out_targets,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Where the bytes lie below the targets base: with consistent snapshots "DIR/HASH.NAME". */
 char *ash_tuf_target_location(const AshTufTarget *target);
 

@@ -59,11 +59,6 @@ bool ash_workload_is_pinned(const AshWorkload *workload)
 	return *workload->image.digest != '\0';
 }
 
-char *ash_workload_target_path(const char *name, const char *version)
-{
-	return g_strdup_printf("workload/%s/%s.json", name, version);
-}
-
 /* ---- life ---------------------------------------------------------------------------------------- */
 
 void ash_workload_port_free(gpointer port)

@@ -258,9 +258,6 @@ char *ash_workload_format(const AshWorkload *workload);
 gboolean ash_workload_fill(AshWorkload *workload, GHashTable *values, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
-/* The signed target: "workload/NAME/VERSION.json". */
-char *ash_workload_target_path(const char *name, const char *version);
-
 /* As a definition has them: "127.0.0.1:8080:80", "[2001:db8::/32]:443/udp", "*". */
 char *ash_workload_port_text(const AshWorkloadPort *port);
 char *ash_workload_egress_text(const AshWorkloadEgress *egress);
