@@ -62,27 +62,32 @@ static void enable_tests(AshDaemon *daemon)
 	daemon->is_hurried = wait_s > 0;
 }
 
-/* What a process before this one decided and could not tell any more. */
-static void tell_rest(AshDaemon *daemon)
+/* Writes what is not in the history yet, in order. What cannot be written is tried again: at the next entry, after
+ * a while, and by the next process.
+ */
+static bool tell(AshDaemon *daemon, const char *boot_id)
 {
 	AshUpdate *update = daemon->update;
-	uint64_t next_id = ash_history_next_id(daemon->history);
-	bool is_told = true;
 
-	ash_history_raise_id(daemon->history, update->told_id);
-	for (guint i = 0; i < update->told->len; i++) {
+	daemon->tell_again_us = INT64_MAX;
+	while (update->told->len > 0) {
+		g_autofree char *json = NULL;
 		g_autoptr(GError) local = NULL;
 
-		if (update->told_id + i < next_id)
-			continue;
-		if (!ash_history_add(daemon->history, update->told->pdata[i], update->boot_id,
-				    ash_daemon_now_s(), NULL, &local)) {
-			g_warning("%s; going on without this entry", local->message);
-			is_told = false;
+		if (update->told_id >= ash_history_next_id(daemon->history) &&
+				!ash_history_add(daemon->history, update->told->pdata[0], boot_id,
+						ash_daemon_now_s(), &json, &local)) {
+			g_warning("%s; trying again in %" G_GINT64_FORMAT " s", local->message,
+					daemon->wait_s);
+			daemon->tell_again_us = ash_bus_now_us() + daemon->wait_s * G_USEC_PER_SEC;
+			return false;
 		}
+		if (json != NULL)
+			ash_bus_emit_event(daemon->bus, json);
+		g_ptr_array_remove_index(update->told, 0);
+		update->told_id++;
 	}
-	if (is_told)
-		g_ptr_array_set_size(update->told, 0);
+	return true;
 }
 
 static void log_warning(const char *text)
@@ -106,7 +111,7 @@ gboolean ash_daemon_new(
 	daemon->windows = g_ptr_array_new_with_free_func((GDestroyNotify) ash_window_free);
 	daemon->order = g_strdup("{\"id\":0,\"verb\":\"none\"}");
 	daemon->jitter = g_random_double();
-	daemon->save_again_us = daemon->reboot_again_us = INT64_MAX;
+	daemon->save_again_us = daemon->tell_again_us = daemon->reboot_again_us = INT64_MAX;
 	daemon->order_deadline_us = INT64_MAX;
 	if (!ash_file_ensure_dir(AT_FDCWD, state_dir, 0700, error) ||
 			!read_boot_id(daemon, error) || !load_settings(daemon, error) ||
@@ -114,7 +119,9 @@ gboolean ash_daemon_new(
 			!ash_history_open(root, &daemon->history, error) ||
 			!ash_daemon_fleet_load(daemon, error) || !ash_bus_new(&daemon->bus, error))
 		return FALSE;
-	tell_rest(daemon);
+	/* What a process before this one decided and could not tell any more. */
+	ash_history_raise_id(daemon->history, daemon->update->told_id);
+	tell(daemon, daemon->update->boot_id);
 	/* Ids rise over restarts, so that a late answer to an order of before is known as such. */
 	daemon->order_id = (uint64_t) g_get_real_time();
 	if (warning != NULL) {
@@ -185,8 +192,11 @@ void ash_daemon_note(AshDaemon *daemon, const char *event, const char *text)
 	g_autofree char *json = NULL;
 	g_autoptr(GError) local = NULL;
 
-	if (ash_history_add(daemon->history, &note, daemon->boot_id, ash_daemon_now_s(), &json,
-			    &local))
+	/* Its id is not that of one that waits. */
+	if (!tell(daemon, daemon->boot_id))
+		g_warning("history: going on without '%s: %s'", event, text);
+	else if (ash_history_add(daemon->history, &note, daemon->boot_id, ash_daemon_now_s(), &json,
+				 &local))
 		ash_bus_emit_event(daemon->bus, json);
 	else
 		g_warning("%s; going on without this entry", local->message);
@@ -194,23 +204,23 @@ void ash_daemon_note(AshDaemon *daemon, const char *event, const char *text)
 	ash_daemon_fleet_news(daemon);
 }
 
-static void keep_notes(AshDaemon *daemon, const GPtrArray *notes)
+/* What a step has to tell comes behind what waits still, and is in the state that is saved next. */
+static void keep_notes(AshDaemon *daemon, GPtrArray *notes)
 {
+	AshUpdate *update = daemon->update;
+
+	if (notes->len == 0)
+		return;
 	for (guint i = 0; i < notes->len; i++) {
 		const AshUpdateNote *note = notes->pdata[i];
-		g_autofree char *json = NULL;
-		g_autoptr(GError) local = NULL;
-
 		g_message("%s%s%s%s%s", note->event, note->version != NULL ? " " : "",
 				note->version != NULL ? note->version : "",
 				*note->text != '\0' ? ": " : "", note->text);
-		if (!ash_history_add(daemon->history, note, daemon->boot_id, ash_daemon_now_s(),
-				    &json, &local)) {
-			g_warning("%s; going on without this entry", local->message);
-			continue;
-		}
-		ash_bus_emit_event(daemon->bus, json);
 	}
+	g_ptr_array_extend_and_steal(update->told, g_ptr_array_ref(notes));
+	if (update->told->len > ASH_UPDATE_MAX_TOLD)
+		g_ptr_array_remove_range(update->told, 0, update->told->len - ASH_UPDATE_MAX_TOLD);
+	update->told_id = ash_history_next_id(daemon->history);
 }
 
 bool ash_daemon_save(AshDaemon *daemon)
@@ -251,11 +261,13 @@ static void fault_point(const AshDaemon *daemon, const char *when)
 /* Of a release that turned out bad the fleet gets the journal of the boot that said so: this one, or the one before
  * it. Where ashlard never ran, it is the last that there is.
  */
-static void want_journal(AshDaemon *daemon, const GPtrArray *notes, const AshUpdateEvent *event,
+static void want_journal(AshDaemon *daemon, guint news, const AshUpdateEvent *event,
 		AshUpdateState before, const char *last_boot)
 {
-	for (guint i = 0; i < notes->len; i++) {
-		const AshUpdateNote *note = notes->pdata[i];
+	const GPtrArray *told = daemon->update->told;
+
+	for (guint i = told->len - news; i < told->len; i++) {
+		const AshUpdateNote *note = told->pdata[i];
 		const char *boot = daemon->boot_id;
 		if (strcmp(note->event, "bad") != 0)
 			continue;
@@ -280,18 +292,15 @@ gboolean ash_daemon_step(AshDaemon *daemon, const AshUpdateEvent *event, GError 
 	ash_daemon_world(daemon, &world);
 	if (!ash_update_step(daemon->update, &world, event, notes, &entered, error))
 		return FALSE;
-	if (notes->len > 0) {
-		g_ptr_array_unref(daemon->update->told);
-		daemon->update->told = g_ptr_array_ref(notes);
-		daemon->update->told_id = ash_history_next_id(daemon->history);
-	}
-	bool is_saved = ash_daemon_save(daemon);
-	want_journal(daemon, notes, event, before, last_boot);
-	fault_point(daemon, "saved");
+	guint news = notes->len;
 	keep_notes(daemon, notes);
+	bool is_saved = ash_daemon_save(daemon);
+	want_journal(daemon, news, event, before, last_boot);
+	fault_point(daemon, "saved");
+	tell(daemon, daemon->boot_id);
 	if (before != daemon->update->state)
 		ash_bus_changed(daemon->bus, "State");
-	if (notes->len > 0 || settled != ash_update_settled_state(daemon->update))
+	if (news > 0 || settled != ash_update_settled_state(daemon->update))
 		ash_daemon_fleet_news(daemon);
 	if (entered && (is_saved || may_act_unsaved(daemon->update->state))) {
 		fault_point(daemon, "state");
@@ -336,6 +345,8 @@ static void on_timer(gpointer data)
 		else
 			ash_daemon_act(daemon);
 	}
+	if (now_us >= daemon->tell_again_us && tell(daemon, daemon->boot_id))
+		ash_daemon_fleet_news(daemon);
 	if (now_us >= daemon->reboot_again_us)
 		ash_daemon_act(daemon);
 	if (now_us >= daemon->order_deadline_us)
@@ -352,7 +363,7 @@ void ash_daemon_set_timer(AshDaemon *daemon)
 	g_autoptr(GError) local = NULL;
 	AshUpdateWorld world;
 	int64_t change_s = INT64_MAX;
-	int64_t at_us = MIN(daemon->save_again_us,
+	int64_t at_us = MIN(MIN(daemon->save_again_us, daemon->tell_again_us),
 			MIN(daemon->reboot_again_us, MIN(daemon->order_deadline_us,
 								     daemon->journal.deadline_us)));
 

@@ -28,9 +28,10 @@
  *	daemon-journal.c the end of a journal, for the fleet
  *
  * Order within a step: the machine decides → state.json is on disk → the history has it → the action
- * begins. What is told stands in state.json too, so that it is in the history once, whatever happens in
- * between. If the state cannot be written, nothing is begun: the step is taken back and tried again
- * after a minute, but for a trial, whose boot counter is on another file system.
+ * begins. What is told stands in state.json too until the history has it, so that it is there once, whatever
+ * happens in between; what cannot be written to it is tried again. If the state cannot be written, nothing is
+ * begun: the step is taken back and tried again after a minute, but for a trial, whose boot counter is on
+ * another file system.
  *
  * With --root, for tests, ASHLAR_WAIT=SECONDS in the environment is the pause between attempts and before
  * the first check, five times that between checks, and agent/fault.h has these points for each state: "saved-STATE" after it is on disk,
@@ -116,8 +117,8 @@ typedef struct {
 	bool has_started, is_ticking;
 	/* @system may be older than the disk. */
 	bool must_inspect;
-	char *trouble;                          /* why the state cannot be written; NULL: it can */
-	int64_t save_again_us, reboot_again_us; /* INT64_MAX: not */
+	char *trouble; /* why the state cannot be written; NULL: it can */
+	int64_t save_again_us, tell_again_us, reboot_again_us; /* INT64_MAX: not */
 } AshDaemon;
 
 gboolean ash_daemon_new(const char *root, const char *libexec, AshDaemon **out_daemon,

@@ -96,7 +96,8 @@ gboolean ash_history_open(const char *root, AshHistory **out_history, GError **e
 	g_autoptr(GBytes) bytes = NULL;
 
 	history->path = g_build_filename(root, ASH_PATH_STATE, "history.jsonl", NULL);
-	if (!read_all(history, &bytes, NULL) &&
+	/* Once more before it is given up: it may have been for want of memory, or a bad moment of the disk. */
+	if (!read_all(history, &bytes, NULL) && !read_all(history, &bytes, NULL) &&
 			(!put_aside(history, error) || !read_all(history, &bytes, error)))
 		return FALSE;
 	scan(history, bytes, &history->size);

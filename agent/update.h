@@ -132,7 +132,7 @@ typedef struct {
 	int64_t clock_floor_s;    /* the newest signed instant seen */
 	char *degraded;           /* NULL: it goes on by itself */
 
-	/* What the last step that had something to tell told, and the id of the first in the history: a
+	/* What steps told and is not in the history yet, and the id that the first will have there: a
 	 * process that ends between state.json and history.jsonl tells it when it comes again. */
 	GPtrArray *told; /* AshUpdateNote */
 	uint64_t told_id;
