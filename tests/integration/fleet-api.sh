@@ -135,7 +135,8 @@ who_may()
 		read -r method path least <<<"$route"
 		as "" api "$method" "$path"
 		[ "$status" = 401 ] || wrong+="$route as nobody: $status; "
-		as "${viewer%?}0" api "$method" "$path"
+		as "${viewer%?}$(tr 0-9a-f 1-9a-f0 <<<"${viewer: -1}")" api "$method" "$path"
+		[ "$status" = 401 ] || wrong+="$route with a secret that is wrong: $status; "
 		as "0123456789abcdef.$(printf '0%.0s' {1..64})" api "$method" "$path"
 		[ "$status" = 401 ] || wrong+="$route with a wrong token: $status; "
 		if [ "$least" = A ]; then
