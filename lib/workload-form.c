@@ -39,9 +39,9 @@ static const struct {
 						"oci-dir:/PATH[:TAG], docker-archive:/PATH[:TAG], or "
 						"ostree:REF[@COMMIT]"},
 		[ASH_WORKLOAD_FORM_PATH] = {"(?:" SEGMENT ")+",
-				"an absolute path without '.', '..', '//' and a '/' at its end"},
+				"an absolute path without '.' or '..' in it, and no '/' at its end"},
 		[ASH_WORKLOAD_FORM_DIRECTORY] = {"/|(?:" SEGMENT ")+",
-				"an absolute path without '.', '..', '//' and a '/' at its end"},
+				"an absolute path without '.' or '..' in it, and no '/' at its end"},
 		[ASH_WORKLOAD_FORM_USER] = {"(?:[0-9]{1,5}|[a-z_][a-z0-9_-]{0,31})"
 					    "(?::(?:[0-9]{1,5}|[a-z_][a-z0-9_-]{0,31}))?",
 				"USER or USER:GROUP, each a number up to 65534 or a name"},

@@ -92,6 +92,7 @@ static gboolean check_form(const AshWorkloadKey *key, const AshYamlNode *node, G
 		return TRUE;
 	g_autofree char *shown =
 			g_utf8_substring(node->scalar, 0, MIN(80, g_utf8_strlen(node->scalar, -1)));
+	g_strdelimit(shown, "\n\t", ' ');
 	return ash_workload_throw(node, error, "'%s' has '%s'%s, expected %s", key->name, shown,
 			strlen(shown) < strlen(node->scalar) ? "…" : "",
 			ash_workload_form_expected(key->form));

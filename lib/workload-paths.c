@@ -58,7 +58,7 @@ static gboolean add_place(GArray *places, const char *key, const char *path,
 		const Place *other = &g_array_index(places, Place, i);
 		if (strcmp(path, other->path) == 0)
 			return ash_workload_throw(node, error,
-					"'%s': '%s' is taken by 'line %u' of '%s'", key, path,
+					"'%s': '%s' is taken by line %u, of '%s'", key, path,
 					other->node->line, other->key);
 		if (is_inside(path, other->path) || is_inside(other->path, path))
 			return ash_workload_throw(node, error,

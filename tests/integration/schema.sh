@@ -47,6 +47,25 @@ query "an upper-case package does not" \
 query "a path with '..' does not" \
 	'.properties.files.items.properties.path.pattern as $p | "/etc/../x" | test($p) | not'
 
-exits 2 "arguments are refused" "$ashlar" schema host.yaml
+# ---- workloads ------------------------------------------------------------------------------------
+ok "schema --man workload" "$ashlar" schema --man workload
+cp "$tmp/out" "$tmp/keys"
+sed -n '/^; keys: /,/^; end of keys$/p' docs/man/workload.5.scd | sed '1d;$d' >"$tmp/page"
+ok "workload.5.scd holds the keys as it prints them" diff -u "$tmp/page" "$tmp/keys"
+ok "schema workload" "$ashlar" schema workload
+cp "$tmp/out" "$tmp/schema.json"
+query "every map with keys refuses others" \
+	'[.. | objects | select(has("properties")) | .additionalProperties == false] | all and length > 10'
+query "every key is described" \
+	'[.. | objects | select(has("properties")) | .properties[] | has("description")] | all'
+query "what a map requires is among its keys" \
+	'[.. | objects | select(.required | type == "array") | (.required - (.properties | keys)) == []] | all'
+query "a network is a word too" '.properties.network.anyOf[0].enum | contains(["nat", "host"])'
+pattern "an image passes" .properties.image 'ostree:workload/hello/amd64'
+query "one of nobody's does not" '.properties.image.pattern as $p | "nginx:latest" | test($p) | not'
+query "the page has as many keys as the schema" \
+	"[.. | objects | select(has(\"properties\")) | .properties | length] | add == $(grep -cE '^	*\*[a-z-]+\* \(' "$tmp/keys")"
+
+exits 2 "no other thing has a schema" "$ashlar" schema host.yaml
 
 done_testing
