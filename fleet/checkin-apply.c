@@ -280,7 +280,8 @@ static gboolean take_release(const AshDbRow *row, gpointer data, GError **error)
 }
 
 /* A rollout's release is answered when this transaction turned 'assigned' into 'offered', or an earlier one did: the
- * scheduler withdraws by the mirrored condition, so one of the two does nothing.
+ * scheduler withdraws by the mirrored condition, so one of the two does nothing. Of one that does not run (any more) nothing
+ * new is offered: it takes back what it gave, but of a large ring that lasts.
  */
 static gboolean offer(AshDb *db, AshCheckinWork *work, bool *out_may, GError **error)
 {
@@ -290,7 +291,8 @@ static gboolean offer(AshDb *db, AshCheckinWork *work, bool *out_may, GError **e
 	if (!ash_db_lock_events(db, error) ||
 			!ash_db_exec(db,
 					"UPDATE rollout_host SET outcome = 'offered', since = $3 WHERE "
-					"rollout = $1 AND host = $2 AND outcome = 'assigned'",
+					"rollout = $1 AND host = $2 AND outcome = 'assigned' AND EXISTS "
+					"(SELECT 1 FROM rollout WHERE id = $1 AND state = 'running')",
 					ASH_DB_VALUES(ASH_DB_T(work->rollout), ASH_DB_T(work->id),
 							ASH_DB_I(work->now_s)),
 					&changed, error))
@@ -311,7 +313,7 @@ static gboolean offer(AshDb *db, AshCheckinWork *work, bool *out_may, GError **e
 			    error))
 		return FALSE;
 	*out_may = outcome != NULL && !g_str_equal(outcome, "withdrawn") &&
-		   !g_str_equal(outcome, "waiting");
+		   !g_str_equal(outcome, "waiting") && !g_str_equal(outcome, "assigned");
 	return TRUE;
 }
 

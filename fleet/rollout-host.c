@@ -400,6 +400,8 @@ void ash_rollout_host_end(AshRollout *rollout, uint32_t number)
 	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
 
 	add_sums(rollout, number, host, 1);
+	if (number < rollout->withdraw_at && ash_rollout_is_over_for(rollout, host))
+		rollout->withdraw_at = number;
 	if (host->position < rollout->line.size)
 		line_set(&rollout->line, host->position, ash_rollout_host_may_go(rollout, host));
 	uint32_t due = due_of(rollout, host);

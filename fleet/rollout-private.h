@@ -60,8 +60,9 @@ struct AshRollout {
 	uint32_t guard_seen;        /* failures of ring 1 that an operator has accepted */
 	uint32_t floor, floor_ring; /* failures at the last resume, and where; ring + 1, 0: none */
 	uint32_t settled_at, news_at;
-	bool is_dirty; /* news since the last step */
-	uint32_t due;  /* as of the last step; UINT32_MAX: never */
+	bool is_dirty;        /* news since the last step */
+	uint32_t withdraw_at; /* no host before this number is to be withdrawn */
+	uint32_t due;         /* as of the last step; UINT32_MAX: never */
 
 	GArray *hosts; /* Host, in the order in which they joined: the index is the host's number */
 	uint32_t *groups; /* number × budgets: 1 + index into lists[budget]; 0: none */
@@ -143,8 +144,10 @@ void ash_rollout_set_outcome(AshRollout *rollout, uint32_t number, AshRolloutOut
 void ash_rollout_tell_outcome(AshRollout *rollout, uint32_t number, AshRolloutOutcome to,
 		const char *word, const char *reason);
 void ash_rollout_withdraw(AshRollout *rollout, uint32_t number, AshRolloutOutcome to);
-/* Leaving 'running': nobody is to take it any more. @also_offered: nor those that have not begun. */
-void ash_rollout_withdraw_all(AshRollout *rollout, bool also_offered);
+/* Does it have what nobody may have in this state: a place that it has not taken? */
+bool ash_rollout_is_over_for(const AshRollout *rollout, const AshRolloutMember *host);
+/* Takes that back from ASH_ROLLOUT_MAX_STEP_HOSTS at most. false: there are more, for the next step. */
+bool ash_rollout_withdraw_some(AshRollout *rollout);
 void ash_rollout_begin_revert(AshRollout *rollout, const char *reason);
 uint32_t ash_rollout_boot_hash(const char *boot);
 void ash_rollout_report_hash(AshRollout *rollout, const uint8_t *host, AshRolloutSaid said,

@@ -89,7 +89,6 @@ static bool pass_rule(AshRollout *rollout)
 				"%u of %u hosts failed or are silent; at %u hosts the "
 				"limit is %u",
 				f, rollout->taken, limit->m, limit->f);
-		ash_rollout_withdraw_all(rollout, true);
 		ash_rollout_set_state(rollout, ASH_ROLLOUT_HALTED, reason);
 		if (rollout->spec->reverts)
 			ash_rollout_begin_revert(rollout, reason);
@@ -98,7 +97,6 @@ static bool pass_rule(AshRollout *rollout)
 		g_autofree char *reason =
 				g_strdup_printf("%u of the first %u hosts failed or are silent",
 						rollout->first_failures, rollout->taken);
-		ash_rollout_withdraw_all(rollout, false);
 		ash_rollout_set_state(rollout, ASH_ROLLOUT_PAUSED, reason);
 	}
 	return rollout->state == ASH_ROLLOUT_RUNNING;
@@ -199,12 +197,20 @@ static void send_back(AshRollout *rollout, uint32_t number)
 
 static void step_reverting(AshRollout *rollout)
 {
-	uint32_t at = 0;
+	uint32_t at = 0, count = 0;
 
 	for (;;) {
-		while (rollout->sent < ash_rollout_limit(rollout, rollout->return_ring)->m &&
-				(at = ash_rollout_line_next(rollout, at)) != UINT32_MAX)
+		while (count < ASH_ROLLOUT_MAX_STEP_HOSTS &&
+				rollout->sent < ash_rollout_limit(rollout, rollout->return_ring)
+								->m &&
+				(at = ash_rollout_line_next(rollout, at)) != UINT32_MAX) {
 			send_back(rollout, rollout->order[at++]);
+			count++;
+		}
+		if (count == ASH_ROLLOUT_MAX_STEP_HOSTS) {
+			rollout->is_dirty = true;
+			return;
+		}
 		if (rollout->sent_open > 0)
 			return;
 		if (ash_rollout_line_next(rollout, 0) == UINT32_MAX)
@@ -265,7 +271,7 @@ void ash_rollout_step(AshRollout *rollout)
 		expire(rollout, number);
 	if (is_on_watch(rollout) && pass_rule(rollout))
 		step_running(rollout);
-	if (rollout->state == ASH_ROLLOUT_REVERTING)
+	if (ash_rollout_withdraw_some(rollout) && rollout->state == ASH_ROLLOUT_REVERTING)
 		step_reverting(rollout);
 	rollout->due = next_due(rollout);
 	ash_rollout_flush(rollout);

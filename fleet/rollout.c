@@ -143,6 +143,7 @@ void ash_rollout_tell_state(AshRollout *rollout, const char *decision, const cha
 void ash_rollout_set_state(AshRollout *rollout, AshRolloutState state, const char *reason)
 {
 	rollout->state = state;
+	rollout->withdraw_at = 0;
 	rollout->reason = ash_rollout_reason_index(rollout, reason);
 	ash_rollout_tell_state(rollout, state_words[state], reason);
 	ash_rollout_refill(rollout);
@@ -220,20 +221,47 @@ static bool has_begun(const AshRolloutMember *host)
 	return host->rebooted != 0 || host->said != ASH_ROLLOUT_SAID_OTHER;
 }
 
-void ash_rollout_withdraw_all(AshRollout *rollout, bool also_offered)
+bool ash_rollout_is_over_for(const AshRollout *rollout, const AshRolloutMember *host)
 {
-	for (uint32_t i = 0; i < rollout->hosts->len; i++) {
-		const AshRolloutMember *host = ash_rollout_host_at(rollout, i);
-		if (host->outcome == ASH_ROLLOUT_ASSIGNED)
-			ash_rollout_withdraw(rollout, i, ASH_ROLLOUT_WAITING);
-		else if (also_offered && host->outcome == ASH_ROLLOUT_OFFERED && !has_begun(host))
-			ash_rollout_withdraw(rollout, i, ASH_ROLLOUT_WITHDRAWN);
+	switch (rollout->state) {
+	case ASH_ROLLOUT_PAUSED:
+		return host->outcome == ASH_ROLLOUT_ASSIGNED;
+	case ASH_ROLLOUT_HALTED:
+	case ASH_ROLLOUT_REVERTING:
+	case ASH_ROLLOUT_CANCELLED:
+		return host->outcome == ASH_ROLLOUT_ASSIGNED ||
+		       (host->outcome == ASH_ROLLOUT_OFFERED && !has_begun(host));
+	case ASH_ROLLOUT_RUNNING:
+	case ASH_ROLLOUT_FINISHED:
+	case ASH_ROLLOUT_REVERTED:
+		break;
 	}
+	return false;
+}
+
+bool ash_rollout_withdraw_some(AshRollout *rollout)
+{
+	uint32_t count = 0;
+
+	for (; rollout->open > 0 && rollout->withdraw_at < rollout->hosts->len;
+			rollout->withdraw_at++) {
+		const AshRolloutMember *host = ash_rollout_host_at(rollout, rollout->withdraw_at);
+		if (!ash_rollout_is_over_for(rollout, host))
+			continue;
+		/* The rest with the next step, which is due at once. */
+		if (count++ == ASH_ROLLOUT_MAX_STEP_HOSTS) {
+			rollout->is_dirty = true;
+			return false;
+		}
+		ash_rollout_withdraw(rollout, rollout->withdraw_at,
+				host->outcome == ASH_ROLLOUT_ASSIGNED ? ASH_ROLLOUT_WAITING
+								      : ASH_ROLLOUT_WITHDRAWN);
+	}
+	return true;
 }
 
 void ash_rollout_begin_revert(AshRollout *rollout, const char *reason)
 {
-	ash_rollout_withdraw_all(rollout, true);
 	rollout->return_ring = 0;
 	ash_rollout_set_state(rollout, ASH_ROLLOUT_REVERTING, reason);
 }
@@ -635,7 +663,6 @@ gboolean ash_rollout_act(AshRollout *rollout, AshRolloutAct act, const char *act
 	news(rollout);
 	switch (act) {
 	case ASH_ROLLOUT_PAUSE:
-		ash_rollout_withdraw_all(rollout, false);
 		ash_rollout_set_state(rollout, ASH_ROLLOUT_PAUSED,
 				*why != '\0' ? why : "paused by an operator");
 		break;
@@ -646,7 +673,6 @@ gboolean ash_rollout_act(AshRollout *rollout, AshRolloutAct act, const char *act
 		ash_rollout_begin_revert(rollout, why);
 		break;
 	case ASH_ROLLOUT_CANCEL:
-		ash_rollout_withdraw_all(rollout, true);
 		ash_rollout_set_state(rollout, ASH_ROLLOUT_CANCELLED,
 				*why != '\0' ? why : "cancelled by an operator");
 		break;

@@ -42,7 +42,8 @@
  * next limit the table rules alone, so it may halt there at once.
  *
  * When it leaves 'running', what is assigned is withdrawn; by halt, revert and cancel, so is what was offered and has
- * not announced its reboot. That gives its place back (outcome 'withdrawn'), and after a resume it is in line again by
+ * not announced its reboot, in the steps that follow, some in each; from the state on nobody is offered anything
+ * (fleet/checkin-apply.c). That gives its place back (outcome 'withdrawn'), and after a resume it is in line again by
  * its rank. When such a host took the release all the same, its news give it a place again: they count.
  *
  * Revert: hosts that run the commit (or may: rebooting, silent) are sent back by the limits of the table from the first
@@ -86,7 +87,8 @@ enum {
 	ASH_ROLLOUT_MAX_LINE_BYTES = 16384, /* of the ledger */
 	ASH_ROLLOUT_MAX_LINE_HOSTS = 100,
 	ASH_ROLLOUT_MAX_STEP_HOSTS =
-			250, /* assigned by one step, so that it is written in a moment */
+			250, /* assigned, withdrawn or sent back by one step, so that it is written in a
+					   * moment */
 };
 
 #define ASH_ROLLOUT_ERROR (ash_rollout_error_quark())

@@ -332,7 +332,8 @@ static void drop_ended(AshScheduler *scheduler)
 {
 	for (unsigned i = scheduler->engines->len; i-- > 0;) {
 		const AshSchedulerEngine *engine = g_ptr_array_index(scheduler->engines, i);
-		if (engine->is_over)
+		/* What it gave is taken back piece by piece. */
+		if (engine->is_over && ash_rollout_due(engine->rollout) == INT64_MAX)
 			g_ptr_array_remove_index(scheduler->engines, i);
 	}
 }
@@ -429,7 +430,9 @@ static gboolean load_engines(AshScheduler *scheduler, GError **error)
 
 	if (!ash_db_query(scheduler->db,
 			    "SELECT id FROM rollout WHERE state IN ('starting', 'running', 'paused', "
-			    "'halted', 'reverting') ORDER BY created_at, id",
+			    "'halted', 'reverting') OR (state = 'cancelled' AND EXISTS (SELECT 1 FROM "
+			    "rollout_host WHERE rollout = id AND outcome = 'assigned')) ORDER BY "
+			    "created_at, id",
 			    NULL, take_id, ids, error))
 		return FALSE;
 	for (unsigned i = 0; i < ids->len; i++)

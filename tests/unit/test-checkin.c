@@ -178,6 +178,8 @@ static void add_host(AshDb *db)
 		      "', 'a', 'active', 'i', 1, 4, 1, 'r', 'update')");
 	store_run(db, "INSERT INTO release (id, name, variant, arch, version, \"commit\", document, "
 		      "added_at) VALUES (1, 'host', '', 'amd64', '1.0.0', 'c', '{}', 1)");
+	store_run(db, "INSERT INTO rollout (id, release, spec, state, created_at, created_by) VALUES "
+		      "('r', 1, '{}', 'running', 1, 'ada')");
 	store_run(db, "INSERT INTO rollout_host (rollout, host, ring, outcome, since) VALUES ('r', '"
 		      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 		      "', 1, 'assigned', 1)");
@@ -265,6 +267,26 @@ static void test_apply(Store *store)
 	store_run(db, "DELETE FROM host");
 	apply(db, &work);
 	g_assert_false(work.is_known);
+	end_work(&work);
+}
+
+/* It is halted, and has not come to taking back what it gave: nobody new is offered it. */
+static void test_halted(Store *store)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(AshDb) db = store_take(store);
+	g_autoptr(AshLive) live = NULL;
+	AshCheckinWork work;
+
+	add_host(db);
+	store_run(db, "UPDATE rollout SET state = 'halted'");
+	MUST(ash_live_load(store->pool, &live, &error));
+	begin_work(live, "{\"seq\":1," WHO "}", &work);
+	apply(db, &work);
+	g_assert_true(work.has_wish);
+	g_assert_null(work.release);
+	g_assert_cmpint(store_int(db, "SELECT COUNT(*) FROM rollout_host WHERE outcome = 'assigned'"),
+			==, 1);
 	end_work(&work);
 }
 
@@ -373,6 +395,7 @@ static void test_journals(Store *store)
 static const StoreCase cases[] = {
 		{"apply", test_apply},
 		{"withdrawn", test_withdrawn},
+		{"halted", test_halted},
 		{"held", test_held},
 		{"clone", test_clone},
 		{"journals", test_journals},

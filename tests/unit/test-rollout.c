@@ -159,6 +159,78 @@ static void test_offered_at_halt(void)
 	desk_close(&desk);
 }
 
+/* Each step of @desk until nothing is due now; the most that one of them took back or sent back. */
+static unsigned run_out(Desk *desk, const unsigned *counter)
+{
+	unsigned most = 0;
+
+	while (ash_rollout_due(desk->rollout) <= desk->now) {
+		unsigned before = *counter;
+		ash_rollout_step(desk->rollout);
+		most = MAX(most, *counter - before);
+	}
+	return most;
+}
+
+/* A large ring is taken back piece by piece, so that no step is a long transaction; the state is told at once, and a server
+ * that ends between goes on. (desk_close replays.)
+ */
+static void test_large_ring_stops(void)
+{
+	static const char large[] = "{\"id\":\"r1\",\"release\":\"2\",\"commit\":\"cafe\","
+				    "\"first\":2000}";
+	static const struct {
+		AshRolloutAct act;
+		AshRolloutState state;
+		unsigned stays; /* of those that have not begun */
+	} cases[] = {
+			{ASH_ROLLOUT_PAUSE, ASH_ROLLOUT_PAUSED, 1000},
+			{ASH_ROLLOUT_CANCEL, ASH_ROLLOUT_CANCELLED, 0},
+			{ASH_ROLLOUT_REVERT, ASH_ROLLOUT_REVERTED, 0},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		Desk desk;
+		g_autoptr(GError) error = NULL;
+		desk_open(&desk, large, 2000, 0);
+		g_assert_cmpuint(run_out(&desk, &desk.assigned), ==, ASH_ROLLOUT_MAX_STEP_HOSTS);
+		g_assert_cmpuint(desk.assigned, ==, 2000);
+		for (unsigned n = 0; n < 1000; n++)
+			ash_rollout_offered(desk.rollout, id_of(n));
+		g_assert_true(ash_rollout_act(desk.rollout, cases[i].act, "ann", "why", &error));
+		g_assert_cmpint(now_of(&desk).state, !=, ASH_ROLLOUT_RUNNING);
+		ash_rollout_step(desk.rollout);
+		g_assert_cmpuint(desk.withdrawn, ==, ASH_ROLLOUT_MAX_STEP_HOSTS);
+		/* One that took it meanwhile is behind what was looked at. */
+		ash_rollout_checkpoint(desk.rollout);
+		ash_rollout_offered(desk.rollout, id_of(1));
+		g_assert_cmpuint(run_out(&desk, &desk.withdrawn), <=, ASH_ROLLOUT_MAX_STEP_HOSTS);
+		g_assert_cmpint(now_of(&desk).state, ==, cases[i].state);
+		g_assert_cmpuint(now_of(&desk).open, ==, cases[i].stays);
+		desk_close(&desk);
+	}
+}
+
+/* So is a revert: 1000 that run it are sent back by 250 at a time. */
+static void test_large_revert(void)
+{
+	static const char large[] = "{\"id\":\"r1\",\"release\":\"2\",\"commit\":\"cafe\","
+				    "\"first\":2000,\"soak\":60}";
+	Desk desk;
+	g_autoptr(GError) error = NULL;
+
+	desk_open(&desk, large, 1000, 0);
+	run_out(&desk, &desk.assigned);
+	for (unsigned n = 0; n < 1000; n++) {
+		ash_rollout_offered(desk.rollout, id_of(n));
+		report(&desk, n, ASH_ROLLOUT_SAID_GOOD, "b1");
+	}
+	g_assert_true(ash_rollout_act(desk.rollout, ASH_ROLLOUT_REVERT, "ann", "why", &error));
+	g_assert_cmpuint(run_out(&desk, &desk.returned), ==, ASH_ROLLOUT_MAX_STEP_HOSTS);
+	g_assert_cmpuint(desk.returned, ==, 1000);
+	desk_close(&desk);
+}
+
 static void test_silence(void)
 {
 	/* What it says after its offer, and after how long it is what. */
@@ -532,6 +604,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/rollout/canary-guard", test_canary_guard);
 	g_test_add_func("/rollout/halt-and-resume", test_halt_and_resume);
 	g_test_add_func("/rollout/offered-at-halt", test_offered_at_halt);
+	g_test_add_func("/rollout/large-ring-stops", test_large_ring_stops);
+	g_test_add_func("/rollout/large-revert", test_large_revert);
 	g_test_add_func("/rollout/silence", test_silence);
 	g_test_add_func("/rollout/came-back-with-another", test_came_back_with_another);
 	g_test_add_func("/rollout/late-confirmation", test_late_confirmation_stays_counted);
