@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "agent/order.h"
@@ -13,14 +14,20 @@
 #include "agent/pull.h"
 #include "agent/source.h"
 #include "agent/staging.h"
+#include "agent/workload/oci.h"
+#include "agent/workload/registry-auth.h"
+#include "agent/workload/registry.h"
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/fetch.h"
 #include "lib/file.h"
 #include "lib/interrupt.h"
+#include "lib/json.h"
 #include "lib/tuf.h"
 
-/* ashlar-fetch(8), run by ashlar-link: carries out one order (agent/order.h) and ends. */
+/* ashlar-fetch(8), run by ashlar-link: carries out one order (agent/order.h) and ends. With the argument `image` it
+ * brings an image for a workload (agent/workload/registry-order.h), for ashlar-workloadd.
+ */
 
 enum {
 	CHECK_DEADLINE_S = 600,
@@ -37,6 +44,7 @@ static char *staging_path = NULL;
 static char *sysroot_path = NULL;
 static char *root_json_path = NULL;
 static gboolean wants_version = FALSE;
+static bool wants_image = false;
 
 typedef struct {
 	uint64_t total;
@@ -102,6 +110,10 @@ static Verdict judge(const GError *error)
 		return (Verdict){"gone", true};
 	if (error->domain == ASH_TUF_ERROR || error->domain == ASH_TARGET_ERROR)
 		return (Verdict){"untrusted", true};
+	if (g_error_matches(error, ASH_REGISTRY_AUTH_ERROR, ASH_REGISTRY_AUTH_ERROR_DENIED))
+		return (Verdict){"denied", false};
+	if (error->domain == ASH_OCI_ERROR || error->domain == ASH_JSON_ERROR)
+		return (Verdict){"image", false};
 	if (error->domain == ASH_PULL_ERROR ||
 			g_error_matches(error, ASH_OBJECT_ERROR, ASH_OBJECT_ERROR_TOO_BIG))
 		return (Verdict){"too-big", false};
@@ -194,6 +206,60 @@ static gboolean carry_out(const AshOrder *order, uint64_t *out_bytes, GError **e
 	return is_ok;
 }
 
+/* ---- images -------------------------------------------------------------------------------------- */
+
+static void on_image_bytes(uint64_t received, uint64_t total, gpointer data)
+{
+	Progress *progress = data;
+
+	progress->total = total;
+	on_bytes(received, progress);
+}
+
+static void print_image(const char *digest, uint64_t bytes, int64_t seconds)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+
+	json_builder_begin_object(builder);
+	ash_json_begin_object(builder, "result");
+	ash_json_add_bool(builder, "ok", true);
+	ash_json_add_uint(builder, "bytes", bytes);
+	ash_json_add_int(builder, "seconds", seconds);
+	ash_json_add_text(builder, "digest", digest);
+	json_builder_end_object(builder);
+	json_builder_end_object(builder);
+	print_line(ash_json_format(builder, false));
+}
+
+static gboolean fetch_image(GError **error)
+{
+	g_autoptr(GBytes) text = NULL;
+	g_autoptr(AshRegistryOrder) order = NULL;
+	g_autofree char *digest = NULL;
+	ash_autofd int staging_fd = -1;
+	int64_t began_us = g_get_monotonic_time();
+	Progress progress = {.printed_us = began_us};
+	struct utsname machine;
+	uint64_t bytes = 0;
+
+	uname(&machine);
+	if (!ash_file_read(AT_FDCWD, "/dev/stdin", ASH_REGISTRY_MAX_ORDER_BYTES, &text, error) ||
+			!ash_registry_order_parse(text, &order, error) ||
+			!open_staging(&staging_fd, error))
+		return FALSE;
+	const AshRegistryPull pull = {.order = order,
+			.staging = staging_path,
+			.staging_fd = staging_fd,
+			.sysroot = sysroot_path,
+			.arch = ash_oci_architecture(machine.machine),
+			.on_bytes = on_image_bytes,
+			.data = &progress};
+	if (!ash_registry_pull(&pull, &digest, &bytes, error))
+		return FALSE;
+	print_image(digest, bytes, (g_get_monotonic_time() - began_us) / G_USEC_PER_SEC);
+	return TRUE;
+}
+
 static gboolean read_order(AshOrder **out_order, GError **error)
 {
 	g_autoptr(GBytes) bytes = NULL;
@@ -216,16 +282,18 @@ static gboolean parse_options(int argc, char **argv, GError **error)
 					NULL},
 			{NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL},
 	};
-	g_autoptr(GOptionContext) options = g_option_context_new(NULL);
+	g_autoptr(GOptionContext) options = g_option_context_new("[image]");
 
 	g_option_context_set_summary(options,
-			"Carries out one order, read as JSON from standard input. Run by ashlar-link.");
+			"Carries out one order, read as JSON from standard input, and ends. Run by\n"
+			"ashlar-link; with 'image', for an image of a workload, by ashlar-workloadd.");
 	g_option_context_add_main_entries(options, entries, NULL);
 	if (!g_option_context_parse(options, &argc, &argv, error))
 		return FALSE;
-	if (argc > 1)
+	wants_image = argc == 2 && strcmp(argv[1], "image") == 0;
+	if (argc > 1 && !wants_image)
 		return ash_throw(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-				"there are no arguments");
+				"the only argument is 'image'");
 	if (staging_path == NULL)
 		staging_path = g_strdup(ASH_PATH_STAGING);
 	if (sysroot_path == NULL)
@@ -251,6 +319,14 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	ash_interrupt_install();
+	if (wants_image) {
+		if (fetch_image(&error))
+			return 0;
+		print_failure(NULL, error);
+		return g_error_matches(error, ASH_REGISTRY_ERROR, ASH_REGISTRY_ERROR_ORDER)
+				       ? EXIT_USAGE
+				       : 1;
+	}
 	if (!read_order(&order, &error)) {
 		print_failure(NULL, error);
 		return EXIT_USAGE;

@@ -35,6 +35,7 @@ void ash_fetch_answer_free(AshFetchAnswer *answer)
 		return;
 	g_clear_pointer(&answer->body, g_bytes_unref);
 	g_free(answer->content_type);
+	g_strfreev(answer->headers);
 	g_free(answer);
 }
 
@@ -191,6 +192,31 @@ static gboolean throw_curl(const Exchange *exchange, CURLcode code, GError **err
 	return ash_throw(error, ASH_FETCH_ERROR, (int) kind, "%s", words);
 }
 
+static char *join_header(CURL *easy, const char *name)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+	struct curl_header *header = NULL;
+
+	for (size_t i = 0; curl_easy_header(easy, name, i, CURLH_HEADER, -1, &header) == CURLHE_OK;
+			i++) {
+		g_string_append_printf(text, "%s%s", i > 0 ? ", " : "", header->value);
+		if (i + 1 >= header->amount)
+			break;
+	}
+	return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static char **take_headers(const Exchange *exchange)
+{
+	const char *const *wanted = exchange->request->wanted;
+	GPtrArray *values = g_ptr_array_new();
+
+	for (; wanted != NULL && *wanted != NULL; wanted++)
+		g_ptr_array_add(values, join_header(exchange->easy, *wanted));
+	g_ptr_array_add(values, NULL);
+	return (char **) g_ptr_array_free(values, FALSE);
+}
+
 static AshFetchAnswer *take_answer(Exchange *exchange)
 {
 	AshFetchAnswer *answer = g_new0(AshFetchAnswer, 1);
@@ -204,6 +230,7 @@ static AshFetchAnswer *take_answer(Exchange *exchange)
 	answer->status = (unsigned) status;
 	answer->content_type = g_strdup(type != NULL ? type : "");
 	answer->retry_after_s = MAX(retry_s, 0);
+	answer->headers = take_headers(exchange);
 	g_byte_array_append(exchange->body, (const guint8 *) "", 1);
 	exchange->body->len--;
 	answer->body = g_byte_array_free_to_bytes(g_steal_pointer(&exchange->body));

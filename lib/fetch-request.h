@@ -20,11 +20,12 @@ typedef struct {
 	const char *const *
 			headers; /* "Name: value", ended by NULL; NULL: none. They hold no newline */
 	const char *body;        /* NULL: none */
-	const char *content_type; /* of the body; NULL: application/json */
-	uint32_t timeout_ms;      /* until the answer is whole; 0: none */
-	uint32_t silence_s;       /* as long as nothing comes at all; 0: forever */
-	size_t max_bytes;         /* of the answer's body; with on_piece, of one that is not 2xx */
-	AshFetchPiece on_piece;   /* NULL: the body is collected */
+	const char *content_type;  /* of the body; NULL: application/json */
+	const char *const *wanted; /* headers of the answer, by name, ended by NULL; NULL: none */
+	uint32_t timeout_ms;       /* until the answer is whole; 0: none */
+	uint32_t silence_s;        /* as long as nothing comes at all; 0: forever */
+	size_t max_bytes;          /* of the answer's body; with on_piece, of one that is not 2xx */
+	AshFetchPiece on_piece;    /* NULL: the body is collected */
 	void (*on_quiet)(
 			void); /* called once when there is no answer after a second; NULL: nothing */
 	gpointer data;
@@ -35,6 +36,7 @@ typedef struct {
 	GBytes *body;          /* never NULL; NUL-terminated behind its end */
 	char *content_type;    /* "" if it has none */
 	int64_t retry_after_s; /* also when it was a date; 0: not said */
+	char **headers; /* of each that was wanted: its values, with ", " between them; "" if it has none */
 } AshFetchAnswer;
 
 void ash_fetch_answer_free(AshFetchAnswer *answer);

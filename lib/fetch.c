@@ -52,7 +52,8 @@ typedef struct {
 	const AshFetchItem *item; /* borrowed */
 	size_t index;
 	TransferState state;
-	CURL *easy; /* RUNNING */
+	CURL *easy;                 /* RUNNING */
+	struct curl_slist *headers; /* of easy */
 	char curl_text[CURL_ERROR_SIZE];
 	AshPart part;
 	bool has_restarted; /* a resumed file was wrong once already */
@@ -100,9 +101,15 @@ static bool is_http(const Transfer *t)
 	return g_ascii_strncasecmp(transfer_uri(t), "http", 4) == 0;
 }
 
-static void transfer_clear(Transfer *t)
+static void close_easy(Transfer *t)
 {
 	g_clear_pointer(&t->easy, curl_easy_cleanup);
+	g_clear_pointer(&t->headers, curl_slist_free_all);
+}
+
+static void transfer_clear(Transfer *t)
+{
+	close_easy(t);
 	ash_part_clear(&t->part);
 	g_clear_error(&t->error);
 }
@@ -202,6 +209,14 @@ static void set_options(Transfer *t)
 	SET(easy, CURLOPT_ERRORBUFFER, t->curl_text);
 	SET(easy, CURLOPT_FAILONERROR, 1L);
 	set_rules(t->session, t);
+	if (t->item->authorization != NULL) {
+		/* curl keeps a header of this name to the first host, unless CURLOPT_UNRESTRICTED_AUTH. */
+		g_autofree char *header =
+				g_strconcat("Authorization: ", t->item->authorization, NULL);
+		g_assert(strpbrk(header, "\r\n") == NULL);
+		t->headers = curl_slist_append(NULL, header);
+		SET(easy, CURLOPT_HTTPHEADER, t->headers);
+	}
 	if (t->part.offset > 0) {
 		/* Not CURLOPT_RESUME_FROM, which fails where the server sends all of it. */
 		g_autofree char *range = g_strdup_printf("%" G_GUINT64_FORMAT "-", t->part.offset);
@@ -345,7 +360,7 @@ static gboolean attempt_ended(Run *run, Transfer *t, CURLcode code, GError **err
 				  : check_whole(t, &failure))
 		mark_received(run, t);
 	curl_multi_remove_handle(run->session->multi, t->easy);
-	g_clear_pointer(&t->easy, curl_easy_cleanup);
+	close_easy(t);
 	run->running_count--;
 	if (failure == NULL)
 		return TRUE;

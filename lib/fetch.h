@@ -41,6 +41,9 @@ typedef struct {
 	uint64_t size;           /* exact; 0: unknown, then max_bytes rules */
 	uint64_t max_bytes;      /* 0: @size */
 	const char *what;        /* for messages: "libc6 2.41-12" */
+	/* The value of the header Authorization; NULL: none. It is for the host of the URI alone: where that sends us to
+	 * another host or port, it stays behind. */
+	const char *authorization;
 } AshFetchItem;
 
 /* Called, from the thread that calls ash_fetch_run, as each item is there. FALSE stops everything

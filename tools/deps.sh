@@ -40,7 +40,7 @@ for set in "$@"; do
 		packages+=(clang clang-format "libclang-rt-$clang-dev" shellcheck codespell
 			gnupg dpkg-dev dbus python3-cryptography time apt-utils jq perl ostree libcap2-bin python3-jsonschema
 			strace postgresql chromium swupdate cpio openssl curl
-			python3 testssl.sh)
+			python3 testssl.sh skopeo umoci docker-registry)
 		;;
 	demo) packages+=(jq) ;;
 	bench)
