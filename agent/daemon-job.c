@@ -112,6 +112,7 @@ void ash_daemon_begin_job(AshDaemon *daemon, const char *verb)
 		return; /* the same job runs: the state was entered again */
 	if (strcmp(verb, "verify") == 0) {
 		ash_daemon_add_host(input, daemon);
+		ash_daemon_add_workloads(input, daemon);
 		add_staging(input, daemon);
 	} else if (strcmp(verb, "plan") == 0) {
 		ash_daemon_add_json(input, "release", update->document);

@@ -172,6 +172,8 @@ const AshJobDeployment *ash_daemon_deployment(const AshDaemon *daemon, const cha
 JsonBuilder *ash_daemon_open_object(void);
 /* The members of an order and of the verify job that say which host this is: "name" to "now". */
 void ash_daemon_add_host(JsonBuilder *builder, AshDaemon *daemon);
+/* "workloads" of a check and its verification: those whose signed definitions are wanted (agent/paths.h). */
+void ash_daemon_add_workloads(JsonBuilder *builder, const AshDaemon *daemon);
 /* JSON that is known to be right, NULL is null. */
 void ash_daemon_add_json(JsonBuilder *builder, const char *key, const char *json);
 /* The deployment that @what names: a commit, a unique prefix of 8 digits or more, a version; "": the

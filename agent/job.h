@@ -23,6 +23,8 @@
  *           Runs lib/tuf.h over the staging directory with ashlard's own trusted metadata. "expires" is
  *           the first instant at which some of it ends; "newest_signed" the latest that a signed
  *           document is from (0: none was read), for the clock's floor.
+ *           May have "workloads":[{"name":N,"version":V|""}] too: then the result has "workloads", as that
+ *           of workload-verify, or "workloads_error":TEXT.
  * plan      {"release":<document>}                  {"method":"delta"|"objects"|"present",
  *                                                    "delta":<delta>|null,"bytes":N}
  *           Space is checked: error word "space" with the exact figures.

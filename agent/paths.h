@@ -16,7 +16,9 @@
  *	    bundle/                        what a bundle held, of the shape of staging below
  *	    host.yaml                      the host document in force (agent/hostdoc.h)
  *	    workload/signed/NAME/VERSION.json   definitions of workloads that were verified
- *	                                   (agent/verify-workload.h), and NAME/seen
+ *	                                   (agent/verify-workload.h), and NAME/seen. A directory NAME, empty
+ *	                                   or not, says that the host wants this workload
+ *	    workload/pinned/NAME           and this file, in which version; without it the newest
  *	/var/lib/ashlar-link/              owned by the user ashlar-link: staging, believed by nobody
  *	    metadata/                      TUF metadata under the names it is served by
  *	    targets/                       target files, at ash_tuf_target_location
@@ -34,6 +36,7 @@
 #define ASH_PATH_STATE "/var/lib/ashlar"
 #define ASH_PATH_BUNDLE "/var/lib/ashlar/bundle"
 #define ASH_PATH_SIGNED "/var/lib/ashlar/workload/signed"
+#define ASH_PATH_PINNED "/var/lib/ashlar/workload/pinned"
 #define ASH_PATH_STAGING "/var/lib/ashlar-link"
 #define ASH_PATH_IDENTITY "/var/lib/ashlar-link/fleet"
 #define ASH_PATH_RUN "/run/ashlar"

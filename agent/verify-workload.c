@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/verify-workload.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/paths.h"
 #include "agent/staging.h"
@@ -95,14 +97,13 @@ static bool is_signed(const Verify *verify, const char *path)
 	return false;
 }
 
-static void add_gone(JsonBuilder *result, const Verify *verify, const char *name)
+/* Removes what is no longer signed, and names it. */
+static gboolean drop_gone(
+		const Verify *verify, const char *name, JsonBuilder *result, GError **error)
 {
-	ash_autofd int fd = openat(
-			verify->signed_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(verify->signed_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	g_autoptr(AshDir) dir = fd >= 0 ? fdopendir(fd) : NULL;
 
-	if (dir != NULL)
-		g_steal_fd(&fd);
 	ash_json_begin_array(result, "gone");
 	for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
 		g_autofree char *version = g_strdup(entry->d_name);
@@ -110,10 +111,14 @@ static void add_gone(JsonBuilder *result, const Verify *verify, const char *name
 			continue;
 		version[strlen(version) - strlen(".json")] = '\0';
 		g_autofree char *path = ash_workload_target_path(name, version);
-		if (ash_version_is_valid(version) && !is_signed(verify, path))
-			json_builder_add_string_value(result, version);
+		if (!ash_version_is_valid(version) || is_signed(verify, path))
+			continue;
+		json_builder_add_string_value(result, version);
+		if (unlinkat(dirfd(dir), entry->d_name, 0) < 0 && errno != ENOENT)
+			return ash_throw_errno(error, "removing %s", path);
 	}
 	json_builder_end_array(result);
+	return TRUE;
 }
 
 /* The file first: whoever finds the version "seen" may count on it having been whole. */
@@ -230,7 +235,7 @@ static gboolean parse_wanted(JsonNode *node, Wanted *out_wanted, GError **error)
 static gboolean run(
 		const Verify *verify, JsonArray *wanted_list, JsonBuilder *result, GError **error)
 {
-	ash_json_begin_array(result, "workloads");
+	json_builder_begin_array(result);
 	for (guint i = 0; i < json_array_get_length(wanted_list); i++) {
 		g_auto(Refusal) refusal = {0};
 		Wanted wanted = {"", ""};
@@ -242,7 +247,8 @@ static gboolean run(
 			return FALSE;
 		ash_json_add_text(result, "word", refusal.word);
 		ash_json_add_text(result, "text", refusal.text);
-		add_gone(result, verify, wanted.name);
+		if (!drop_gone(verify, wanted.name, result, error))
+			return FALSE;
 		json_builder_end_object(result);
 	}
 	json_builder_end_array(result);
@@ -278,34 +284,48 @@ static gboolean list_signed(AshTuf *tuf, int *staging_fd, GPtrArray **out_target
 	return FALSE;
 }
 
+gboolean ash_verify_workload_take(const AshWorker *worker, int *staging_fd, AshTuf *tuf,
+		JsonArray *wanted, JsonNode **out_workloads, GError **error)
+{
+	g_autoptr(JsonBuilder) workloads = json_builder_new();
+	g_autoptr(GPtrArray) targets = NULL;
+	ash_autofd int signed_fd = -1;
+
+	if (json_array_get_length(wanted) > ASH_VERIFY_MAX_WORKLOADS)
+		return ash_throw(error, ASH_JSON_ERROR, ASH_JSON_ERROR_LIMIT,
+				"more than %d workloads", ASH_VERIFY_MAX_WORKLOADS);
+	if (!open_signed(worker, &signed_fd, error) ||
+			!list_signed(tuf, staging_fd, &targets, error))
+		return FALSE;
+	const Verify verify = {
+			.staging_fd = *staging_fd, .signed_fd = signed_fd, .targets = targets};
+	if (!run(&verify, wanted, workloads, error))
+		return FALSE;
+	*out_workloads = json_builder_get_root(workloads);
+	return TRUE;
+}
+
 gboolean ash_verify_workload_run(
 		const AshWorker *worker, JsonObject *input, JsonBuilder *result, GError **error)
 {
 	g_autofree char *staging = NULL;
 	ash_autofd int staging_fd = -1;
-	ash_autofd int signed_fd = -1;
 	g_autoptr(AshTuf) tuf = NULL;
-	g_autoptr(GPtrArray) targets = NULL;
+	JsonNode *workloads = NULL;
 	JsonArray *wanted = NULL;
 	int64_t now_s = 0;
 	AshTufInfo info;
 
 	if (!ash_json_int_opt(input, "now", &now_s, error) ||
-			!ash_json_array(input, "wanted", &wanted, error))
-		return FALSE;
-	if (json_array_get_length(wanted) > ASH_VERIFY_MAX_WORKLOADS)
-		return ash_throw(error, ASH_JSON_ERROR, ASH_JSON_ERROR_LIMIT,
-				"more than %d workloads", ASH_VERIFY_MAX_WORKLOADS);
-	if (!ash_verify_staging(worker, input, &staging, error) ||
+			!ash_json_array(input, "wanted", &wanted, error) ||
+			!ash_verify_staging(worker, input, &staging, error) ||
 			!ash_staging_open(staging, &staging_fd, error) ||
-			!open_signed(worker, &signed_fd, error) ||
 			!ash_verify_open(worker, &staging_fd, now_s, &tuf, error) ||
-			!list_signed(tuf, &staging_fd, &targets, error))
+			!ash_verify_workload_take(
+					worker, &staging_fd, tuf, wanted, &workloads, error))
 		return FALSE;
-	const Verify verify = {
-			.staging_fd = staging_fd, .signed_fd = signed_fd, .targets = targets};
-	if (!run(&verify, wanted, result, error))
-		return FALSE;
+	json_builder_set_member_name(result, "workloads");
+	json_builder_add_value(result, workloads);
 	ash_tuf_get_info(tuf, &info);
 	ash_json_add_int(result, "expires",
 			MIN(MIN(info.root_expires_s, info.timestamp_expires_s),

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "agent/worker.h"
+#include "lib/tuf.h"
 
 /* The verb `workload-verify` of ashlar-worker: which definitions of workloads, of all that lie in staging,
  * may this host believe? The same trust as agent/verify.h's; then the targets that the role "workloads"
- * was given, "workload/NAME/VERSION.json".
+ * was given, "workload/NAME/VERSION.json". The verb `verify` does the same by the way, when its input has
+ * "workloads", so that one check brings both.
  *
  * Input {"now":S,"wanted":[{"name":"web","version":V|""}]}, at most ASH_VERIFY_MAX_WORKLOADS; "" is the
  * newest that is signed. Result {"workloads":[…],"expires":S}, in the order of "wanted":
@@ -20,8 +22,8 @@
  *	        missing     signed, but the document is not in staging: fetch it
  *	        untrusted   other bytes than signed, or a document that says something else than its name
  *
- * "gone" names versions whose files are here, and that are no longer signed: withdrawn. They stay, because
- * one of them may be running; whoever starts them anew runs what was recalled.
+ * "gone" names versions that were here and are no longer signed: withdrawn. Their files were removed, so
+ * that nothing starts them anew; who runs one has a copy of its own.
  *
  * A failure of one of "wanted" is no failure of the verb; that is only what concerns all: metadata.
  * May be killed at any instant: a file is written whole, and the version "seen" after it.
@@ -33,3 +35,8 @@ enum {
 
 gboolean ash_verify_workload_run(const AshWorker *worker, JsonObject *input, JsonBuilder *result,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The array "workloads" of the result; @tuf was refreshed from @staging_fd. */
+gboolean ash_verify_workload_take(const AshWorker *worker, int *staging_fd, AshTuf *tuf,
+		JsonArray *wanted, JsonNode **out_workloads, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;

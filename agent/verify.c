@@ -7,6 +7,7 @@
 #include "agent/paths.h"
 #include "agent/source.h"
 #include "agent/staging.h"
+#include "agent/verify-workload.h"
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -370,6 +371,28 @@ static gboolean choose(Verify *verify, JsonBuilder *result, GError **error)
 	return TRUE;
 }
 
+/* Workloads of the same check. What is wrong with them is said, and keeps no release back. */
+static gboolean take_workloads(Verify *verify, const AshWorker *worker, JsonObject *input,
+		JsonBuilder *result, GError **error)
+{
+	g_autoptr(GError) local = NULL;
+	JsonArray *wanted = NULL;
+	JsonNode *workloads = NULL;
+
+	if (!json_object_has_member(input, "workloads"))
+		return TRUE;
+	if (!ash_json_array(input, "workloads", &wanted, error))
+		return FALSE;
+	if (ash_verify_workload_take(
+			    worker, &verify->staging_fd, verify->tuf, wanted, &workloads, &local)) {
+		json_builder_set_member_name(result, "workloads");
+		json_builder_add_value(result, workloads);
+	} else {
+		ash_json_add_text(result, "workloads_error", local->message);
+	}
+	return TRUE;
+}
+
 static gboolean run(Verify *verify, const AshWorker *worker, JsonBuilder *result, GError **error)
 {
 	if (!ash_verify_open(worker, &verify->staging_fd, verify->input.now_s, &verify->tuf,
@@ -394,7 +417,8 @@ gboolean ash_verify_run(
 	verify.staging_fd = staging_fd;
 	verify.entries = g_ptr_array_new_with_free_func((GDestroyNotify) ash_target_entry_free);
 	verify.sources = g_ptr_array_new();
-	gboolean is_ok = run(&verify, worker, result, error);
+	gboolean is_ok = run(&verify, worker, result, error) &&
+			 take_workloads(&verify, worker, input, result, error);
 	g_ptr_array_unref(verify.sources);
 	g_ptr_array_unref(verify.entries);
 	g_clear_pointer(&verify.targets, g_ptr_array_unref);

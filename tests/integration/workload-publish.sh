@@ -167,16 +167,23 @@ stderr_like "for ever" 'was recalled, for ever'
 ok "the host hears of it" fetch hello ""
 ok "..." verify hello ""
 is "it does not go back by itself, and knows what is gone" "$(says '[.word, .gone]')" '["lower",["1.1"]]'
+ok "which is not there to be started" test ! -e "$signed/hello/1.1.json"
 ok "named," fetch hello 1.0
 ok "..." verify hello 1.0
 is "the lower one is taken" "$(says '[.version, .word]')" '["1.0",null]'
 ok "the recalled one" verify hello 1.1
 is "is not signed any more" "$(says .word)" not-found
 
+# By the way of a check for the host itself, as ashlard does it.
+jq -nc --argjson now "$(date +%s)" '{now: $now, name: "host", variant: "", arch: "amd64", version: "", commit: "",
+	workloads: [{name: "hello", version: "1.0"}]}' |
+	"$ashlar_bin/ashlar-worker" --root "$tmp/host" verify >"$tmp/verify"
+is "the verb verify takes them too" "$(jq -c '.result | [.release, .workloads[0].version]' "$tmp/verify")" '[null,"1.0"]'
+
 # ---- old states go --------------------------------------------------------------------------------
 ok "publish --prune" publish --prune --keep 1
 is "keeps what is signed, and the image of it" \
-	"$(ls "$pub/targets/workload/hello" | sed 's/^[0-9a-f]*\.//') $(ostree --repo="$pub/repo" rev-parse workload/hello/1.0)" \
+	"$(find "$pub/targets/workload/hello" -type f -printf "%f\n" | cut -d. -f2-) $(ostree --repo="$pub/repo" rev-parse workload/hello/1.0)" \
 	"1.0.json $image"
 ok "which is whole" ostree --repo="$pub/repo" fsck
 
