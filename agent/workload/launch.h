@@ -74,6 +74,14 @@ typedef struct {
 	bool is_recording; /* ashlarctl workload train: system calls are logged, none is refused */
 } AshLaunch;
 
+/* Every text is "", every list empty, calls_only NULL; a container. */
+AshLaunch *ash_launch_new(void);
+AshLaunchBind *ash_launch_add_bind(AshLaunch *launch, const char *source, const char *target);
+
+/* The file's members are called as the struct's, and none is unknown; what is missing is as in
+ * ash_launch_new, but for isolation, and dir, root, cache, instance, uid_base, which have to be there.
+ * parse(format(l)) is l. A failure is ASH_LAUNCH_ERROR_SYNTAX.
+ */
 gboolean ash_launch_parse(GBytes *text, AshLaunch **out_launch, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 char *ash_launch_format(const AshLaunch *launch);
