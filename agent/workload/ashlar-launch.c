@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ashlar-launch DIR: starts the instance that DIR/launch.json describes, and waits for its end. */
+#include <fcntl.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/workload/instance.h"
+#include "lib/cli.h"
+#include "lib/error.h"
+#include "lib/file.h"
+
+static const char usage[] =
+		"Usage: ashlar-launch DIR\n"
+		"       ashlar-launch exec DIR -- COMMAND [ARGUMENT…]\n"
+		"\n"
+		"Starts the workload that DIR/launch.json describes and waits for its end; exec runs a command\n"
+		"in one that runs. ashlar-workloadd calls it.\n"
+		"\n"
+		"Exit codes: the workload's own, 128+N for signal N; when nothing was started 200 (this host\n"
+		"cannot give what is demanded), 201 (the image or a volume cannot be used), 202 (the runtime\n"
+		"failed).\n";
+
+static int code_for(const GError *error)
+{
+	if (g_error_matches(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_REFUSED))
+		return ASH_LAUNCH_EXIT_REFUSED;
+	if (g_error_matches(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_IMAGE))
+		return ASH_LAUNCH_EXIT_IMAGE;
+	return ASH_LAUNCH_EXIT_RUNTIME;
+}
+
+static gboolean load(const char *dir, AshLaunch **out_launch, GError **error)
+{
+	g_autofree char *path = g_build_filename(dir, "launch.json", NULL);
+	g_autoptr(GBytes) text = NULL;
+
+	if (!ash_file_read(AT_FDCWD, path, ASH_LAUNCH_MAX_BYTES, &text, error) ||
+			!ash_launch_parse(text, out_launch, error))
+		return FALSE;
+	if (strcmp((*out_launch)->dir, dir) == 0)
+		return TRUE;
+	return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_SYNTAX,
+			"launch.json: 'dir' is not '%s'", dir);
+}
+
+static int end(const AshLaunch *launch, gboolean is_started, int code, const GError *error)
+{
+	if (is_started)
+		return code;
+	fprintf(stderr, "ashlar-launch: %s\n", error->message);
+	if (launch != NULL)
+		ash_instance_refuse(launch, error->message);
+	return code_for(error);
+}
+
+static int launch_one(const char *dir)
+{
+	g_autoptr(AshLaunch) launch = NULL;
+	g_autoptr(GError) error = NULL;
+	int code = 0;
+	gboolean is_started = load(dir, &launch, &error) && ash_instance_run(launch, &code, &error);
+
+	return end(launch, is_started, code, error);
+}
+
+static int exec_in(const char *dir, char **command)
+{
+	g_autoptr(AshLaunch) launch = NULL;
+	g_autoptr(GError) error = NULL;
+	int code = 0;
+	gboolean is_started = load(dir, &launch, &error) &&
+			      ash_instance_exec(launch, command, &code, &error);
+
+	return end(NULL, is_started, code, error);
+}
+
+int main(int argc, char **argv)
+{
+	setlocale(LC_ALL, "C.UTF-8");
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		fputs(usage, stdout);
+		return ASH_EXIT_OK;
+	}
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts("ashlar-launch " ASH_VERSION);
+		return ASH_EXIT_OK;
+	}
+	if (argc == 2 && *argv[1] == '/')
+		return launch_one(argv[1]);
+	if (argc >= 5 && strcmp(argv[1], "exec") == 0 && *argv[2] == '/' &&
+			strcmp(argv[3], "--") == 0)
+		return exec_in(argv[2], argv + 4);
+	fputs("ashlar-launch: a directory is expected; see 'ashlar-launch --help'\n", stderr);
+	return ASH_EXIT_USAGE;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/workload/enter.h"
+#include "agent/workload/entry.h"
+#include "agent/workload/instance-private.h"
+#include "lib/auto.h"
+#include "lib/error.h"
+#include "lib/file.h"
+
+static gboolean throw_runtime(GError **error, const char *what)
+{
+	int cause = errno;
+
+	return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME, "%s: %s", what,
+			g_strerror(cause));
+}
+
+/* Its first process, by the file that the running launcher has written. */
+static gboolean open_first(const AshLaunch *launch, int *out_fd, pid_t *out_pid, GError **error)
+{
+	g_autofree char *path = g_build_filename(launch->dir, "pid", NULL);
+	g_autofree char *end = g_build_filename(launch->dir, "exit", NULL);
+	g_autoptr(GBytes) text = NULL;
+
+	if (access(end, F_OK) == 0 || !ash_file_read(AT_FDCWD, path, 32, &text, NULL))
+		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
+				"'%s' is not running", launch->instance);
+	*out_pid = (pid_t) g_ascii_strtoll(g_bytes_get_data(text, NULL), NULL, 10);
+	*out_fd = *out_pid > 1 ? pidfd_open(*out_pid, 0) : -1;
+	return *out_fd >= 0 || throw_runtime(error, "the first process");
+}
+
+/* The cgroups of the first process are the instance's: limits hold for what is started in it too. Best
+ * effort: without cgroups there are none.
+ */
+static void join_cgroups(pid_t pid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/cgroup", (int) pid);
+	g_autoptr(GBytes) text = NULL;
+
+	if (!ash_file_read(AT_FDCWD, path, 64 << 10, &text, NULL))
+		return;
+	g_auto(GStrv) lines = g_strsplit(g_bytes_get_data(text, NULL), "\n", -1);
+	for (char **line = lines; *line != NULL; line++) {
+		g_auto(GStrv) parts = g_strsplit(*line, ":", 3);
+		if (g_strv_length(parts) != 3)
+			continue;
+		const char *controllers =
+				g_str_has_prefix(parts[1], "name=") ? parts[1] + 5 : parts[1];
+		const char *places[] = {controllers, *controllers == '\0' ? "unified" : NULL};
+		for (size_t i = 0; i < 2 && places[i] != NULL; i++) {
+			g_autofree char *file = g_strdup_printf(
+					"/sys/fs/cgroup/%s%s/cgroup.procs", places[i], parts[2]);
+			ash_autofd int fd = open(file, O_WRONLY | O_CLOEXEC);
+			if (fd >= 0)
+				(void) !write(fd, "0", 1);
+		}
+	}
+}
+
+static void become_command(int first, const AshEntry *entry, bool has_userns)
+		__attribute__((noreturn));
+static void become_command(int first, const AshEntry *entry, bool has_userns)
+{
+	int namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+			 CLONE_NEWCGROUP | (has_userns ? CLONE_NEWUSER : 0);
+	static char program[] = "ashlar-enter";
+	char *argv[] = {program, NULL}, *environment[] = {NULL};
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setns(first, namespaces) < 0) {
+		perror("ashlar-launch: entering");
+		_exit(ASH_LAUNCH_EXIT_RUNTIME);
+	}
+	/* Who is in a process namespace is so from birth. */
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (has_userns && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+			_exit(ASH_LAUNCH_EXIT_RUNTIME);
+		if (ash_entry_place(entry) == 0)
+			syscall(SYS_execveat, ASH_ENTER_FD_PROGRAM, "", argv, environment,
+					AT_EMPTY_PATH);
+		_exit(ASH_LAUNCH_EXIT_RUNTIME);
+	}
+	int status = 0;
+	close(entry->far_fd);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	_exit(pid < 0                         ? ASH_LAUNCH_EXIT_RUNTIME
+			: WIFSIGNALED(status) ? 128 + WTERMSIG(status)
+					      : WEXITSTATUS(status));
+}
+
+gboolean ash_instance_exec(
+		const AshLaunch *launch, char *const *command, int *out_code, GError **error)
+{
+	AshIsolationClass effective = launch->isolation;
+	bool has_userns = effective == ASH_ISOLATION_CLASS_CONTAINER;
+	AshEntryHow how = {.command = command, .has_userns = has_userns};
+	g_autoptr(AshEntry) entry = NULL;
+	ash_autofd int first = -1;
+	pid_t first_pid = 0;
+
+	if (!ash_instance_effective(launch, &effective, error) ||
+			!open_first(launch, &first, &first_pid, error) ||
+			!ash_entry_new(launch, &how, &entry, error))
+		return FALSE;
+	join_cgroups(first_pid);
+	pid_t pid = fork();
+	if (pid < 0)
+		return throw_runtime(error, "fork");
+	if (pid == 0)
+		become_command(first, entry, has_userns);
+	int status = 0;
+	ash_close_fd(&entry->far_fd);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	*out_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return TRUE;
+}

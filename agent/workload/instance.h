@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <glib.h>
+
+#include "agent/workload/launch.h"
+
+/* One start of a workload, from the launch to its end: the class that is in effect, the files in DIR that
+ * launch.h names, signals forwarded, calls recorded.
+ */
+
+/* ash_instance_run:
+ * @out_code: what ashlar-launch ends with
+ *
+ * Fails when nothing was started; "exit" says so then too. SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 go to the workload
+ * (with boot, SIGTERM as the init's own signal to power off); SIGKILL of this process ends all of it.
+ */
+gboolean ash_instance_run(const AshLaunch *launch, int *out_code, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
+/* Another command in the running instance, confined as it is. Standard input and outputs are this process's. */
+gboolean ash_instance_exec(const AshLaunch *launch, char *const *command, int *out_code,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Writes "exit" for what was not started. Best effort. */
+void ash_instance_refuse(const AshLaunch *launch, const char *why);
