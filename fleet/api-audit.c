@@ -101,6 +101,7 @@ static gboolean verify_audit(AshRequest *request, GError **error)
 	json_builder_begin_object(json);
 	ash_json_add_bool(json, "ok", verdict.first_bad == 0);
 	ash_json_add_int(json, "count", verdict.count);
+	ash_json_add_int(json, "anchor", verdict.anchor);
 	ash_json_add_text(json, "head", verdict.head);
 	ash_json_add_int(json, "first_bad", verdict.first_bad);
 	return ash_route_reply(request, json);
@@ -118,6 +119,6 @@ const AshRoute ash_api_audit_routes[] = {
 					  "\"\",\"before\":\"\",\"after\":\"{}\",\"hash\":\"…\"}]}"},
 		{"GET", "/v1/audit/verify", ASH_ROLE_ADMIN,
 				"Computes each row's hash again from the one before", verify_audit,
-				.answer = "{\"ok\":true,\"count\":1,\"head\":\"…\",\"first_bad\":0}"},
+				.answer = "{\"ok\":true,\"count\":1,\"anchor\":0,\"head\":\"…\",\"first_bad\":0}"},
 		{0},
 };

@@ -468,6 +468,21 @@ static gboolean write_act(AshRequest *request, gpointer data, GError **error)
 	       ash_event_last(request->db, &act->seq, error);
 }
 
+/* Of one that ended long ago nothing but the sums is left. */
+static gboolean need_ledger(AshRequest *request, GError **error)
+{
+	bool is_found = false;
+	int64_t trimmed_s = 0;
+
+	if (!ash_db_query_int(request->db, "SELECT trimmed_at FROM rollout WHERE id = $1",
+			    ASH_DB_VALUES(ASH_DB_T(id_of(request))), &is_found, &trimmed_s, error))
+		return FALSE;
+	return trimmed_s == 0 ||
+	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_GONE,
+			       "its ledger and hosts are gone ('retention: ledgers' "
+			       "of the server's settings)");
+}
+
 static gboolean run_act(AshRequest *request, Act act, GError **error)
 {
 	g_autofree char *spec = NULL;
@@ -480,7 +495,7 @@ static gboolean run_act(AshRequest *request, Act act, GError **error)
 		return FALSE;
 	if (spec == NULL)
 		return throw_none(request, error);
-	if (!check_scope(request, spec, error) ||
+	if (!need_ledger(request, error) || !check_scope(request, spec, error) ||
 			!ash_change_run(request, write_act, &act, error) ||
 			!ash_scheduler_wait(request->server->scheduler, request->db, act.seq,
 					PATIENCE_US, &is_done, error))
@@ -527,7 +542,8 @@ static gboolean show_ledger(AshRequest *request, GError **error)
 {
 	int64_t after = 0;
 
-	if (!ash_change_parse(ash_route_after(request), 0, &after, error))
+	if (!ash_change_parse(ash_route_after(request), 0, &after, error) ||
+			!need_ledger(request, error))
 		return FALSE;
 	const AshPage page = {
 			.sql = "SELECT line, text FROM rollout_line WHERE rollout = $1 AND line > $2 "
@@ -544,6 +560,8 @@ static gboolean replay_rollout(AshRequest *request, GError **error)
 	g_auto(AshRolloutReplay) replay = {0};
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
+	if (!need_ledger(request, error))
+		return FALSE;
 	if (!ash_ledger_replay(request->db, id_of(request), &replay, error))
 		return ash_change_answer(error, ASH_LEDGER_ERROR, ASH_LEDGER_ERROR_NONE,
 				ASH_ROUTE_ERROR_NOT_FOUND);

@@ -13,11 +13,11 @@ static void add(JsonObject *object, const char *key, const char *value)
 	json_object_set_string_member(object, key, value != NULL ? value : "");
 }
 
-static gboolean hash_of(const AshAudit *audit, const char *before, char **out_hash, GError **error)
+/* Canonical; with "hash" where the row has one. */
+static gboolean format(const AshAudit *audit, char **out_text, GError **error)
 {
 	g_autoptr(JsonObject) object = json_object_new();
 	g_autoptr(JsonNode) node = json_node_alloc();
-	g_autofree char *text = NULL;
 
 	json_object_set_int_member(object, "seq", audit->seq);
 	json_object_set_int_member(object, "at", audit->at_s);
@@ -29,8 +29,19 @@ static gboolean hash_of(const AshAudit *audit, const char *before, char **out_ha
 	add(object, "reason", audit->reason);
 	add(object, "before", audit->before);
 	add(object, "after", audit->after);
+	if (audit->hash != NULL)
+		add(object, "hash", audit->hash);
 	json_node_init_object(node, object);
-	if (!ash_canonical_json(node, &text, error))
+	return ash_canonical_json(node, out_text, error);
+}
+
+static gboolean hash_of(const AshAudit *audit, const char *before, char **out_hash, GError **error)
+{
+	g_autofree char *text = NULL;
+	AshAudit row = *audit;
+
+	row.hash = NULL;
+	if (!format(&row, &text, error))
 		return FALSE;
 	g_autofree char *chained = g_strdup_printf("%s\n%s", before, text);
 	*out_hash = ash_sha256_hex(chained, strlen(chained));
@@ -133,32 +144,91 @@ gboolean ash_audit_read(AshDb *db, int64_t after, unsigned limit, AshAuditEach e
 			ASH_DB_VALUES(ASH_DB_I(after), ASH_DB_I(limit)), read_row, &reader, error);
 }
 
-static gboolean verify_row(const AshAudit *audit, gpointer data, GError **error)
+/* ---- the chain ---- */
+
+static gboolean take_anchor(const AshDbRow *row, gpointer data, GError **error)
 {
-	AshAuditVerdict *verdict = data;
+	AshAuditAnchor *anchor = data;
+	g_auto(GStrv) parts = g_strsplit(ash_db_row_text(row, 0), " ", 2);
+
+	if (g_strv_length(parts) == 2 && strlen(parts[1]) == sizeof no_hash - 1) {
+		anchor->seq = g_ascii_strtoll(parts[0], NULL, 10);
+		g_strlcpy(anchor->hash, parts[1], sizeof anchor->hash);
+	}
+	return TRUE;
+}
+
+gboolean ash_audit_get_anchor(AshDb *db, AshAuditAnchor *out_anchor, GError **error)
+{
+	AshAuditAnchor anchor = {0};
+
+	g_strlcpy(anchor.hash, no_hash, sizeof anchor.hash);
+	if (!ash_db_query(db, "SELECT value FROM meta WHERE key = 'audit.anchor'", NULL,
+			    take_anchor, &anchor, error))
+		return FALSE;
+	*out_anchor = anchor;
+	return TRUE;
+}
+
+gboolean ash_audit_set_anchor(AshDb *db, const AshAuditAnchor *anchor, GError **error)
+{
+	g_autofree char *value =
+			g_strdup_printf("%" G_GINT64_FORMAT " %s", anchor->seq, anchor->hash);
+
+	return ash_db_exec(db,
+			"INSERT INTO meta (key, value) VALUES ('audit.anchor', $1) ON CONFLICT (key) "
+			"DO UPDATE SET value = excluded.value",
+			ASH_DB_VALUES(ASH_DB_T(value)), NULL, error);
+}
+
+gboolean ash_audit_follows(const AshAuditAnchor *before, const AshAudit *audit, char **out_line,
+		GError **error)
+{
 	g_autofree char *hash = NULL;
 
-	if (verdict->first_bad != 0)
-		return TRUE;
-	if (!hash_of(audit, verdict->head, &hash, error))
+	*out_line = NULL;
+	if (!hash_of(audit, before->hash, &hash, error))
 		return FALSE;
-	if (audit->seq != verdict->count + 1 || strcmp(hash, audit->hash) != 0) {
-		verdict->first_bad = verdict->count + 1;
+	if (audit->seq != before->seq + 1 || strcmp(hash, audit->hash) != 0)
+		return TRUE;
+	return format(audit, out_line, error);
+}
+
+typedef struct {
+	AshAuditAnchor at;
+	AshAuditVerdict verdict;
+} Walk;
+
+static gboolean verify_row(const AshAudit *audit, gpointer data, GError **error)
+{
+	Walk *walk = data;
+	g_autofree char *line = NULL;
+
+	if (walk->verdict.first_bad != 0)
+		return TRUE;
+	if (!ash_audit_follows(&walk->at, audit, &line, error))
+		return FALSE;
+	if (line == NULL) {
+		walk->verdict.first_bad = walk->at.seq + 1;
 		return TRUE;
 	}
-	verdict->count++;
-	g_strlcpy(verdict->head, hash, sizeof verdict->head);
+	walk->at.seq = audit->seq;
+	g_strlcpy(walk->at.hash, audit->hash, sizeof walk->at.hash);
+	walk->verdict.count++;
 	return TRUE;
 }
 
 gboolean ash_audit_verify(AshDb *db, AshAuditVerdict *out_verdict, GError **error)
 {
-	AshAuditVerdict verdict = {0};
+	Walk walk = {0};
 
-	g_strlcpy(verdict.head, no_hash, sizeof verdict.head);
-	/* From the least number on: there is to be none below 1. */
-	if (!ash_audit_read(db, INT64_MIN, UINT32_MAX, verify_row, &verdict, error))
+	if (!ash_audit_get_anchor(db, &walk.at, error))
 		return FALSE;
-	*out_verdict = verdict;
+	walk.verdict.anchor = walk.at.seq;
+	/* From the least number on: there is to be none below the first, and none that is in an archive. */
+	if (!ash_audit_read(db, INT64_MIN, UINT32_MAX, verify_row, &walk, error))
+		return FALSE;
+	*out_verdict = walk.verdict;
+	g_strlcpy(out_verdict->head, walk.at.hash, sizeof out_verdict->head);
 	return TRUE;
 }

@@ -33,11 +33,25 @@ typedef gboolean (*AshAuditEach)(const AshAudit *audit, gpointer data, GError **
 gboolean ash_audit_read(AshDb *db, int64_t after, unsigned limit, AshAuditEach each, gpointer data,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Of the rows that went to an archive (fleet/retention.h) the last; 0 and 64 times '0': none did. */
 typedef struct {
-	int64_t count;     /* rows that are as they were written, from the first */
+	int64_t seq;
+	char hash[65];
+} AshAuditAnchor;
+gboolean ash_audit_get_anchor(AshDb *db, AshAuditAnchor *out_anchor, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_audit_set_anchor(AshDb *db, const AshAuditAnchor *anchor, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* Is @audit the row behind @before, as it was written? *out_line: its canonical JSON, with "hash"; NULL: it is not. */
+gboolean ash_audit_follows(const AshAuditAnchor *before, const AshAudit *audit, char **out_line,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+typedef struct {
+	int64_t anchor;    /* seq of the last row that went to an archive; 0: none did */
+	int64_t count;     /* rows behind it that are as they were written, from the first */
 	int64_t first_bad; /* seq of the first that is not, or that is missing; 0: all are good */
 	char head[65];     /* hash of the last good one */
 } AshAuditVerdict;
-/* Reads the whole log. A bad one is an answer, no error. */
+/* Reads the whole log, from its anchor. A bad one is an answer, no error. */
 gboolean ash_audit_verify(AshDb *db, AshAuditVerdict *out_verdict, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;

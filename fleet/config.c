@@ -140,6 +140,17 @@ static gboolean read_silence(const AshYamlNode *node, const char *key, void *slo
 	return read_between(node, 10, 30LL * DAY_S, slot, error);
 }
 
+static gboolean read_keep(const AshYamlNode *node, const char *key, void *slot, GError **error)
+{
+	int64_t *keep_s = slot;
+
+	if (node->kind == ASH_YAML_SCALAR && strcmp(node->scalar, "0") == 0) {
+		*keep_s = 0;
+		return TRUE;
+	}
+	return read_between(node, DAY_S, 36500LL * DAY_S, slot, error);
+}
+
 static bool is_name(const char *name)
 {
 	size_t size = strlen(name);
@@ -199,6 +210,9 @@ static const Key keys[] = {
 		{NULL, "max_connections", read_count, AT(max_connections)},
 		{"rate", "hosts", read_count, AT(rate_hosts)},
 		{"rate", "operators", read_count, AT(rate_operators)},
+		{"retention", "events", read_keep, AT(keep_events_s)},
+		{"retention", "ledgers", read_keep, AT(keep_ledgers_s)},
+		{"retention", "audit", read_keep, AT(keep_audit_s)},
 		{"metrics", "open", read_bool, AT(metrics_open)},
 		{"ddi", "enabled", read_bool, AT(ddi_enabled)},
 		{"ddi", "gateway_token", read_token, AT(ddi_gateway_token)},
@@ -306,6 +320,9 @@ gboolean ash_fleet_config_parse(const char *file, GBytes *text, const char *dir,
 	config->poll_s = 5 * MINUTE_S;
 	config->certificate_life_s = 90LL * DAY_S;
 	config->silent_after_s = 15 * MINUTE_S;
+	config->keep_events_s = 90LL * DAY_S;
+	config->keep_ledgers_s = 365LL * DAY_S;
+	config->keep_audit_s = 730LL * DAY_S;
 	config->max_hosts = 1000000;
 	config->rate_operators = 50;
 	if (!read_map(config, root, NULL, error) || !finish(config, root, error))

@@ -16,6 +16,7 @@
  *	certificate_life: 90d          silent_after: 15min     "not heard of" on the page
  *	max_hosts: 1000000  rate: {hosts: 0, operators: 50}    requests a second; 0: as fast as they can be served
  *	max_connections: 0             0: what the limit of open files allows
+ *	retention: {events: 90d, ledgers: 365d, audit: 730d}       0: for ever; fleet/retention.h
  *	metrics: {open: false}         true: GET /metrics without a token
  *	ddi: {enabled: false, gateway_token: …}    fleetlock: {open: false}
  */
@@ -31,6 +32,7 @@ struct AshFleetConfig {
 	char *dir, *listen, *database, *certificate, *key, *proxy_certificate, *content;
 	char **names;
 	int64_t poll_s, certificate_life_s, silent_after_s;
+	int64_t keep_events_s, keep_ledgers_s, keep_audit_s; /* 0: for ever */
 	uint64_t max_hosts, rate_hosts, rate_operators;
 	uint64_t max_connections; /* 0: what the limit of open files allows, 200,000 at most */
 	bool metrics_open, ddi_enabled, fleetlock_open;

@@ -63,12 +63,13 @@ static gboolean read_head(AshDb *db, const char *rollout, Head *out_head, GError
 {
 	Head head = {0};
 
-	if (!ash_db_query(db, "SELECT spec, checkpoint FROM rollout WHERE id = $1",
+	if (!ash_db_query(db,
+			    "SELECT spec, checkpoint FROM rollout WHERE id = $1 AND trimmed_at = 0",
 			    ASH_DB_VALUES(ASH_DB_T(rollout)), take_head, &head, error))
 		return FALSE;
 	if (head.spec == NULL)
 		return ash_throw(error, ASH_LEDGER_ERROR, ASH_LEDGER_ERROR_NONE,
-				"there is no rollout '%s'", rollout);
+				"there is no rollout '%s', or its ledger is gone", rollout);
 	*out_head = head;
 	return TRUE;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fleet/operator.h"
+#include "fleet/retention.h"
 #include "fleet/route-private.h"
 #include "fleet/server.h"
 #include "lib/error.h"
@@ -227,6 +228,24 @@ static void append_rollouts(GString *text, AshDb *db)
 		g_debug("metrics: %s", error->message);
 }
 
+static void append_retention(GString *text, AshServer *server, AshDb *db)
+{
+	begin(text, "ashlar_retention_removed_total", "counter",
+			"Rows removed because they were old, by what they belong to");
+	for (int i = 0; i < ASH_RETENTIONS; i++)
+		labelled(text, "ashlar_retention_removed_total", "of",
+				ash_retention_text((AshRetention) i),
+				ash_retention_removed((AshRetention) i));
+	begin(text, "ashlar_retention_oldest_seconds", "gauge", "Age of the oldest that is kept");
+	for (int i = 0; i < ASH_RETENTIONS; i++) {
+		int64_t at_s = 0;
+		if (ash_retention_oldest(db, (AshRetention) i, &at_s, NULL))
+			labelled(text, "ashlar_retention_oldest_seconds", "of",
+					ash_retention_text((AshRetention) i),
+					at_s > 0 ? (uint64_t) MAX(server->now() - at_s, 0) : 0);
+	}
+}
+
 static uint64_t resident_bytes(void)
 {
 	g_autofree char *text = NULL;
@@ -283,6 +302,7 @@ char *ash_metrics_format(AshMetrics *metrics, AshServer *server, AshDb *db)
 	append_server(text, server);
 	append_hosts(text, server->live);
 	append_rollouts(text, db);
+	append_retention(text, server, db);
 	begin(text, "ashlar_http_requests_total", "counter", "Answers by route and status");
 	each_route(text, metrics, append_classes);
 	begin(text, "ashlar_http_request_duration_seconds", "histogram",

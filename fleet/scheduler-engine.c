@@ -139,7 +139,8 @@ gboolean ash_scheduler_engine_load(AshScheduler *scheduler, AshDb *db, const cha
 	Row row = {0};
 	gboolean ok = FALSE;
 
-	if (!ash_db_query(db, "SELECT state, spec, release FROM rollout WHERE id = $1",
+	if (!ash_db_query(db,
+			    "SELECT state, spec, release FROM rollout WHERE id = $1 AND trimmed_at = 0",
 			    ASH_DB_VALUES(ASH_DB_T(id)), take_row, &row, error))
 		return FALSE;
 	if (row.state == NULL) {

@@ -15,6 +15,7 @@ enum {
 	ASH_SCHEDULER_TURN_HOSTS = 200,  /* looked at again, beside those of the events */
 	ASH_SCHEDULER_TURN_LINES = 100,  /* of a rollout that starts: 10,000 hosts */
 	ASH_SCHEDULER_SILENCE_S = 15,    /* between looks for silent hosts, at most */
+	ASH_SCHEDULER_RETENTION_S = 60,  /* between looks for what is old, while there is none */
 };
 
 typedef struct {
@@ -66,9 +67,10 @@ struct AshScheduler {
 	GPtrArray *engines;
 	GQueue again;         /* char * ids, to be looked at once more */
 	GHashTable *is_again; /* the same */
-	GHashTable *retell; /* ids of hosts whose policy says something else than they were told */
-	GHashTable *silent; /* char * ids that were said to be */
-	int64_t silence_s;  /* the next look */
+	GHashTable *retell;  /* ids of hosts whose policy says something else than they were told */
+	GHashTable *silent;  /* char * ids that were said to be */
+	int64_t silence_s;   /* the next look */
+	int64_t retention_s; /* the next batch of what is old */
 	AshDesiredBook *turn_book; /* the book of this turn */
 	int64_t now_s;
 	bool has_written; /* this turn */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fleet/ledger.h"
+#include "fleet/retention.h"
 #include "fleet/scheduler-turn.h"
 #include "lib/error.h"
 
@@ -84,6 +85,19 @@ static gboolean lead(AshScheduler *scheduler, GError **error)
 	return !scheduler->leads || ash_scheduler_take_lead(scheduler, error);
 }
 
+/* A batch a second: others write between. No rollout waits for what cannot be trimmed. */
+static void trim(AshScheduler *scheduler)
+{
+	g_autoptr(GError) error = NULL;
+	bool is_more = false;
+
+	if (!ash_retention_trim(scheduler->server->config, scheduler->db, scheduler->now_s,
+			    &is_more, &error))
+		g_warning("what is old is kept: %s", error->message);
+	scheduler->retention_s = scheduler->now_s +
+				 (is_more && error == NULL ? 1 : ASH_SCHEDULER_RETENTION_S);
+}
+
 static gboolean turn(AshScheduler *scheduler, GError **error)
 {
 	if (scheduler->db == NULL &&
@@ -95,6 +109,8 @@ static gboolean turn(AshScheduler *scheduler, GError **error)
 		return TRUE;
 	if (scheduler->silence_s <= scheduler->now_s && !ash_scheduler_silence(scheduler, error))
 		return FALSE;
+	if (scheduler->retention_s <= scheduler->now_s)
+		trim(scheduler);
 	return ash_scheduler_transact(scheduler, error);
 }
 
@@ -120,7 +136,8 @@ gboolean ash_scheduler_turn(AshScheduler *scheduler, int64_t *out_next_s, GError
 	if (!ok)
 		ash_scheduler_forget(scheduler);
 	else if (scheduler->leads)
-		*out_next_s = MIN(ash_scheduler_due(scheduler), scheduler->silence_s);
+		*out_next_s = MIN(ash_scheduler_due(scheduler),
+				MIN(scheduler->silence_s, scheduler->retention_s));
 	else
 		*out_next_s = scheduler->try_lead_s;
 	g_mutex_unlock(&scheduler->lock);

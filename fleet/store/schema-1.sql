@@ -185,7 +185,8 @@ CREATE TABLE rollout (
 	ended_at BIGINT NOT NULL DEFAULT 0,
 	lines BIGINT NOT NULL DEFAULT 0,         -- of the ledger
 	checkpoint BIGINT NOT NULL DEFAULT 0,    -- its last checkpoint's first line; 0: none
-	ring BIGINT NOT NULL DEFAULT 0
+	ring BIGINT NOT NULL DEFAULT 0,
+	trimmed_at BIGINT NOT NULL DEFAULT 0     -- since when lines and hosts of it go (fleet/retention.h); 0: it is whole
 );
 
 -- What went in and what was decided, in order: replay reads it and must come to the same.

@@ -155,6 +155,9 @@ static void test_config(Fixture *fixture, gconstpointer data)
 			 "metrics: {open: true}\nddi: {enabled: true, gateway_token: 0123456789abcdef}\n"
 			 "database: postgres:dbname=x\n",
 					NULL},
+			{"retention: {events: 30d, ledgers: 0, audit: 36500d}", NULL},
+			{"retention: {events: 1h}", "x:1:21: expected a time from"},
+			{"retention: {event: 1d}", "did you mean 'events'?"},
 			{"polls: 3s", "x:1:1: unknown key 'polls' (did you mean 'poll'?)"},
 			{"rate: {host: 3}",
 					"x:1:8: unknown key 'rate.host' (did you mean 'hosts'?)"},
