@@ -13,12 +13,14 @@
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/json.h"
+#include "lib/target.h"
 #include "lib/version.h"
 #include "lib/workload-target.h"
 #include "lib/workload.h"
 
 enum {
 	MAX_SEEN_BYTES = ASH_VERSION_MAX_BYTES + 1,
+	CUSTOM_DEPTH = 8,
 };
 
 typedef struct {
@@ -46,9 +48,30 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Refusal, refusal_clear)
 
 /* ---- what is signed ------------------------------------------------------------------------------ */
 
+/* "image" of the signed custom, when it is of the commit that the definition names; NULL: none. */
+static JsonNode *find_image(const AshTufTarget *target, const char *digest)
+{
+	const char *text = target->custom != NULL ? target->custom : "";
+	g_autoptr(GBytes) custom = g_bytes_new_static(text, strlen(text));
+	g_autoptr(JsonNode) node = NULL;
+	g_autoptr(AshRelease) release = NULL;
+
+	if (!ash_json_parse(custom, ASH_TARGET_MAX_BYTES, CUSTOM_DEPTH, &node, NULL) ||
+			!JSON_NODE_HOLDS_OBJECT(node))
+		return NULL;
+	JsonNode *image = json_object_get_member(json_node_get_object(node), "image");
+	if (image == NULL)
+		return NULL;
+	g_autofree char *document = json_to_string(image, FALSE);
+	g_autoptr(GBytes) bytes = g_bytes_new_static(document, strlen(document));
+	if (!ash_release_parse(bytes, &release, NULL) || strcmp(release->commit, digest) != 0)
+		return NULL;
+	return json_node_copy(image);
+}
+
 /* The document has to say what its path says, and what may be signed at all. */
 static gboolean check_document(const AshTufTarget *target, GBytes *bytes, const char *name,
-		const char *version, GError **error)
+		const char *version, JsonNode **out_image, GError **error)
 {
 	g_autoptr(AshWorkload) workload = NULL;
 	g_autoptr(GError) local = NULL;
@@ -64,6 +87,7 @@ static gboolean check_document(const AshTufTarget *target, GBytes *bytes, const 
 		return ash_throw(error, ASH_WORKER_ERROR, ASH_WORKER_ERROR_UNTRUSTED,
 				"%s: its image '%s' is not pinned", target->path,
 				workload->image.text);
+	*out_image = find_image(target, workload->image.digest);
 	return TRUE;
 }
 
@@ -160,9 +184,13 @@ static const char *word_of(const GError *error)
 	return NULL;
 }
 
-static void add_taken(
-		JsonBuilder *result, const AshTufTarget *target, const char *version, bool is_new)
+static void add_taken(JsonBuilder *result, const AshTufTarget *target, const char *version,
+		bool is_new, JsonNode *take_image)
 {
+	if (take_image != NULL) {
+		json_builder_set_member_name(result, "image");
+		json_builder_add_value(result, take_image);
+	}
 	ash_json_add_text(result, "version", version);
 	ash_json_add_text(result, "sha256", target->sha256);
 	ash_json_add_bool(result, "is_new", is_new);
@@ -175,6 +203,7 @@ static gboolean take(const Verify *verify, const Wanted *wanted, JsonBuilder *re
 	g_autofree char *version = NULL;
 	g_autofree char *seen = NULL;
 	g_autoptr(GBytes) bytes = NULL;
+	g_autoptr(JsonNode) image = NULL;
 	g_autoptr(GError) local = NULL;
 	const AshTufTarget *target = ash_workload_target_choose(
 			verify->targets, wanted->name, wanted->version, &version);
@@ -198,7 +227,7 @@ static gboolean take(const Verify *verify, const Wanted *wanted, JsonBuilder *re
 	}
 	if (!ash_verify_read_document(
 			    verify->staging_fd, target, ASH_WORKLOAD_MAX_BYTES, &bytes, &local) ||
-			!check_document(target, bytes, wanted->name, version, &local)) {
+			!check_document(target, bytes, wanted->name, version, &image, &local)) {
 		const char *word = word_of(local);
 		if (word == NULL) {
 			g_propagate_error(error, g_steal_pointer(&local));
@@ -209,7 +238,7 @@ static gboolean take(const Verify *verify, const Wanted *wanted, JsonBuilder *re
 	}
 	if (!keep(verify, wanted->name, version, bytes, seen, &is_new, error))
 		return FALSE;
-	add_taken(result, target, version, is_new);
+	add_taken(result, target, version, is_new, g_steal_pointer(&image));
 	return TRUE;
 }
 

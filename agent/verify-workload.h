@@ -14,7 +14,9 @@
  *
  *	{"name":"web","version":"1.2","sha256":H,"is_new":B,"gone":[V…]}
  *	        is in ASH_PATH_SIGNED/web/1.2.json now, byte for byte as it was signed. "is_new": it was
- *	        not there before.
+ *	        not there before. With an image "ostree:…" of the publication there is "image":<document>,
+ *	        signed: what to give as "release", with the method "objects", to ashlar-fetch and to the
+ *	        worker's `import`, after which `image-import` finds the commit.
  *	{"name":"web","word":W,"text":T,"gone":[V…]}      nothing was written. Words:
  *	        not-found   no such version is signed (any more)
  *	        lower       the newest that is signed is lower than one that was here before; that is taken

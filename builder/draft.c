@@ -53,13 +53,38 @@ gboolean ash_draft_save(
 	return save(publication, path, text, error);
 }
 
-gboolean ash_draft_save_workload(
-		const AshPublication *publication, const AshWorkload *workload, GError **error)
+static char *image_path(const AshWorkload *workload)
 {
+	g_autofree char *name =
+			g_strdup_printf("image/%s/%s.json", workload->name, workload->version);
+
+	return pending_path(name);
+}
+
+/* The definition last: with it the draft is one. */
+gboolean ash_draft_save_workload(const AshPublication *publication, const AshWorkload *workload,
+		const char *image, GError **error)
+{
+	g_autofree char *beside = image_path(workload);
 	g_autofree char *path = workload_path(workload);
 	g_autofree char *text = ash_workload_format(workload);
 
-	return save(publication, path, text, error);
+	return (image == NULL || save(publication, beside, image, error)) &&
+	       save(publication, path, text, error);
+}
+
+gboolean ash_draft_read_image(const AshPublication *publication, const AshWorkload *workload,
+		GBytes **out_image, GError **error)
+{
+	g_autofree char *path = image_path(workload);
+	bool is_there = false;
+
+	if (!ash_file_exists(publication->fd, path, &is_there, error))
+		return FALSE;
+	if (!is_there)
+		return ash_throw(error, ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_NOT_FOUND,
+				"%s is not there: run 'ashlar workload release' again", path);
+	return ash_publication_read(publication, path, out_image, error);
 }
 
 /* Of @file, which lies in pending/ as @name; NULL is failure. */
@@ -164,8 +189,9 @@ gboolean ash_draft_remove_workload(
 		const AshPublication *publication, const AshWorkload *workload, GError **error)
 {
 	g_autofree char *path = workload_path(workload);
+	g_autofree char *beside = image_path(workload);
 
-	return remove_file(publication, path, error);
+	return remove_file(publication, path, error) && remove_file(publication, beside, error);
 }
 
 /* Of a document "…/VERSION.json". */

@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "builder/commit.h"
+#include "builder/content.h"
 #include "builder/draft.h"
 #include "builder/inventory.h"
 #include "lib/crypto.h"
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/json.h"
+#include "lib/target.h"
 #include "lib/version.h"
 #include "lib/workload-report.h"
 #include "lib/workload-target.h"
@@ -58,8 +60,51 @@ static gboolean throw_unpinned(const AshWorkload *workload, GError **error)
 			image->text);
 }
 
+/* What hosts need to know of an image of ours before they fetch it: a release document of its commit. */
+static gboolean describe_image(AshRepo *source, AshRepo *archive, const AshCommit *commit,
+		char **out_text, GError **error)
+{
+	g_autoptr(AshRelease) release = g_new0(AshRelease, 1);
+	g_autoptr(AshTree) tree = NULL;
+	AshContentSize size = {0};
+
+	if (!ash_repo_load_tree(source, commit->commit, &tree, error) ||
+			!ash_content_measure(archive, commit->commit, NULL, &size, error))
+		return FALSE;
+	ash_content_measure_tree(tree, release);
+	release->archive_bytes = size.bytes;
+	release->largest_object_bytes = size.largest_bytes;
+	release->name = g_strdup(commit->name);
+	release->variant = g_strdup(commit->variant != NULL ? commit->variant : "");
+	release->arch = g_strdup(commit->arch);
+	release->version = g_strdup(commit->version);
+	release->commit = g_strdup(commit->commit);
+	release->replaces_min = g_strdup("");
+	release->created = ash_signing_time(0);
+	release->notes = g_strdup("");
+	release->deltas = g_ptr_array_new_with_free_func((GDestroyNotify) ash_target_delta_free);
+	*out_text = ash_release_format(release);
+	return TRUE;
+}
+
+static gboolean check_commit(const AshCommit *commit, GError **error)
+{
+	if (g_strcmp0(commit->kind, "workload") != 0)
+		return ash_throw(error, ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_VERSION,
+				"commit %.12s is no workload that 'ashlar build' made: its manifest "
+				"says 'kind: %s'",
+				commit->commit, commit->kind != NULL ? commit->kind : "");
+	if (commit->name == NULL || commit->arch == NULL || commit->version == NULL)
+		return ash_throw(error, ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_VERSION,
+				"commit %.12s has no name, architecture or version: make it with "
+				"'ashlar build', from a manifest with 'version:'",
+				commit->commit);
+	return TRUE;
+}
+
+/* @out_text: NULL for an image of a registry */
 static gboolean bring_image(AshPublication *publication, AshRepo *source,
-		const AshWorkload *workload, AshProgress *progress, GError **error)
+		const AshWorkload *workload, AshProgress *progress, char **out_text, GError **error)
 {
 	const char *digest = workload->image.digest;
 	g_autofree char *path = ash_publication_repo(publication);
@@ -72,17 +117,13 @@ static gboolean bring_image(AshPublication *publication, AshRepo *source,
 	if (source == NULL)
 		return ash_throw(error, ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_NOT_FOUND,
 				"there is no repository that holds commit %.12s", digest);
-	if (!ash_commit_load(source, digest, &commit, error))
+	if (!ash_commit_load(source, digest, &commit, error) || !check_commit(commit, error))
 		return FALSE;
-	if (g_strcmp0(commit->kind, "workload") != 0)
-		return ash_throw(error, ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_VERSION,
-				"commit %.12s is no workload that 'ashlar build' made: its manifest "
-				"says 'kind: %s'",
-				digest, commit->kind != NULL ? commit->kind : "");
 	ash_progress_begin(progress, "objects", "copying objects");
 	if (!ash_repo_open_archive(path, true, &archive, error) ||
 			!ash_repo_pull_local(archive, source, digest, ref, error) ||
-			!ash_inventory_save(publication, commit, error))
+			!ash_inventory_save(publication, commit, error) ||
+			!describe_image(source, archive, commit, out_text, error))
 		return FALSE;
 	ash_progress_end(progress, "commit %.12s", digest);
 	return TRUE;
@@ -161,6 +202,7 @@ gboolean ash_publish_workload_release(AshPublication *publication, AshRepo *sour
 		AshWorkload **out_workload, bool *out_is_known, char **out_widens, GError **error)
 {
 	g_autoptr(AshWorkload) workload = NULL;
+	g_autofree char *image = NULL;
 	const AshPublicationTarget *newest = NULL;
 	bool is_known = false;
 	bool is_wider = false;
@@ -175,8 +217,9 @@ gboolean ash_publish_workload_release(AshPublication *publication, AshRepo *sour
 					!compare(publication, newest, workload, &is_wider, error)))
 		return FALSE;
 	/* Objects first, then the draft that speaks of them. */
-	if (!is_known && (!bring_image(publication, source, workload, progress, error) ||
-					 !ash_draft_save_workload(publication, workload, error)))
+	if (!is_known && (!bring_image(publication, source, workload, progress, &image, error) ||
+					 !ash_draft_save_workload(
+							 publication, workload, image, error)))
 		return FALSE;
 	*out_widens = is_wider ? g_strdup(newest->version) : NULL;
 	*out_is_known = is_known;
@@ -186,8 +229,22 @@ gboolean ash_publish_workload_release(AshPublication *publication, AshRepo *sour
 
 /* ---- publish ------------------------------------------------------------------------------------- */
 
+static gboolean read_image(const AshPublication *publication, const AshWorkload *workload,
+		JsonNode **out_node, GError **error)
+{
+	g_autoptr(GBytes) text = NULL;
+
+	return ash_draft_read_image(publication, workload, &text, error) &&
+	       ash_json_parse(text, ASH_TARGET_MAX_BYTES, 8, out_node, error);
+}
+
 static gboolean add_draft(AshPublication *publication, const AshWorkload *workload, GError **error)
 {
+	JsonNode *image = NULL;
+
+	if (workload->image.kind == ASH_WORKLOAD_IMAGE_OSTREE &&
+			!read_image(publication, workload, &image, error))
+		return FALSE;
 	g_autoptr(JsonBuilder) json = json_builder_new();
 	g_autofree char *path = ash_workload_target_path(workload->name, workload->version);
 	g_autofree char *text = ash_workload_format(workload);
@@ -197,9 +254,12 @@ static gboolean add_draft(AshPublication *publication, const AshWorkload *worklo
 	ash_json_add_text(json, "kind", "workload");
 	ash_json_add_text(json, "name", workload->name);
 	ash_json_add_text(json, "version", workload->version);
-	/* For 'publish --prune': the repository keeps it as long as this is published. */
-	if (workload->image.kind == ASH_WORKLOAD_IMAGE_OSTREE)
+	if (image != NULL) {
+		/* For 'publish --prune': the repository keeps it as long as this is published. */
 		ash_json_add_text(json, "commit", workload->image.digest);
+		json_builder_set_member_name(json, "image");
+		json_builder_add_value(json, image);
+	}
 	json_builder_end_object(json);
 	g_autofree char *custom = ash_json_format(json, false);
 	return ash_publication_add_workload(publication, path, document, custom, error);

@@ -13,6 +13,7 @@ make_commit host/example/amd64 "$tmp/image" 1.0 "['ro']" "$(package hello 1.0)" 
 host_commit=$(ostree --repo="$repo" rev-parse host/example/amd64)
 ostree --repo="$repo" commit --branch=workload/hello/amd64 --no-bindings \
 	--add-metadata-string=ashlar.kind=workload --add-metadata-string=ashlar.name=hello \
+	--add-metadata-string=ashlar.architecture=amd64 \
 	--add-metadata-string=version=1.0 --add-metadata="ashlar.packages=@aa{ss} []" "$tmp/image" >/dev/null
 image=$(ostree --repo="$repo" rev-parse workload/hello/amd64)
 "$ashlar" key make "$keys" --no-passphrase -q >/dev/null 2>&1
@@ -103,6 +104,19 @@ is "what is there now is what was signed, byte for byte" "$(sha256sum <"$signed/
 is "and nobody else's" "$(stat -c %a "$signed/hello" "$signed/hello/1.0.json" | xargs)" "700 600"
 is "the image in it is pinned" "$(jq -r .image "$signed/hello/1.0.json")" \
 	"ostree:workload/hello/amd64@$image"
+is "what is signed of the image's size comes with it" \
+	"$(says '[.image.commit, (.image.size."largest-object-bytes" > 0)] | join(" ")')" "$image true"
+# With that the image itself can be had: fetched, proven, and there.
+mkdir -p "$tmp/host/sysroot/ostree" "$tmp/host/efi" "$tmp/host/proc"
+: >"$tmp/host/proc/cmdline"
+ostree --repo="$tmp/host/sysroot/ostree/repo" init --mode=bare
+says '{release: .image, method: "objects", delta: null}' >"$tmp/import"
+jq -c --arg url "$url/pub" '. + {id: 2, verb: "fetch", url: $url}' "$tmp/import" |
+	"$ashlar_bin/ashlar-fetch" --staging "$tmp/host/var/lib/ashlar-link" --sysroot "$tmp/host/sysroot" \
+		--root-json "$tmp/host/usr/lib/ashlar/root.json" >"$tmp/fetched"
+is "the image is fetched" "$(jq -c 'select(.result) | .result.ok' "$tmp/fetched")" true
+ok "imported" "$BASH" -c '"$1/ashlar-worker" --root "$2/host" import <"$2/import"' - "$ashlar_bin" "$tmp"
+ok "and whole" ostree --repo="$tmp/host/sysroot/ostree/repo" fsck
 ok "again" verify hello ""
 is "it is not new" "$(says .is_new)" false
 
