@@ -112,7 +112,8 @@ static Verdict judge(const GError *error)
 		return (Verdict){"untrusted", true};
 	if (g_error_matches(error, ASH_REGISTRY_AUTH_ERROR, ASH_REGISTRY_AUTH_ERROR_DENIED))
 		return (Verdict){"denied", false};
-	if (error->domain == ASH_OCI_ERROR || error->domain == ASH_JSON_ERROR)
+	/* JSON that is none is the registry's when an image is asked for, else the order's own. */
+	if (error->domain == ASH_OCI_ERROR || (wants_image && error->domain == ASH_JSON_ERROR))
 		return (Verdict){"image", false};
 	if (error->domain == ASH_PULL_ERROR ||
 			g_error_matches(error, ASH_OBJECT_ERROR, ASH_OBJECT_ERROR_TOO_BIG))
