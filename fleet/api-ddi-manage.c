@@ -568,7 +568,9 @@ static const AshRouteMember action_members[] = {
 
 const AshRoute ash_api_ddi_manage_routes[] = {
 		{"GET", "/v1/ddi/targets", ASH_ROLE_VIEWER, "Devices that speak DDI", list_targets,
-				.answer = "{\"items\":[{\"id\":\"dev1\",\"attributes\":{},\"installed\":{}}]}"},
+				.answer = "{\"items\":[{\"id\":\"dev1\",\"attributes\":{},\"installed\":{},"
+					  "\"created_at\":1,\"last_seen\":1,\"address\":"
+					  "\"192.0.2.1\",\"auto_confirm\":false}]}"},
 		{"POST", "/v1/ddi/targets", ASH_ROLE_ADMIN, "Make one; its token is told this once",
 				make_target, .members = target_members,
 				.answer = "{\"id\":\"dev1\",\"token\":\"0123456789abcdef0123456789abcdef\"}"},

@@ -140,6 +140,79 @@ static void add_body(JsonBuilder *builder, const AshRoute *route)
 		json_builder_end_object(builder);
 }
 
+static const char *type_of(JsonNode *example)
+{
+	switch (json_node_get_node_type(example)) {
+	case JSON_NODE_OBJECT:
+		return "object";
+	case JSON_NODE_ARRAY:
+		return "array";
+	case JSON_NODE_NULL:
+		return NULL;
+	case JSON_NODE_VALUE:
+		break;
+	}
+	GType type = json_node_get_value_type(example);
+	return type == G_TYPE_STRING    ? "string"
+	       : type == G_TYPE_BOOLEAN ? "boolean"
+	       : type == G_TYPE_INT64   ? "integer"
+					: "number";
+}
+
+static void add_answer_schema(JsonBuilder *builder, JsonNode *example, const char *name);
+
+/* Objects whose members are data. */
+static bool is_map(const char *name)
+{
+	static const char *const maps[] = {"labels", "facts", "by_state", "by_health", NULL};
+
+	return name != NULL && g_strv_contains(maps, name);
+}
+
+static void add_members_schema(JsonBuilder *builder, JsonObject *object, const char *name)
+{
+	g_autoptr(GList) names = json_object_get_members(object);
+
+	if (names == NULL)
+		return;
+	if (is_map(name)) {
+		json_builder_set_member_name(builder, "additionalProperties");
+		add_answer_schema(builder, json_object_get_member(object, names->data), "");
+		return;
+	}
+	ash_json_begin_object(builder, "properties");
+	for (GList *i = names; i != NULL; i = i->next) {
+		json_builder_set_member_name(builder, i->data);
+		add_answer_schema(builder, json_object_get_member(object, i->data), i->data);
+	}
+	json_builder_end_object(builder);
+}
+
+/* Of the route's example: it has every member that an answer may have. An object without members there is a map of
+ * anything, a list without elements one of anything, null anything; an object within another may be null. @name: the
+ * member's; NULL: the whole answer.
+ */
+static void add_answer_schema(JsonBuilder *builder, JsonNode *example, const char *name)
+{
+	const char *type = type_of(example);
+
+	json_builder_begin_object(builder);
+	ash_json_add_text(builder, "type", type);
+	if (g_strcmp0(type, "array") == 0) {
+		JsonArray *array = json_node_get_array(example);
+		json_builder_set_member_name(builder, "items");
+		if (json_array_get_length(array) > 0)
+			add_answer_schema(builder, json_array_get_element(array, 0), "");
+		else
+			json_builder_end_object(json_builder_begin_object(builder));
+	} else if (g_strcmp0(type, "object") == 0) {
+		if (name != NULL)
+			ash_json_add_bool(builder, "nullable", true);
+		add_members_schema(builder, json_node_get_object(example), name);
+	}
+	json_builder_end_object(builder);
+}
+
 static void add_example(JsonBuilder *builder, const AshRoute *route)
 {
 	JsonNode *example = route->answer != NULL ? json_from_string(route->answer, NULL) : NULL;
@@ -148,6 +221,8 @@ static void add_example(JsonBuilder *builder, const AshRoute *route)
 		return;
 	ash_json_begin_object(builder, "content");
 	ash_json_begin_object(builder, "application/json");
+	json_builder_set_member_name(builder, "schema");
+	add_answer_schema(builder, example, NULL);
 	json_builder_set_member_name(builder, "example");
 	json_builder_add_value(builder, example);
 	json_builder_end_object(builder);
