@@ -193,7 +193,7 @@ static gboolean compare(const AshPublication *publication, const AshPublicationT
 		return FALSE;
 	g_autoptr(AshWorkloadReport) from = ash_workload_report(old, old->isolation);
 	g_autoptr(AshWorkloadReport) to = ash_workload_report(workload, workload->isolation);
-	g_autoptr(GPtrArray) changes = ash_workload_report_diff(from, to, out_is_wider);
+	g_ptr_array_unref(ash_workload_report_diff(from, to, out_is_wider));
 	return TRUE;
 }
 
