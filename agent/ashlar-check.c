@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <netdb.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +33,7 @@ enum {
 	EXIT_USAGE = 2,
 	DEFAULT_TIMEOUT_MS = 10000,
 	MAX_TIMEOUT_MS = 3600 * 1000,
+	NOBODY = 65534,
 };
 
 static const char help[] =
@@ -47,6 +50,7 @@ static const char help[] =
 		"  space PATH BYTES INODES     that much is free on the file system of the path\n"
 		"\n"
 		"Options:\n"
+		"  --inside PID                what that process sees: its network, its files\n"
 		"  --timeout DURATION          500ms, 10s, 5min, at most 1h (default: 10s)\n"
 		"  --help                      this text\n"
 		"  --version                   the version\n";
@@ -234,7 +238,24 @@ static int check_space_words(char **words)
 	return check_space(words[0], bytes, inodes);
 }
 
-static int run(const char *kind_name, char **words, int n_words, uint32_t timeout_ms)
+/* Of the process @pid, whoever it is: its network for what is connected to, its root for what is only looked at. No
+ * library is loaded from there, and who connects is nobody.
+ */
+static bool go_inside(const char *pid, bool is_file)
+{
+	g_autofree char *name = g_strdup_printf("/proc/%s/%s", pid, is_file ? "root" : "ns/net");
+	ash_autofd int fd = open(name, (is_file ? O_PATH | O_DIRECTORY : O_RDONLY) | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (is_file)
+		return fchdir(fd) == 0 && chroot(".") == 0 && chdir("/") == 0;
+	return setns(fd, CLONE_NEWNET) == 0 && setgroups(0, NULL) == 0 &&
+	       setresgid(NOBODY, NOBODY, NOBODY) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0;
+}
+
+static int run(const char *kind_name, char **words, int n_words, const char *inside,
+		uint32_t timeout_ms)
 {
 	static int (*const checks[])(const char *target, uint32_t timeout_ms) = {
 			[ASH_HEALTH_TCP] = check_tcp,
@@ -253,14 +274,20 @@ static int run(const char *kind_name, char **words, int n_words, uint32_t timeou
 	if (!ash_health_is_target(kind, words[0]))
 		return usage("the argument is not of the form that this kind takes");
 	set_timeout(timeout_ms, words[0]);
+	bool is_file = kind == ASH_HEALTH_FILE || kind == ASH_HEALTH_SPACE;
+	if (inside != NULL && !go_inside(inside, is_file))
+		return say(false, "%s: cannot look into process %s: %s", words[0], inside,
+				g_strerror(errno));
 	return checks[kind] == NULL ? check_space_words(words) : checks[kind](words[0], timeout_ms);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"timeout", required_argument, NULL, 't'},
-			{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
+			{"inside", required_argument, NULL, 'i'}, {"help", no_argument, NULL, 'h'},
+			{"version", no_argument, NULL, 'v'}, {0}};
 	uint32_t timeout_ms = DEFAULT_TIMEOUT_MS;
+	const char *inside = NULL;
 
 	/* '+': no options behind the kind. */
 	for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
@@ -269,6 +296,11 @@ int main(int argc, char **argv)
 			if (!ash_health_parse_duration(optarg, &timeout_ms) || timeout_ms == 0 ||
 					timeout_ms > MAX_TIMEOUT_MS)
 				return usage("--timeout needs a duration, as in 500ms or 10s");
+			break;
+		case 'i':
+			inside = optarg;
+			if (*inside == '\0' || strspn(inside, "0123456789") != strlen(inside))
+				return usage("--inside needs the number of a process");
 			break;
 		case 'h':
 			fputs(help, stdout);
@@ -282,5 +314,5 @@ int main(int argc, char **argv)
 	}
 	if (optind >= argc)
 		return usage("a kind of check is missing");
-	return run(argv[optind], argv + optind + 1, argc - optind - 1, timeout_ms);
+	return run(argv[optind], argv + optind + 1, argc - optind - 1, inside, timeout_ms);
 }
