@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <string.h>
+
+#include "agent/workload/workloadd.h"
+#include "lib/error.h"
+#include "lib/file.h"
+#include "lib/spawn.h"
+#include "lib/version.h"
+
+/* The methods of org.ashlar.Workload1; agent/workload/api.h says what they take and answer. */
+
+enum {
+	MAX_DEPTH = 8,
+	MAX_LINES = 1000,
+	DEFAULT_LINES = 100,
+	LOG_TIMEOUT_MS = 10 * 1000,
+	MAX_CALLS_BYTES = 64 << 10,
+};
+
+typedef struct {
+	AshWorkloadd *daemon;
+	JsonObject *request;
+} Call;
+
+static gboolean refuse(GError **error, AshBusError code, const char *text)
+{
+	return ash_throw(error, ASH_BUS_ERROR, (int) code, "%s", text);
+}
+
+static gboolean get_unit(const Call *call, AshUnit **out_unit, AshRun **out_run, GError **error)
+{
+	const char *name = ash_json_find_text(call->request, "name");
+
+	if (name == NULL)
+		return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT, "'name' is missing");
+	return ash_workloadd_get(call->daemon, name, out_unit, out_run, error);
+}
+
+static char *answer_state(const AshUnit *unit)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+	const AshMachine *machine = unit->machine;
+	const AshMachineRef *active = ash_machine_active(machine);
+
+	json_builder_begin_object(builder);
+	ash_json_add_text(builder, "name", machine->name);
+	ash_json_add_text(builder, "version",
+			active != NULL ? active->version : machine->target.version);
+	ash_json_add_text(builder, "state", ash_machine_word(machine));
+	/* Of what is to run in the end. */
+	ash_json_add_text(builder, "digest",
+			machine->target.digest != NULL ? machine->target.digest
+			: active != NULL               ? active->digest
+						       : NULL);
+	json_builder_end_object(builder);
+	return ash_json_format(builder, false);
+}
+
+/* ---- asking ---- */
+
+static gboolean call_list(const Call *call, char **out_json, GError **error)
+{
+	*out_json = ash_workloadd_list(call->daemon);
+	return TRUE;
+}
+
+static gboolean call_status(const Call *call, char **out_json, GError **error)
+{
+	AshUnit *unit = NULL;
+
+	if (!get_unit(call, &unit, NULL, error))
+		return FALSE;
+	*out_json = ash_workloadd_status(unit);
+	return TRUE;
+}
+
+static gboolean call_report(const Call *call, char **out_json, GError **error)
+{
+	AshUnit *unit = NULL;
+
+	if (!get_unit(call, &unit, NULL, error))
+		return FALSE;
+	*out_json = ash_workloadd_report(unit);
+	return TRUE;
+}
+
+static gboolean call_graph(const Call *call, char **out_json, GError **error)
+{
+	*out_json = ash_workloadd_graph(call->daemon);
+	return TRUE;
+}
+
+static gboolean parse_member(
+		const Call *call, const char *key, AshWorkload **out_workload, GError **error)
+{
+	const char *text = ash_json_find_text(call->request, key);
+	g_autoptr(GBytes) bytes = text != NULL ? g_bytes_new(text, strlen(text)) : NULL;
+
+	if (bytes == NULL)
+		return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT,
+				"'name', or 'old' and 'new', is missing");
+	return ash_workload_parse(key, bytes, out_workload, error);
+}
+
+static gboolean call_diff(const Call *call, char **out_json, GError **error)
+{
+	g_autoptr(AshWorkload) from = NULL;
+	g_autoptr(AshWorkload) to = NULL;
+	AshUnit *unit = NULL;
+
+	if (!json_object_has_member(call->request, "name")) {
+		if (!parse_member(call, "old", &from, error) ||
+				!parse_member(call, "new", &to, error))
+			return FALSE;
+		*out_json = ash_workloadd_diff(from, to);
+		return TRUE;
+	}
+	if (!get_unit(call, &unit, NULL, error))
+		return FALSE;
+	if (unit->current == NULL || unit->target == NULL)
+		return refuse(error, ASH_BUS_ERROR_WRONG_STATE,
+				"no other version of it is on its way");
+	*out_json = ash_workloadd_diff(unit->current->workload, unit->target->workload);
+	return TRUE;
+}
+
+/* ---- telling ---- */
+
+static gboolean step(const Call *call, AshMachineEventKind kind, char **out_json, GError **error)
+{
+	const AshMachineEvent event = {.kind = kind};
+	AshUnit *unit = NULL;
+
+	if (!get_unit(call, &unit, NULL, error) || !ash_workloadd_step(unit, &event, error))
+		return FALSE;
+	*out_json = answer_state(unit);
+	return TRUE;
+}
+
+static gboolean call_start(const Call *call, char **out_json, GError **error)
+{
+	return step(call, ASH_MACHINE_EVENT_START, out_json, error);
+}
+
+static gboolean call_stop(const Call *call, char **out_json, GError **error)
+{
+	return step(call, ASH_MACHINE_EVENT_STOP, out_json, error);
+}
+
+static gboolean call_restart(const Call *call, char **out_json, GError **error)
+{
+	return step(call, ASH_MACHINE_EVENT_RESTART, out_json, error);
+}
+
+static gboolean call_reload(const Call *call, char **out_json, GError **error)
+{
+	return ash_workloadd_reload(call->daemon, error);
+}
+
+/* What is refused at once: what would be held for ever, and what failed before. */
+static gboolean check_definition(
+		AshWorkloadd *daemon, const AshDefinition *definition, GError **error)
+{
+	const AshUnit *unit = ash_workloadd_find(daemon, definition->name);
+	const AshMachineFailed *failed =
+			unit != NULL ? ash_machine_find_failed(unit->machine, definition->digest)
+				     : NULL;
+
+	if (failed != NULL)
+		return ash_throw(error, ASH_MACHINE_ERROR, ASH_MACHINE_ERROR_BAD,
+				"version %s of '%s' failed before (%s); 'ashlarctl workload forgive %s' lets it try again",
+				failed->version, definition->name, failed->reason,
+				definition->name);
+	return ash_workloadd_fits(
+			daemon, definition->workload, definition->workload->instances, error);
+}
+
+static gboolean run_definition(const Call *call, const char *text, char **out_name, GError **error)
+{
+	AshWorkloadd *daemon = call->daemon;
+	const char *file = ash_json_find_text(call->request, "file");
+	g_autoptr(GBytes) bytes = g_bytes_new(text, strlen(text));
+	g_autoptr(AshWorkload) workload = NULL;
+	g_autoptr(GHashTable) values = NULL;
+	g_autoptr(AshDefinition) definition = NULL;
+
+	file = file != NULL ? file : "the definition";
+	if (!ash_workload_parse(file, bytes, &workload, error) ||
+			!ash_store_parameters(daemon->root, workload->name, &values, error) ||
+			!ash_definition_make(file, bytes, values, false, &definition, error) ||
+			!check_definition(daemon, definition, error) ||
+			!ash_store_put_local(daemon->root, workload->name, text, error))
+		return FALSE;
+	*out_name = g_strdup(workload->name);
+	return TRUE;
+}
+
+static gboolean run_signed(const Call *call, char **out_name, GError **error)
+{
+	const char *name = ash_json_find_text(call->request, "name");
+	const char *version = ash_json_find_text(call->request, "version");
+
+	if (name == NULL || !ash_workload_is_name(name))
+		return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT,
+				"'definition', or the name of a signed one, is missing");
+	if (version != NULL && !ash_version_is_valid(version))
+		return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT, "'version' is none");
+	if (version != NULL && !ash_store_pin(call->daemon->root, name, version, error))
+		return FALSE;
+	*out_name = g_strdup(name);
+	return TRUE;
+}
+
+static gboolean call_run(const Call *call, char **out_json, GError **error)
+{
+	AshWorkloadd *daemon = call->daemon;
+	const char *text = ash_json_find_text(call->request, "definition");
+	const AshMachineEvent start = {.kind = ASH_MACHINE_EVENT_START};
+	g_autofree char *name = NULL;
+	AshUnit *unit = NULL;
+
+	if (!(text != NULL ? run_definition(call, text, &name, error)
+			   : run_signed(call, &name, error)) ||
+			!ash_workloadd_reload(daemon, error) ||
+			!ash_workloadd_get(daemon, name, &unit, NULL, error))
+		return FALSE;
+	if (unit->problem != NULL)
+		return refuse(error, ASH_BUS_ERROR_FAILED, unit->problem);
+	if (!unit->machine->is_wanted && !ash_workloadd_step(unit, &start, error))
+		return FALSE;
+	*out_json = answer_state(unit);
+	return TRUE;
+}
+
+static gboolean call_remove(const Call *call, char **out_json, GError **error)
+{
+	AshMachineEvent event = {
+			.kind = ASH_MACHINE_EVENT_UNDEFINED,
+			.is_forced = ash_json_find_bool(call->request, "volumes"),
+	};
+	AshUnit *unit = NULL;
+
+	if (!get_unit(call, &unit, NULL, error) ||
+			!ash_store_unwant(call->daemon->root, unit->machine->name, error))
+		return FALSE;
+	g_autofree char *name = g_strdup(unit->machine->name);
+	*out_json = g_strdup_printf("{\"name\":\"%s\",\"state\":\"stopping\"}", name);
+	/* It may be forgotten in this step. */
+	return ash_workloadd_step(unit, &event, error);
+}
+
+static gboolean call_forgive(const Call *call, char **out_json, GError **error)
+{
+	const char *version = ash_json_find_text(call->request, "version");
+	AshUnit *unit = NULL;
+
+	if (!get_unit(call, &unit, NULL, error))
+		return FALSE;
+	if (!ash_machine_forgive(unit->machine, version != NULL ? version : "all"))
+		return refuse(error, ASH_BUS_ERROR_NOT_FOUND,
+				"no version of it has failed, or not this one");
+	ash_workloadd_save(call->daemon);
+	if (!ash_workloadd_reload(call->daemon, error))
+		return FALSE;
+	*out_json = answer_state(unit);
+	return TRUE;
+}
+
+/* ---- inside ---- */
+
+static gboolean call_exec(const Call *call, char **out_json, GError **error)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+	AshUnit *unit = NULL;
+	AshRun *run = NULL;
+
+	if (!get_unit(call, &unit, &run, error))
+		return FALSE;
+	if (run->process == NULL || ash_supervise_pid(run->dir) == 0)
+		return refuse(error, ASH_BUS_ERROR_WRONG_STATE, "it does not run");
+	g_autofree char *program = g_build_filename(call->daemon->libexec, "ashlar-launch", NULL);
+	json_builder_begin_object(builder);
+	ash_json_add_text(builder, "instance", run->name);
+	ash_json_add_text(builder, "dir", run->dir);
+	ash_json_add_text(builder, "program", program);
+	json_builder_end_object(builder);
+	*out_json = ash_json_format(builder, false);
+	return TRUE;
+}
+
+/* The last @count lines of @text. */
+static void add_lines(JsonBuilder *builder, const char *text, size_t count)
+{
+	g_autofree char *clean = g_utf8_make_valid(text, -1);
+	g_auto(GStrv) lines = g_strsplit(g_strchomp(clean), "\n", -1);
+	size_t total = *clean != '\0' ? g_strv_length(lines) : 0;
+
+	ash_json_begin_array(builder, "lines");
+	for (size_t i = total > count ? total - count : 0; i < total; i++)
+		json_builder_add_string_value(builder, lines[i]);
+	json_builder_end_array(builder);
+}
+
+static gboolean read_log(const AshRun *run, uint64_t count, char **out_where, GBytes **out_text,
+		GError **error)
+{
+	const AshWorkloadd *daemon = run->unit->daemon;
+	g_autofree char *unit = ash_supervise_unit(run->name);
+	g_autofree char *lines = g_strdup_printf("%" G_GUINT64_FORMAT, count);
+	const char *argv[] = {"journalctl", "--quiet", "--no-pager", "--output=cat", "--lines",
+			lines, "--unit", unit, NULL};
+	const AshSpawn spawn = {.argv = argv,
+			.max_output_bytes = ASH_SUPERVISE_MAX_LOG_BYTES * 2,
+			.timeout_ms = LOG_TIMEOUT_MS};
+
+	if (!daemon->is_test) {
+		*out_where = g_steal_pointer(&unit);
+		return ash_spawn_run(&spawn, out_text, error);
+	}
+	ash_supervise_trim_log(daemon->root, run->name);
+	*out_where = ash_workloadd_path(daemon, ASH_SUPERVISE_LOGS "/%s.log", run->name);
+	return ash_file_read(
+			AT_FDCWD, *out_where, ASH_SUPERVISE_MAX_LOG_BYTES * 2, out_text, error);
+}
+
+static gboolean call_logs(const Call *call, char **out_json, GError **error)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+	uint64_t count = ash_json_find_uint(call->request, "lines");
+	AshUnit *unit = NULL;
+	AshRun *run = NULL;
+	g_autofree char *where = NULL;
+	g_autoptr(GBytes) text = NULL;
+
+	count = count == 0 ? DEFAULT_LINES : MIN(count, MAX_LINES);
+	if (!get_unit(call, &unit, &run, error) || !read_log(run, count, &where, &text, error))
+		return FALSE;
+	json_builder_begin_object(builder);
+	ash_json_add_text(builder, "instance", run->name);
+	ash_json_add_text(builder, call->daemon->is_test ? "file" : "unit", where);
+	add_lines(builder, g_bytes_get_data(text, NULL), count);
+	json_builder_end_object(builder);
+	*out_json = ash_json_format(builder, false);
+	return TRUE;
+}
+
+/* ---- training ---- */
+
+/* The names that the launcher has recorded, a line each. */
+static void add_calls(JsonBuilder *builder, const AshUnit *unit)
+{
+	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+	for (guint i = 0; i < unit->runs->len; i++) {
+		const AshRun *run = unit->runs->pdata[i];
+		g_autofree char *path = g_build_filename(run->dir, "recorded", NULL);
+		g_autoptr(GBytes) text = NULL;
+		if (!ash_file_read(AT_FDCWD, path, MAX_CALLS_BYTES, &text, NULL))
+			continue;
+		g_auto(GStrv) names = g_strsplit(g_bytes_get_data(text, NULL), "\n", -1);
+		for (char **name = names; *name != NULL; name++)
+			if (**name != '\0')
+				g_hash_table_add(seen, g_strdup(*name));
+	}
+	g_autoptr(GList) sorted = g_list_sort(
+			g_hash_table_get_keys(seen), (GCompareFunc) (void (*)(void)) strcmp);
+	ash_json_begin_array(builder, "calls");
+	for (GList *i = sorted; i != NULL; i = i->next)
+		json_builder_add_string_value(builder, i->data);
+	json_builder_end_array(builder);
+}
+
+static gboolean call_train(const Call *call, char **out_json, GError **error)
+{
+	const AshMachineEvent restart = {.kind = ASH_MACHINE_EVENT_RESTART};
+	bool is_recording = ash_json_find_bool(call->request, "recording");
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+	AshUnit *unit = NULL;
+
+	if (!get_unit(call, &unit, NULL, error))
+		return FALSE;
+	const AshDefinition *active = ash_unit_active(unit);
+	if (active == NULL || !unit->machine->is_wanted)
+		return refuse(error, ASH_BUS_ERROR_WRONG_STATE, "it does not run");
+	json_builder_begin_object(builder);
+	ash_json_add_text(builder, "name", unit->machine->name);
+	ash_json_add_bool(builder, "recording", is_recording);
+	ash_json_add_text(builder, "file", active->is_signed ? NULL : active->file);
+	ash_json_add_text(builder, "definition", active->canonical);
+	add_calls(builder, unit);
+	json_builder_end_object(builder);
+	bool was_recording = unit->is_recording;
+	unit->is_recording = is_recording;
+	if (was_recording != is_recording && !ash_workloadd_step(unit, &restart, error)) {
+		unit->is_recording = was_recording;
+		return FALSE;
+	}
+	*out_json = ash_json_format(builder, false);
+	return TRUE;
+}
+
+/* ---- all ---- */
+
+static const struct {
+	const char *method;
+	gboolean (*run)(const Call *call, char **out_json, GError **error);
+} methods[] = {
+		{"List", call_list},
+		{"Status", call_status},
+		{"Report", call_report},
+		{"Graph", call_graph},
+		{"Diff", call_diff},
+		{"Run", call_run},
+		{"Start", call_start},
+		{"Stop", call_stop},
+		{"Restart", call_restart},
+		{"Remove", call_remove},
+		{"Exec", call_exec},
+		{"Logs", call_logs},
+		{"Train", call_train},
+		{"Forgive", call_forgive},
+		{"Reload", call_reload},
+};
+
+/* The first row that fits; the rest is Failed. */
+static gboolean translate(GError **error, GError *take_cause)
+{
+	g_autoptr(GError) cause = take_cause;
+	const struct {
+		GQuark domain;
+		int code; /* -1: any */
+		AshBusError bus;
+	} rows[] = {
+			{ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_NOT_FOUND,
+					ASH_BUS_ERROR_NOT_FOUND},
+			{ASH_STORE_ERROR, ASH_STORE_ERROR_MISSING, ASH_BUS_ERROR_NOT_FOUND},
+			{ASH_MACHINE_ERROR, -1, ASH_BUS_ERROR_WRONG_STATE},
+			{ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_FULL, ASH_BUS_ERROR_WRONG_STATE},
+			{ASH_WORKLOAD_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},
+			{ASH_YAML_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},
+			{ASH_HEALTH_SPEC_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},
+	};
+
+	if (cause->domain == ASH_BUS_ERROR) {
+		g_propagate_error(error, g_steal_pointer(&cause));
+		return FALSE;
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
+		if (cause->domain == rows[i].domain &&
+				(rows[i].code < 0 || cause->code == rows[i].code))
+			return refuse(error, rows[i].bus, cause->message);
+	return refuse(error, ASH_BUS_ERROR_FAILED, cause->message);
+}
+
+gboolean ash_workloadd_call(const AshBusCall *call, gpointer data, char **out_json, GError **error)
+{
+	const char *text = *call->text != '\0' ? call->text : "{}";
+	g_autoptr(GBytes) bytes = g_bytes_new(text, strlen(text));
+	g_autoptr(JsonNode) node = NULL;
+	g_autoptr(GError) cause = NULL;
+
+	if (!ash_json_parse(bytes, ASH_BUS_WORKLOAD_MAX_BYTES, MAX_DEPTH, &node, &cause))
+		return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT, cause->message);
+	if (!JSON_NODE_HOLDS_OBJECT(node))
+		return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT,
+				"the request is not an object");
+	const Call own = {data, json_node_get_object(node)};
+	for (size_t i = 0; i < G_N_ELEMENTS(methods); i++)
+		if (strcmp(methods[i].method, call->method) == 0)
+			return methods[i].run(&own, out_json, &cause)
+					       ? TRUE
+					       : translate(error, g_steal_pointer(&cause));
+	return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT, "there is no such method");
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/bus-workload.h"
+#include "agent/health.h"
+#include "agent/workload/image.h"
+#include "agent/workload/net.h"
+#include "agent/workload/routes.h"
+#include "agent/workload/state.h"
+#include "agent/workload/store.h"
+#include "agent/workload/supervise.h"
+
+/* ashlar-workloadd: performs what the machines (agent/workload/machine.h) decide. Everything happens on the loop of
+ * agent/bus.h, one thing at a time: an event becomes a step, the step is saved, then ash_workloadd_settle()
+ * looks at every workload and does what its state asks for, until nothing is left to be done. So what was
+ * begun before the daemon ended is begun again by the same code.
+ */
+
+#define ASH_WORKLOADD_ERROR (ash_workloadd_error_quark())
+GQuark ash_workloadd_error_quark(void);
+
+typedef enum {
+	ASH_WORKLOADD_ERROR_NOT_FOUND,
+	ASH_WORKLOADD_ERROR_HELD,  /* something that it needs is not there; it may come */
+	ASH_WORKLOADD_ERROR_IMAGE, /* and no other try does better */
+	ASH_WORKLOADD_ERROR_FULL,  /* the host is too small for it */
+} AshWorkloaddError;
+
+/* Directories of an instance, below the root. */
+#define ASH_WORKLOADD_RUN "/run/ashlar/workload"       /* /INSTANCE: launch.h's DIR */
+#define ASH_WORKLOADD_VOLUMES "/var/lib/ashlar/volume" /* /INSTANCE/VOLUME.img */
+#define ASH_WORKLOADD_MOUNTS "/run/ashlar/volume"      /* /INSTANCE/VOLUME */
+#define ASH_WORKLOADD_SECRETS "/etc/ashlar/secrets"
+#define ASH_WORKLOADD_CACHE "/var/cache/ashlar/workload"
+/* In DIR: what appears inside as /run/ashlar, with the heartbeat's socket; and what it provides. */
+#define ASH_WORKLOADD_CHANNEL "channel"
+#define ASH_WORKLOADD_PROVIDED "provide"
+
+typedef struct AshWorkloadd AshWorkloadd;
+typedef struct AshUnit AshUnit;
+
+/* One instance, while the daemon runs. */
+typedef struct {
+	AshUnit *unit;
+	guint index;
+	char *name, *dir;
+	AshSupervise *process; /* NULL: it does not run */
+	char *digest;          /* of the version that the process is of */
+	AshHealth *health;
+	GPtrArray *checks; /* AshUnitCheck that run */
+	AshBusFd *heartbeat, *news;
+	bool has_beat;
+	int64_t beat_us, begun_us;
+	int64_t kill_us; /* INT64_MAX: not asked to stop */
+	bool was_killed;
+	char *address; /* of its link; NULL */
+} AshRun;
+
+/* One workload, while the daemon runs. */
+struct AshUnit {
+	AshWorkloadd *daemon;
+	AshMachine *machine;                    /* borrowed from the state */
+	AshDefinition *current, *target;        /* NULL when there is none, or it cannot be read */
+	AshImage *image_current, *image_target; /* … of which is staged */
+	char *problem;                          /* of the definition that is wanted; NULL */
+	AshBusChild *job;                       /* staging */
+	char *job_digest;                       /* of what is staged */
+	char *job_verb, *job_result, *job_error;
+	uint64_t job_done, job_total;
+	GPtrArray *runs; /* AshRun, as many as the machine has instances */
+	bool is_recording;
+};
+
+struct AshWorkloadd {
+	const char *root, *libexec;
+	bool is_test;
+	AshBus *bus;
+	char *boot_id;
+	AshState *state;
+	char *saved;   /* text of state.json */
+	char *trouble; /* it cannot be written; NULL */
+	int64_t save_again_us;
+	GPtrArray *units; /* AshUnit */
+	AshRoutes *routes;
+	char *routes_problem; /* NULL */
+	char *network;        /* the document applied last */
+	char *network_problem;
+	GPtrArray *links; /* AshNetLink; NULL */
+	bool is_settling, must_settle;
+	char *status; /* text of status.json */
+};
+
+gboolean ash_workloadd_new(const char *root, const char *libexec, AshWorkloadd **out_daemon,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void ash_workloadd_free(AshWorkloadd *daemon);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshWorkloadd, ash_workloadd_free)
+gboolean ash_workloadd_run(AshWorkloadd *daemon, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* root + @path */
+char *ash_workloadd_path(const AshWorkloadd *daemon, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* A step of @unit's machine: saved, told, and looked at. */
+gboolean ash_workloadd_step(AshUnit *unit, const AshMachineEvent *event, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* The same where an event that comes too late is no error. */
+void ash_workloadd_must_step(AshUnit *unit, const AshMachineEvent *event);
+bool ash_workloadd_save(AshWorkloadd *daemon);
+/* Does what the states ask for, writes the status file, sets the timer. */
+void ash_workloadd_settle(AshWorkloadd *daemon);
+
+/* ---- workloadd-unit.c: definitions and what belongs to them ---- */
+
+AshUnit *ash_workloadd_find(const AshWorkloadd *daemon, const char *name); /* NULL */
+/* @name may be an instance's; NULL with ASH_WORKLOADD_ERROR_NOT_FOUND. */
+gboolean ash_workloadd_get(const AshWorkloadd *daemon, const char *name, AshUnit **out_unit,
+		AshRun **out_run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+AshUnit *ash_workloadd_add_unit(AshWorkloadd *daemon, AshMachine *machine);
+void ash_unit_free(AshUnit *unit);
+/* The definition and image of the version that is to live; NULL. */
+const AshDefinition *ash_unit_active(const AshUnit *unit);
+const AshImage *ash_unit_image(const AshUnit *unit);
+/* Loads what the machine names, has one AshRun for each of its instances. */
+void ash_unit_sync(AshUnit *unit);
+/* "web", "web@2" */
+char *ash_unit_instance(const char *name, guint index);
+/* Reads what is wanted on the host, and tells the machines. */
+gboolean ash_workloadd_reload(AshWorkloadd *daemon, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Files of what was removed; then it is forgotten. */
+void ash_unit_forget(AshUnit *unit);
+
+/* ---- workloadd-stage.c ---- */
+
+void ash_unit_stage(AshUnit *unit); /* begins, or goes on */
+/* What image-import said of the image of a version; kept beside its definition. */
+gboolean ash_workloadd_load_image(const AshWorkloadd *daemon, const char *name, const char *digest,
+		AshImage **out_image, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- workloadd-start.c ---- */
+
+/* May @run be started? ASH_WORKLOADD_ERROR_HELD says what is missing. */
+gboolean ash_run_check(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The network of all that live; launch_us reads it. */
+gboolean ash_workloadd_apply_network(AshWorkloadd *daemon, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_run_start(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_run_adopt(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- workloadd-capacity.c ---- */
+
+/* Would the host hold all that lives and @definition too (instead of its other version)? ASH_WORKLOADD_ERROR_FULL
+ * with figures. @instances: how many of it count.
+ */
+gboolean ash_workloadd_fits(AshWorkloadd *daemon, const AshWorkload *workload, unsigned instances,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- workloadd-volume.c ---- */
+
+/* Makes, checks, grows and mounts the volumes of @run. @uid, @gid: who owns a new one. */
+gboolean ash_run_mount(AshRun *run, const AshWorkload *workload, uint32_t uid, uint32_t gid,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void ash_run_unmount(AshRun *run); /* best effort */
+gboolean ash_workloadd_remove_volumes(AshWorkloadd *daemon, const char *name, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* A question: has @instance a volume? */
+bool ash_workloadd_has_volumes(const AshWorkloadd *daemon, const char *instance);
+/* Virtual machines get the file itself. */
+bool ash_workload_is_vm(const AshWorkload *workload);
+
+/* ---- workloadd-health.c ---- */
+
+void ash_run_watch(AshRun *run); /* begins: health and heartbeat */
+void ash_run_unwatch(AshRun *run);
+void ash_run_look(AshRun *run);     /* runs what is due; steps when something has to be said */
+void ash_unit_judge(AshUnit *unit); /* a trial's verdict */
+int64_t ash_run_next_us(const AshRun *run);
+/* Hears what the launcher writes into its directory; before it starts. */
+gboolean ash_run_listen(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The socket is there before it starts. */
+gboolean ash_run_open_heartbeat(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- workloadd-tell.c ---- */
+
+void ash_workloadd_add_workload(
+		const AshUnit *unit, JsonBuilder *builder); /* of api.h, all of it */
+char *ash_workloadd_list(const AshWorkloadd *daemon);
+char *ash_workloadd_status(const AshUnit *unit);
+char *ash_workloadd_graph(const AshWorkloadd *daemon);
+char *ash_workloadd_report(const AshUnit *unit);
+char *ash_workloadd_diff(const AshWorkload *from, const AshWorkload *to);
+/* Replaces ASH_WORKLOAD_STATUS_FILE if something changed. */
+void ash_workloadd_write_status(AshWorkloadd *daemon);
+
+/* ---- workloadd-call.c ---- */
+
+gboolean ash_workloadd_call(const AshBusCall *call, gpointer data, char **out_json, GError **error);
