@@ -12,6 +12,7 @@ bus_start()
 	mkdir -p "$tmp/bus"
 	chmod 755 "$tmp" "$tmp/bus"
 	sed "${1:-}" data/org.ashlar.Host1.conf >"$tmp/bus/host1.conf"
+	cp data/org.ashlar.Workload1.conf "$tmp/bus/workload1.conf"
 	# What the system bus has for everybody, and all users of this machine may come.
 	cat >"$tmp/bus/bus.conf" <<-END
 		<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
@@ -27,6 +28,7 @@ bus_start()
 		<allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
 		</policy>
 		<include>$tmp/bus/host1.conf</include>
+		<include>$tmp/bus/workload1.conf</include>
 		</busconfig>
 	END
 	dbus-daemon --config-file="$tmp/bus/bus.conf" --fork --print-address=1 --print-pid=1 \
