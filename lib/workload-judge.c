@@ -73,6 +73,10 @@ static gboolean judge_isolation(const Case *c, GError **error)
 		REFUSE(c, "machine", 0,
 				"its own kernel decides what runs; 'boot' and 'command' mean nothing "
 				"beside it");
+	if (*w->environment != NULL || w->directory != NULL || w->user != NULL)
+		REFUSE(c, "machine", 0,
+				"its own kernel decides what runs; 'environment', 'directory' and 'user' "
+				"mean nothing beside it");
 	if (*w->machine.initrd != '\0' && w->machine.contract != ASH_MACHINE_LINUX)
 		REFUSE(c, "machine.initrd", 0, "only the contract 'linux' has one");
 	if (*w->machine.modules != NULL && w->machine.contract != ASH_MACHINE_MULTIBOOT)

@@ -35,8 +35,15 @@ like "status, for people" "$(ctl status)" '1\.0\.0'
 ctl why --json >"$tmp/why"
 is "why: up to date" "$(jq -r .answer "$tmp/why")" "up to date"
 
+# A workload that the host wants comes with the same check.
+workloads=$host/var/lib/ashlar/workload
+mkdir -p "$workloads/signed/web"
+printf '%s\n' 'workload: web' 'version: 1.0' "image: oci:registry.example/web@sha256:$(printf '0%.0s' {1..64})" >"$tmp/web.yaml"
+ok "a workload is released" "$ashlar" workload release --quiet --keys "$keys" --publication "$pub" "$tmp/web.yaml"
 ok "version 2 is published" publish_version "$v2" --notes "Second"
 ok "…and found" ctl check --wait
+is "…and the definition is here, as it was signed" "$(jq -r .image "$workloads/signed/web/1.0.json")" \
+	"oci:registry.example/web@sha256:$(printf '0%.0s' {1..64})"
 ctl status --json >"$tmp/status"
 is "…with its notes" "$(jq -r '.available.version + " " + .available.notes' "$tmp/status")" "2.0.0 Second"
 echo "changed here" >"$host/etc/kept.conf"
