@@ -142,7 +142,7 @@ SRC_guest := $(sort $(wildcard agent/workload/guest*.c)) \
 NAMES_workload := ashlar-workloadd ashlar-launch ashlar-net ashlar-broker
 NAMES_workload := $(foreach n,$(NAMES_workload),$(if $(wildcard agent/workload/$(n).c),$(n)))
 SRC_workload := $(filter-out $(SRC_enter) $(SRC_guest) $(NAMES_workload:%=agent/workload/%.c), \
-	$(sort $(wildcard agent/workload/*.c)))
+	$(sort $(wildcard agent/workload/*.c))) agent/workload/guest-record.c
 
 # The server and its command line; fleet/sim-*.c and the like are in the archive, used by either.
 NAMES_fleet := ashlar-fleetd ashlar-fleet

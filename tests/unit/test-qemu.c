@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <glib.h>
+#include <string.h>
+
+#include "agent/workload/guest.h"
+#include "agent/workload/qemu-private.h"
+
+static char *joined(const AshQemuSetup *setup)
+{
+	g_auto(GStrv) argv = ash_qemu_arguments(setup);
+
+	return g_strjoinv(" ", argv);
+}
+
+static void begin(AshQemuSetup *setup, AshIsolationClass effective)
+{
+	AshQemuDisk root = {.fd = -1, .serial = g_strdup("root"), .is_read_only = true};
+
+	ash_qemu_setup_init(setup);
+	setup->effective = effective;
+	setup->memory_bytes = 128 << 20;
+	setup->processors = 1;
+	g_array_append_val(setup->disks, root);
+}
+
+/* What the wall stands on: nothing that is not asked for, QEMU's own sandbox, no write to the image. */
+static void test_arguments(void)
+{
+	AshQemuSetup setup;
+
+	begin(&setup, ASH_ISOLATION_CLASS_VM_EMULATED);
+	g_autofree char *emulated = joined(&setup);
+	g_assert_nonnull(strstr(emulated, "-nodefaults"));
+	g_assert_nonnull(strstr(emulated,
+			"-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"));
+	g_assert_nonnull(strstr(emulated, "accel=tcg"));
+	g_assert_null(strstr(emulated, "accel=kvm"));
+	g_assert_nonnull(strstr(emulated, "node-name=disk0,read-only=on"));
+	g_assert_null(strstr(emulated, "virtio-net"));
+	g_assert_null(strstr(emulated, "-netdev"));
+	setup.effective = ASH_ISOLATION_CLASS_VM;
+	setup.mac = "52:54:00:00:00:01";
+	g_autofree char *accelerated = joined(&setup);
+	g_assert_nonnull(strstr(accelerated, "accel=kvm"));
+	g_assert_nonnull(strstr(accelerated, "mac=52:54:00:00:00:01"));
+	/* An emulator must never stand in for it. */
+	g_assert_null(strstr(accelerated, "tcg"));
+	ash_qemu_setup_clear(&setup);
+}
+
+static AshLaunchBind *bind_of(const char *source, const char *target, bool is_file)
+{
+	AshLaunchBind *bind = g_new0(AshLaunchBind, 1);
+
+	bind->source = g_strdup(source);
+	bind->target = g_strdup(target);
+	bind->is_file = is_file;
+	return bind;
+}
+
+static void free_bind(gpointer data)
+{
+	AshLaunchBind *bind = data;
+
+	g_free(bind->source);
+	g_free(bind->target);
+	g_free(bind);
+}
+
+static AshLaunch *launch_of(void)
+{
+	AshLaunch *launch = g_new0(AshLaunch, 1);
+	char a[] = "/bin/a", b[] = "two words", c[] = "", d[] = "A=1=2", e[] = "net_bind_service",
+	     f[] = "chown";
+	char *command[] = {a, b, c, NULL};
+	char *environment[] = {d, NULL};
+	char *capabilities[] = {e, f, NULL};
+
+	launch->instance = g_strdup("web");
+	launch->directory = g_strdup("/srv");
+	launch->command = g_strdupv(command);
+	launch->environment = g_strdupv(environment);
+	launch->capabilities = g_strdupv(capabilities);
+	launch->uid = 1000;
+	launch->gid = 1001;
+	launch->tasks = 9;
+	launch->address = g_strdup("100.64.0.2");
+	launch->gateway = g_strdup("100.64.0.1");
+	launch->binds = g_ptr_array_new_with_free_func(free_bind);
+	g_ptr_array_add(launch->binds, bind_of("/v/data.img", "/data", false));
+	g_ptr_array_add(launch->binds, bind_of("/etc/ashlar/secrets/tls", "/run/tls", true));
+	return launch;
+}
+
+/* What the host writes is what the guest reads. */
+static void test_record(void)
+{
+	g_autoptr(AshLaunch) launch = launch_of();
+	static const char *const modules[] = {"virtio_blk", NULL};
+	static AshGuest guest;
+	AshQemuSetup setup;
+	const char *wrong = NULL;
+
+	begin(&setup, ASH_ISOLATION_CLASS_VM);
+	AshQemuDisk volume = {.fd = -1, .serial = g_strdup("volume1"), .path = g_strdup("/data")};
+	g_array_append_val(setup.disks, volume);
+	g_autoptr(GBytes) record = ash_qemu_guest_record(launch, &setup, modules);
+	gsize size;
+	const char *text = g_bytes_get_data(record, &size);
+	g_autofree char *copy = g_memdup2(text, size);
+	g_assert_true(ash_guest_parse(copy, size, &guest, &wrong));
+	g_assert_cmpuint(guest.n_command, ==, 3);
+	g_assert_cmpstr(guest.command[1], ==, "two words");
+	g_assert_cmpstr(guest.command[2], ==, "");
+	g_assert_null(guest.command[3]);
+	g_assert_cmpstr(guest.environment[0], ==, "A=1=2");
+	g_assert_cmpuint(guest.uid, ==, 1000);
+	g_assert_cmpuint(guest.gid, ==, 1001);
+	g_assert_cmpuint(guest.tasks, ==, 9);
+	g_assert_cmphex(guest.capabilities, ==, 1 << 10 | 1);
+	g_assert_cmpstr(guest.gateway, ==, "100.64.0.1");
+	g_assert_cmpuint(guest.n_volumes, ==, 1);
+	g_assert_cmpstr(guest.volumes[0].serial, ==, "volume1");
+	g_assert_cmpstr(guest.volumes[0].path, ==, "/data");
+	g_assert_false(guest.volumes[0].is_read_only);
+	g_assert_cmpuint(guest.n_files, ==, 1);
+	g_assert_cmpstr(guest.files[0].name, ==, "1");
+	g_assert_cmpstr(guest.files[0].path, ==, "/run/tls");
+	ash_qemu_setup_clear(&setup);
+}
+
+static void test_record_wrong(void)
+{
+	static const char *const texts[] = {"command=/a", "command\0", "uid=x\0command=/a\0",
+			"volume=a:ro\0", "volume=a:ro:rel\0", "capability=64\0", "strange=1\0"};
+	static const size_t sizes[] = {10, 8, 17, 12, 16, 14, 10};
+	static AshGuest guest;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+		g_autofree char *copy = g_memdup2(texts[i], sizes[i]);
+		const char *wrong = NULL;
+		g_assert_false(ash_guest_parse(copy, sizes[i], &guest, &wrong));
+		g_assert_nonnull(wrong);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/qemu/arguments", test_arguments);
+	g_test_add_func("/qemu/record", test_record);
+	g_test_add_func("/qemu/record-wrong", test_record_wrong);
+	return g_test_run();
+}
