@@ -137,11 +137,12 @@ SRC_agent := $(filter-out $(SRC_initrd) $(NAMES_agent:%=agent/%.c),$(sort $(wild
 # What runs workloads on a host. The first program inside a workload is static, libc only; so is the first
 # process of a guest.
 SRC_enter := $(sort $(wildcard agent/workload/enter*.c))
+SRC_call := agent/workload/call-client.c
 SRC_guest := $(sort $(wildcard agent/workload/guest*.c)) \
 	$(foreach n,log file cmdline module,agent/initrd-$(n).c)
 NAMES_workload := ashlar-workloadd ashlar-launch ashlar-net ashlar-broker
 NAMES_workload := $(foreach n,$(NAMES_workload),$(if $(wildcard agent/workload/$(n).c),$(n)))
-SRC_workload := $(filter-out $(SRC_enter) $(SRC_guest) $(NAMES_workload:%=agent/workload/%.c), \
+SRC_workload := $(filter-out $(SRC_enter) $(SRC_guest) $(SRC_call) $(NAMES_workload:%=agent/workload/%.c), \
 	$(sort $(wildcard agent/workload/*.c))) agent/workload/guest-record.c
 
 # The server and its command line; fleet/sim-*.c and the like are in the archive, used by either.
@@ -152,7 +153,7 @@ SRC_fleet := $(filter-out $(NAMES_fleet:%=fleet/%.c),$(sort $(wildcard fleet/*.c
 OBJ = $(patsubst %.c,$(B)/%.o,$(1))
 
 PROGRAMS := $(BIN)/ashlar $(BIN)/ashlar-initrd $(NAMES_agent:%=$(BIN)/%) \
-	$(NAMES_workload:%=$(BIN)/%) $(if $(SRC_enter),$(BIN)/ashlar-enter) $(if $(SRC_guest),$(BIN)/ashlar-guest) \
+	$(NAMES_workload:%=$(BIN)/%) $(if $(SRC_enter),$(BIN)/ashlar-enter) $(if $(SRC_guest),$(BIN)/ashlar-guest) $(BIN)/ashlar-call \
 	$(if $(filter x86_64,$(shell uname -m)),$(BIN)/ashlar-kvm-probe) \
 	$(NAMES_fleet:%=$(BIN)/%)
 
@@ -249,7 +250,8 @@ $(BIN)/ashlar-kvm-probe: agent/workload/kvm-probe.S Makefile | needs-deps
 		-s -o $@ $<
 $(BIN)/ashlar-enter: $(SRC_enter)
 $(BIN)/ashlar-guest: $(SRC_guest)
-$(BIN)/ashlar-enter $(BIN)/ashlar-guest: $(wildcard agent/workload/*.h) Makefile | needs-deps
+$(BIN)/ashlar-call: $(SRC_call)
+$(BIN)/ashlar-enter $(BIN)/ashlar-guest $(BIN)/ashlar-call: $(wildcard agent/workload/*.h) Makefile | needs-deps
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  LINK    $@")
 	$(Q)$(CC) -std=gnu11 $(WARNINGS) -Werror -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong \

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "agent/workload/call-policy.h"
+
+/* The broker: carries calls from one workload to another, under the owner's policy (agent/workload/call-policy.h).
+ *
+ * Each instance that requires calls has a socket of its own, DIR/broker.sock, which it sees as
+ * /run/ashlar/broker.sock: who calls is known by the socket, and there is no way to say another name. A
+ * connection is one call (agent/workload/call-frame.h) and has a process of its own, which reads the policy as it is
+ * then, runs the provider's program inside the provider's instance by `ashlar-launch exec`, and carries its standard
+ * input and output. The program finds ASHLAR_CALLER, ASHLAR_SERVICE and ASHLAR_ARGUMENT in its environment. A
+ * disposable provider gets an instance for the call (ashlar-workloadd makes and removes it).
+ *
+ * What is asked for and waits for a decision stands in ASH_BROKER_PENDING/ID.json; root answers by the file
+ * ID.answer beside it, "allow" or "deny" (`ashlarctl workload answer`).
+ *
+ * Who there is stands in ASH_BROKER_TABLE, which ashlar-workloadd writes; SIGHUP reads it again.
+ */
+
+#define ASH_BROKER_ERROR (ash_broker_error_quark())
+GQuark ash_broker_error_quark(void);
+
+typedef enum {
+	ASH_BROKER_ERROR_SYNTAX,  /* the table is not one */
+	ASH_BROKER_ERROR_REFUSED, /* a call that may not be, or cannot; the text is for the caller */
+} AshBrokerError;
+
+#define ASH_BROKER_TABLE "/run/ashlar/broker.json"
+#define ASH_BROKER_PENDING "/run/ashlar/pending"
+#define ASH_BROKER_SOCKET "broker.sock" /* in an instance's directory */
+
+enum {
+	ASH_BROKER_MAX_TABLE_BYTES = 4 << 20,
+	ASH_BROKER_MAX_INSTANCES = 1024,
+	ASH_BROKER_MAX_CALLS = 256,            /* at once */
+	ASH_BROKER_MAX_CALLS_OF_INSTANCE = 32, /* so that one cannot take them all */
+	ASH_BROKER_MAX_PENDING_OF_INSTANCE = 8,
+	ASH_BROKER_FIRST_FRAME_S = 5,
+	ASH_BROKER_ANSWER_S = 3600, /* a pending call is denied then */
+	ASH_BROKER_CALL_S = 3600,   /* a call's longest life */
+};
+
+typedef struct {
+	char *name;
+	char **argv;
+} AshBrokerService;
+
+/* {"instance":"web@2","workload":"web","dir":"/run/ashlar/workload/web@2","requires":["sign.Text"],
+ *  "provides":[{"name":"sign.Text","command":["/usr/bin/sign"]}],"disposable":false}
+ * A disposable workload is listed once, without a running instance: its "dir" is "".
+ */
+typedef struct {
+	char *instance, *workload, *dir;
+	char **requires;
+	GPtrArray *provides; /* AshBrokerService */
+	bool is_disposable;
+} AshBrokerInstance;
+
+/* {"instances":[…]} → AshBrokerInstance. PURE. */
+gboolean ash_broker_table_parse(GBytes *text, GPtrArray **out_instances, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* The instance of @workload that provides @service; NULL. */
+const AshBrokerInstance *ash_broker_table_find(
+		const GPtrArray *instances, const char *workload, const char *service);
+
+typedef struct {
+	const char *root;   /* "": the host */
+	const char *launch; /* the program ashlar-launch */
+} AshBrokerPlaces;
+
+/* Serves until SIGTERM. */
+gboolean ash_broker_run(const AshBrokerPlaces *places, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* One connection, to its end; in a process of its own. */
+void ash_broker_serve_call(const AshBrokerPlaces *places, const GPtrArray *instances,
+		const AshBrokerInstance *caller, int fd);
+
+/* ---- calls that wait ---- */
+
+/* "allow" or "deny" for the pending call @id; ASH_BROKER_ERROR_REFUSED when there is none. */
+gboolean ash_broker_answer(const char *root, const char *id, bool may, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* Waits for the answer to a question. */
+gboolean ash_broker_ask(const char *root, const AshCallQuestion *question, const char *target,
+		int caller_fd, bool *out_may, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* {"pending":[{"id","service","argument","source","target","since"}]} */
+char *ash_broker_pending(const char *root);
