@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -38,8 +39,16 @@ struct AshImageBlob {
 	gpointer step_data;
 };
 
-static gboolean open_file(
-		int dirfd, const char *path, uint64_t max_bytes, int *out_fd, GError **error)
+static AshImageError too_big_or(const GError *cause, AshImageError too_big)
+{
+	return g_error_matches(cause, ASH_STAGING_ERROR, ASH_STAGING_ERROR_TOO_BIG)
+			       ? too_big
+			       : ASH_IMAGE_ERROR_CORRUPT;
+}
+
+/* @too_big: what it means when there are more bytes: another file, or one that nobody takes. */
+static gboolean open_file(int dirfd, const char *path, uint64_t max_bytes, AshImageError too_big,
+		int *out_fd, GError **error)
 {
 	g_autoptr(GError) cause = NULL;
 
@@ -49,21 +58,21 @@ static gboolean open_file(
 		return ash_throw(error, ASH_IMAGE_ERROR, ASH_IMAGE_ERROR_MISSING, "%s",
 				cause->message);
 	if (cause->domain == ASH_STAGING_ERROR)
-		return ash_throw(error, ASH_IMAGE_ERROR, ASH_IMAGE_ERROR_CORRUPT, "%s",
+		return ash_throw(error, ASH_IMAGE_ERROR, (int) too_big_or(cause, too_big), "%s",
 				cause->message);
 	g_propagate_error(error, g_steal_pointer(&cause));
 	return FALSE;
 }
 
-static gboolean check_hash(
-		AshSha256 *take_hash, const char *sha256, const char *what, GError **error)
+static gboolean check_hash(AshSha256 *take_hash, const char *sha256, AshImageError code,
+		const char *what, GError **error)
 {
 	uint8_t digest[ASH_SHA256_BYTES];
 
 	ash_sha256_finish(take_hash, digest);
 	g_autofree char *hex = ash_sha256_format(digest);
 	if (strcmp(hex, sha256) != 0)
-		return ash_throw(error, ASH_IMAGE_ERROR, ASH_IMAGE_ERROR_CORRUPT,
+		return ash_throw(error, ASH_IMAGE_ERROR, (int) code,
 				"%s has the digest sha256:%s, not sha256:%s", what, hex, sha256);
 	return TRUE;
 }
@@ -74,7 +83,10 @@ gboolean ash_image_blob_read(int dirfd, const char *path, const char *sha256, ui
 	ash_autofd int fd = -1;
 	g_autoptr(GBytes) bytes = NULL;
 
-	if (!open_file(dirfd, path, MIN(max_bytes, size != 0 ? size : max_bytes), &fd, error))
+	if (!open_file(dirfd, path, MIN(max_bytes, size != 0 ? size : max_bytes),
+			    size != 0 && size <= max_bytes ? ASH_IMAGE_ERROR_CORRUPT
+							   : ASH_IMAGE_ERROR_LIMIT,
+			    &fd, error))
 		return FALSE;
 	g_autofree char *self = g_strdup_printf("/proc/self/fd/%d", fd);
 	if (!ash_file_read(AT_FDCWD, self, max_bytes, &bytes, error))
@@ -86,7 +98,7 @@ gboolean ash_image_blob_read(int dirfd, const char *path, const char *sha256, ui
 	if (sha256 != NULL) {
 		AshSha256 *hash = ash_sha256_new();
 		ash_sha256_update(hash, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
-		if (!check_hash(hash, sha256, path, error))
+		if (!check_hash(hash, sha256, ASH_IMAGE_ERROR_CORRUPT, path, error))
 			return FALSE;
 	}
 	*out_bytes = g_steal_pointer(&bytes);
@@ -150,14 +162,21 @@ gboolean ash_image_blob_open(int dirfd, const char *path, const char *sha256, ui
 {
 	g_autoptr(AshImageBlob) blob = new_blob(diff_id, max_bytes);
 
-	if (!open_file(dirfd, path, size, &blob->fd, error))
+	if (!open_file(dirfd, path, size, ASH_IMAGE_ERROR_CORRUPT, &blob->fd, error))
 		return FALSE;
 	blob->sha256 = g_strdup(sha256);
 	blob->size = size;
 	blob->hash = ash_sha256_new();
 	blob->chunk = g_malloc(CHUNK_BYTES);
-	if (!open_stream(blob, error))
-		return FALSE;
+	g_autoptr(GError) cause = NULL;
+	if (!open_stream(blob, &cause)) {
+		if (cause->domain == G_IO_ERROR || ash_image_blob_is_sound(blob)) {
+			g_propagate_error(error, g_steal_pointer(&cause));
+			return FALSE;
+		}
+		return ash_throw(error, ASH_IMAGE_ERROR, ASH_IMAGE_ERROR_CORRUPT,
+				"it is not the one that was named (%s)", cause->message);
+	}
 	*out_blob = g_steal_pointer(&blob);
 	return TRUE;
 }
@@ -236,11 +255,13 @@ gboolean ash_image_blob_finish(AshImageBlob *blob, GError **error)
 					"the layer has %" G_GUINT64_FORMAT
 					" bytes, not %" G_GUINT64_FORMAT,
 					blob->read, blob->size);
-		if (!check_hash(g_steal_pointer(&blob->hash), blob->sha256, "the layer", error))
+		if (!check_hash(g_steal_pointer(&blob->hash), blob->sha256, ASH_IMAGE_ERROR_CORRUPT,
+				    "the layer", error))
 			return FALSE;
 	}
-	return check_hash(g_steal_pointer(&blob->diff_hash), blob->diff_id, "the unpacked layer",
-			error);
+	/* The bytes are those that were named; it is the config that is wrong, and stays so. */
+	return check_hash(g_steal_pointer(&blob->diff_hash), blob->diff_id, ASH_IMAGE_ERROR_HOSTILE,
+			"the unpacked layer", error);
 }
 
 bool ash_image_blob_is_sound(AshImageBlob *blob)
@@ -255,5 +276,6 @@ bool ash_image_blob_is_sound(AshImageBlob *blob)
 		if (!read_packed(blob, &data, &size, NULL))
 			return true;
 	return blob->read == blob->size &&
-	       check_hash(g_steal_pointer(&blob->hash), blob->sha256, "the layer", NULL);
+	       check_hash(g_steal_pointer(&blob->hash), blob->sha256, ASH_IMAGE_ERROR_CORRUPT,
+			       "the layer", NULL);
 }

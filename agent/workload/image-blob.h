@@ -40,7 +40,9 @@ enum {
 typedef gboolean (*AshImageBlobStep)(uint64_t unpacked, gpointer data, GError **error);
 void ash_image_blob_watch(AshImageBlob *blob, AshImageBlobStep step, gpointer data);
 
-/* Reads what is left, and judges: ASH_IMAGE_ERROR_CORRUPT unless everything is what it was said to be. */
+/* Reads what is left, and judges: ASH_IMAGE_ERROR_CORRUPT unless the file is the one that was named, _HOSTILE unless it
+ * unpacked to what its config says.
+ */
 gboolean ash_image_blob_finish(AshImageBlob *blob, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* After a failure: is the file at least the one that was named? False means that another download may do better. Reads it

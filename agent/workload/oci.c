@@ -502,6 +502,27 @@ static gboolean check_environment(char *const *environment, GError **error)
 	return TRUE;
 }
 
+/* A directory of the kernel's leads to descriptors, and by them out of what is to hold the workload. */
+static gboolean check_directory(const char *directory, GError **error)
+{
+	static const char *const kernel[] = {"proc", "sys", "dev"};
+	g_auto(GStrv) parts = g_strsplit(directory, "/", -1);
+	const char *first = NULL;
+
+	for (char **part = parts; *part != NULL; part++) {
+		if (strcmp(*part, "..") == 0)
+			return ash_throw(error, ASH_OCI_ERROR, ASH_OCI_ERROR_UNSUPPORTED,
+					"WorkingDir '%.100s' has '..'", directory);
+		if (first == NULL && **part != '\0' && strcmp(*part, ".") != 0)
+			first = *part;
+	}
+	for (size_t i = 0; first != NULL && i < G_N_ELEMENTS(kernel); i++)
+		if (strcmp(first, kernel[i]) == 0)
+			return ash_throw(error, ASH_OCI_ERROR, ASH_OCI_ERROR_UNSUPPORTED,
+					"WorkingDir '%.100s' is one of the kernel's", directory);
+	return TRUE;
+}
+
 gboolean ash_oci_config_parse(GBytes *text, AshOciConfig **out_config, GError **error)
 {
 	ASH_PREFIX("image config");
@@ -527,6 +548,7 @@ gboolean ash_oci_config_parse(GBytes *text, AshOciConfig **out_config, GError **
 			!get_texts(run, "Env", ASH_OCI_MAX_ITEMS, &config->environment, error) ||
 			!check_environment(config->environment, error) ||
 			!get_text(run, "WorkingDir", &config->directory, error) ||
+			!check_directory(config->directory, error) ||
 			!get_text(run, "User", &config->user, error) ||
 			!get_text(run, "StopSignal", &config->stop_signal, error) ||
 			!get_labels(run, &config->labels, error))

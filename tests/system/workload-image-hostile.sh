@@ -1,0 +1,288 @@
+#!/bin/bash
+# needs: root jq ostree python3
+# SPDX-License-Identifier: Apache-2.0
+# Images that mean harm: refused with a word, or harmless; and of what was refused nothing is left on the host.
+. tests/lib/tap.sh
+. tests/lib/registry.bash
+
+image_host
+store=$root/sysroot/ostree/repo
+mkdir -p "$tmp/canary"
+echo untouched >"$tmp/canary/file"
+truncate -s 100G "$tmp/sparse-file"
+tar -C "$tmp" --sparse -cf "$tmp/sparse.tar" sparse-file
+
+# Each is a layout $tmp/h/NAME. Made by hand: no program of good will makes them.
+python3 - "$tmp" "$(dpkg --print-architecture)" <<'END'
+import gzip, hashlib, io, json, os, sys, tarfile
+tmp, arch = sys.argv[1:3]
+canary = tmp + "/canary"
+
+def digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+class Layout:
+    def __init__(self, name):
+        self.path = tmp + "/h/" + name
+        os.makedirs(self.path + "/blobs/sha256")
+        open(self.path + "/oci-layout", "w").write('{"imageLayoutVersion":"1.0.0"}')
+    def blob(self, data):
+        open(self.path + "/blobs/sha256/" + digest(data)[7:], "wb").write(data)
+        return {"digest": digest(data), "size": len(data)}
+    def index(self, *entries):
+        open(self.path + "/index.json", "w").write(json.dumps({"schemaVersion": 2, "manifests": list(entries)}))
+
+def tar(*entries):
+    """Entries: (name, kind, what) or a TarInfo with bytes, or bytes as they are."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for entry in entries:
+            if isinstance(entry, tuple) and isinstance(entry[0], tarfile.TarInfo):
+                info, data = entry
+            else:
+                name, kind, what = entry
+                info, data = tarfile.TarInfo(name), b""
+                info.type = {"f": tarfile.REGTYPE, "d": tarfile.DIRTYPE, "l": tarfile.SYMTYPE,
+                             "h": tarfile.LNKTYPE, "c": tarfile.CHRTYPE, "b": tarfile.BLKTYPE,
+                             "p": tarfile.FIFOTYPE}[kind]
+                if kind in "lh":
+                    info.linkname = what
+                elif kind == "f":
+                    data = what
+                    info.size = len(data)
+                elif kind in "cb":
+                    info.devmajor, info.devminor = what
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+def info(name, data=b"x", **fields):
+    entry = tarfile.TarInfo(name)
+    entry.size = len(data)
+    for key, value in fields.items():
+        setattr(entry, key, value)
+    return (entry, data)
+
+def image(name, *tars, packed=None, diff_ids=None, layers=None, config=None, manifest=None):
+    layout = Layout(name)
+    packed = packed or [gzip.compress(data, 1) for data in tars]
+    descriptors = [dict(layout.blob(data), mediaType="application/vnd.oci.image.layer.v1.tar+gzip") for data in packed]
+    document = {"architecture": arch, "os": "linux", "config": {},
+                "rootfs": {"type": "layers", "diff_ids": diff_ids or [digest(data) for data in tars]}}
+    document.update(config or {})
+    about = layout.blob(json.dumps(document).encode())
+    about["mediaType"] = "application/vnd.oci.image.config.v1+json"
+    whole = {"schemaVersion": 2, "config": about, "layers": layers(descriptors) if layers else descriptors}
+    whole.update(manifest or {})
+    entry = dict(layout.blob(json.dumps(whole).encode()), mediaType="application/vnd.oci.image.manifest.v1+json")
+    layout.index(entry)
+    return layout, descriptors, entry
+
+good = tar(("etc/", "d", None), ("etc/x", "f", b"x"))
+image("good", good)
+# Paths.
+image("absolute", tar(("/etc/abs", "f", b"abs"), ("//usr//./b", "f", b"b")))
+image("dots", tar(("../../../../../../..%s/out" % canary, "f", b"out")))
+image("dots-inside", tar(("a/b/../../../out", "f", b"out")))
+image("deep", tar(("d/" * 101 + "f", "f", b"x")))
+image("long-name", tar(("n" * 300, "f", b"x")))
+image("long-path", tar(("/".join(["n" * 200] * 30), "f", b"x")))
+image("root-is-a-link", tar((".", "l", canary)))
+image("below-a-file", tar(("a", "f", b"x"), ("a/b", "f", b"y")))
+raw = tarfile.TarInfo("x")
+bad_name = bytearray(raw.tobuf(tarfile.USTAR_FORMAT))
+bad_name[0] = 0xff
+bad_name[148:156] = b"        "
+bad_name[148:156] = b"%06o\0 " % sum(bad_name)
+image("not-utf8", bytes(bad_name) + bytes(1024))
+# Links.
+image("write-through", tar(("evil", "l", canary), ("evil/out", "f", b"out"), ("evil/file", "f", b"changed")))
+image("write-through-layers", tar(("evil", "l", canary)), tar(("evil/out", "f", b"out"), ("evil/.wh.file", "f", b"")))
+image("write-through-dots", tar(("evil", "l", "../" * 30 + canary[1:]), ("evil/out", "f", b"out")))
+image("link-loop", tar(("a", "l", "b"), ("b", "l", "a"), ("a/x", "f", b"x")))
+image("link-loop-layers", tar(("a", "l", "b"), ("b", "l", "a")), tar(("a/x", "f", b"x")))
+image("link-onto-itself", tar(("a/l", "l", "/"), ("a/f", "f", b"1")), tar(("a/l/a", "f", b"file")))
+image("hard-link-out", tar(("shadow", "h", "/etc/shadow")))
+image("hard-link-dots", tar(("shadow", "h", "../../../../etc/shadow")))
+image("hard-link-through", tar(("evil", "l", "/"), ("canary", "h", "evil" + canary + "/file")))
+image("hard-link-dir", tar(("d/", "d", None), ("e", "h", "d")))
+# What is no file.
+image("devices", tar(("dev/sda", "b", (8, 0)), ("dev/mem", "c", (1, 1)), ("pipe", "p", None), ("etc/x", "f", b"x")))
+image("device-over-file", tar(("etc/x", "f", b"x")), tar(("etc/x", "c", (0, 0))))
+# Whiteouts.
+image("whiteout-nothing", tar(("a/.wh.", "f", b"")))
+image("whiteout-dots", tar(("a/.wh...", "f", b"")))
+image("whiteout-marks", tar((".wh..wh..ln.x", "l", "/etc/shadow"), (".wh..wh..imp", "f", b""), ("f", "f", b"x")))
+# Owners, attributes.
+image("owner", tar(info("x", uid=4294967295)))
+image("owner-negative", tar(info("x", pax_headers={"uid": "-7"})))
+image("attributes", tar(info("x", pax_headers={"SCHILY.xattr.trusted.overlay.redirect": "/etc", "SCHILY.xattr.security.selinux": "s",
+                                                 "SCHILY.xattr.user.fine": "yes", "SCHILY.xattr.security.capability": "short"})))
+image("attributes-large", tar(info("x", pax_headers={"SCHILY.xattr.user.a": "y" * 5000})))
+image("header-large", tar(info("x", pax_headers={"comment": "y" * (3 << 20)})))
+# Sizes.
+huge = tarfile.TarInfo("huge")
+huge.size = 1 << 40
+image("huge-file", huge.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
+image("sparse", open(tmp + "/sparse.tar", "rb").read())
+image("bomb", tar(("zeros", "f", bytes(64 << 20))))
+image("bomb-padding", tar(("x", "f", b"x")) + bytes(64 << 20))
+template = bytearray(tarfile.TarInfo("0000000").tobuf(tarfile.USTAR_FORMAT))
+template[148:156] = b"        "
+base, rest = sum(template) - sum(b"0000000"), bytes(template[156:])
+middle = bytes(template[7:148])
+many = b"".join(b"%s%s%06o\0 %s" % (n, middle, base + sum(n), rest) for n in (b"%07d" % i for i in range(500010)))
+image("many-files", many + bytes(1024))
+# Not what was named.
+layout, layers, _ = image("wrong-digest", good)
+at = layout.path + "/blobs/sha256/" + layers[0]["digest"][7:]
+data = bytearray(open(at, "rb").read())
+data[-9] ^= 1
+open(at, "wb").write(data)
+layout, layers, _ = image("longer", good)
+open(layout.path + "/blobs/sha256/" + layers[0]["digest"][7:], "ab").write(b"more")
+image("shorter", good, layers=lambda l: [dict(l[0], size=l[0]["size"] + 5)])
+image("wrong-size", good, layers=lambda l: [dict(l[0], size=l[0]["size"] - 5)])
+layout, layers, entry = image("wrong-manifest", good)
+with open(layout.path + "/blobs/sha256/" + entry["digest"][7:], "ab") as file:
+    file.write(b" ")
+image("wrong-diff-id", good, diff_ids=[digest(b"else")])
+image("cut-gzip", good, packed=[gzip.compress(tar(("x", "f", os.urandom(100000))))[:50000]])
+image("no-tar", os.urandom(5000), packed=[os.urandom(5000)])
+layout, layers, _ = image("missing", good)
+os.unlink(layout.path + "/blobs/sha256/" + layers[0]["digest"][7:])
+for name in ("blob-link", "blob-pipe"):
+    layout, layers, _ = image(name, good)
+    at = layout.path + "/blobs/sha256/" + layers[0]["digest"][7:]
+    os.unlink(at)
+    os.symlink("/etc/passwd", at) if name == "blob-link" else os.mkfifo(at)
+# Documents.
+image("two-kinds", good, manifest={"manifests": []})
+image("schema-1", good, manifest={"schemaVersion": 1})
+image("foreign", good, layers=lambda l: [dict(l[0], mediaType="application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                                               urls=["http://127.0.0.1:9/"])])
+image("too-few-layers", good, diff_ids=[digest(good)] * 2)
+image("too-many-layers", good, layers=lambda l: l * 200, diff_ids=[digest(good)] * 200)
+image("huge-layer", good, layers=lambda l: [dict(l[0], size=1 << 50)])
+image("manifest-large", good, manifest={"annotations": {"a": "y" * (5 << 20)}})
+image("deep-json", good, manifest={"annotations": json.loads("[" * 50 + "]" * 50)})
+image("digest-path", good, layers=lambda l: [dict(l[0], digest="sha256:../../../../../etc/passwd")])
+image("sha512", good, layers=lambda l: [dict(l[0], digest="sha512:" + "0" * 128)])
+image("directory", good, config={"config": {"WorkingDir": "/proc/self/fd/8"}})
+image("directory-dots", good, config={"config": {"WorkingDir": "/a/../proc/self/fd/8"}})
+image("other-machine", good, config={"architecture": "pdp11"})
+layout, layers, entry = image("indices", good)
+for _ in range(5):
+    text = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
+    entry = dict(layout.blob(text), mediaType="application/vnd.oci.image.index.v1+json")
+layout.index(entry)
+END
+
+before=$(cd "$tmp/canary" && find . -printf '%p %s %m %T@\n' | sort)
+import()
+{
+	worker image-import "{\"kind\":\"oci-dir\",\"location\":\"$tmp/h/$1\"}"
+}
+
+left()
+{
+	find "$store/objects" -type f | wc -l
+	find "$store/tmp" -name 'staging-*'
+	ostree --repo="$store" refs
+}
+
+# refused NAME WORD REGEX: and nothing is left of it.
+refused()
+{
+	import "$1"
+	is "$1 is refused" "$word" "$2"
+	like "… it is said why" "$diag_text" "$3"
+	is "… nothing is left" "$(left)" "0"
+}
+
+refused dots image "'\.\.'"
+refused dots-inside image "'\.\.'"
+refused deep image "100 deep"
+refused long-name image "255 bytes"
+refused long-path image "4095 bytes"
+refused root-is-a-link image "root of an image"
+refused below-a-file image "'a/b': .*no directory"
+refused not-utf8 image "UTF-8|usable name"
+refused link-loop image "more links"
+refused link-loop-layers image "more links"
+refused hard-link-out image "hard link to 'etc/shadow', which is no file"
+refused hard-link-dots image "'\.\.'"
+refused hard-link-through image "no file in the image"
+refused hard-link-dir image "no file in the image"
+refused whiteout-nothing image "whiteout of no name"
+refused whiteout-dots image "whiteout of no name"
+refused owner image "owner"
+refused owner-negative image "owner"
+refused attributes-large image "extended attributes"
+refused header-large image "."
+refused huge-file image "may have"
+refused sparse image "may have"
+refused many-files image "more than 500000 files"
+export ASHLAR_IMAGE_MAX_BYTES=20000000
+refused bomb image "may have"
+refused bomb-padding image "may have"
+unset ASHLAR_IMAGE_MAX_BYTES
+refused wrong-digest corrupt "not the one that was named"
+refused longer corrupt "."
+refused shorter corrupt "bytes"
+refused wrong-size corrupt "."
+refused wrong-manifest corrupt "digest|bytes"
+refused wrong-diff-id image "unpacked layer has the digest"
+refused cut-gzip image "."
+refused no-tar image "."
+refused missing missing "not there"
+refused blob-link corrupt "."
+refused blob-pipe corrupt "."
+refused two-kinds image "both an index and a manifest"
+refused schema-1 image "schema 1"
+refused foreign image "lies elsewhere"
+refused too-few-layers image "names 2 layers"
+refused too-many-layers image "128 are the most"
+refused huge-layer image "are the most"
+refused manifest-large image "."
+refused deep-json image "deep"
+refused digest-path image "no SHA-256 digest"
+refused sha512 image "no SHA-256 digest"
+refused directory image "kernel's"
+refused directory-dots image "'\.\.'"
+refused other-machine image "pdp11"
+refused indices image "indices in indices"
+
+# What is taken is harmless: it stays inside.
+taken()
+{
+	ok "$1 is taken" import "$1"
+	notes=$(jq -r '.notes // ""' <<<"$answer")
+	worker image-checkout "{\"commit\":\"$(jq -r .commit <<<"$answer")\"}"
+	tree=$(jq -r .path <<<"$answer")
+}
+
+taken absolute
+is "… its paths are inside" "$(cat "$tree/etc/abs" "$tree/usr/b")" absb
+taken write-through
+is "… it wrote inside" "$(cat "$tree$tmp/canary/out" "$tree$tmp/canary/file")" outchanged
+taken write-through-layers
+is "… so did the layer above" "$(cat "$tree$tmp/canary/out")" out
+taken write-through-dots
+is "… the root is the end of .." "$(cat "$tree$tmp/canary/out")" out
+taken link-onto-itself
+is "… a directory that went while it was written to" "$(cat "$tree/a")" file
+taken devices
+is "… without them" "$(find "$tree" -mindepth 1 | sed "s,$tree/,," | sort | tr '\n' ' ')" "etc etc/x "
+like "… which is said" "$notes" "^3 devices, pipes or sockets \(dev/sda, dev/mem, pipe\)"
+taken device-over-file
+ok "… what was below it is gone" test ! -e "$tree/etc/x"
+taken whiteout-marks
+is "… our marks are nobody else's" "$(ls -A "$tree")" f
+taken attributes
+is "… those of the host are left out" "$(python3 -c 'import os, sys; print(os.listxattr(sys.argv[1]))' "$tree/x")" "['user.fine']"
+like "… which is said" "$notes" "3 extended attributes"
+taken good
+is "the host is as it was" "$(cd "$tmp/canary" && find . -printf '%p %s %m %T@\n' | sort)" "$before"
+ok "the repository is sound" ostree --repo="$store" fsck -q
+
+done_testing
