@@ -39,7 +39,7 @@ for set in "$@"; do
 	check)
 		packages+=(clang clang-format "libclang-rt-$clang-dev" shellcheck codespell
 			gnupg dpkg-dev dbus python3-cryptography time apt-utils jq perl ostree libcap2-bin python3-jsonschema
-			strace postgresql chromium swupdate cpio openssl curl
+			strace faketime postgresql chromium swupdate cpio openssl curl
 			python3 testssl.sh skopeo umoci docker-registry)
 		;;
 	demo) packages+=(jq) ;;

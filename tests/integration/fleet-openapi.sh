@@ -1,6 +1,7 @@
 #!/bin/bash
 # needs: curl jq openssl python3
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2119
 # The OpenAPI document beside the running server: what it names answers, what it does not name is refused, and answers
 # have the members and types that it says.
 . tests/lib/tap.sh
