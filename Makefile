@@ -79,7 +79,7 @@ PKG_lib := gio-2.0 gio-unix-2.0 json-glib-1.0 gnutls yaml-0.1 libarchive libcurl
 PKG_builder := $(PKG_lib) ostree-1 libsolv libsolvext ext2fs com_err
 PKG_agent := $(PKG_lib) ostree-1 libsystemd
 PKG_fleet := $(PKG_lib) libmicrohttpd sqlite3 libpq libargon2 libsystemd
-PKG_workload := $(PKG_agent) libseccomp libnftables libmnl
+PKG_workload := $(PKG_agent) libseccomp libnftables libmnl ldns
 PKG_all := $(PKG_builder) $(PKG_agent) $(PKG_fleet) $(PKG_workload)
 
 prefix ?= /usr/local

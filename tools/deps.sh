@@ -32,7 +32,7 @@ for set in "$@"; do
 		packages+=(gcc libc6-dev make pkg-config libglib2.0-dev libostree-dev libsolv-dev
 			libsolvext-dev libarchive-dev libcurl4-gnutls-dev libyaml-dev
 			libjson-glib-dev libgnutls28-dev libmicrohttpd-dev libsqlite3-dev libpq-dev libargon2-dev libsystemd-dev libext2fs-dev
-			libseccomp-dev libnftables-dev libmnl-dev scdoc ca-certificates gpgv
+			libseccomp-dev libnftables-dev libmnl-dev libldns-dev scdoc ca-certificates gpgv
 			debian-archive-keyring systemd-container fdisk mtools dosfstools e2fsprogs
 			"${qemu[@]}")
 		;;
@@ -40,7 +40,7 @@ for set in "$@"; do
 		packages+=(clang clang-format "libclang-rt-$clang-dev" shellcheck codespell
 			gnupg dpkg-dev dbus python3-cryptography time apt-utils jq perl ostree libcap2-bin python3-jsonschema
 			strace faketime postgresql chromium swupdate cpio openssl curl
-			python3 testssl.sh skopeo umoci docker-registry)
+			python3 testssl.sh skopeo umoci docker-registry iproute2 nftables procps)
 		;;
 	demo) packages+=(jq) ;;
 	bench)

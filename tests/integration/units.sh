@@ -30,7 +30,7 @@ like "ashlar-link has no capability" "$(cat data/systemd/ashlar-link.service)" '
 # What is there to be started exists where a host has it; what systemd 252 does not know yet is said so.
 mkdir -p "$tmp/root/usr/lib/systemd/system" "$tmp/root/usr/lib/ashlar" "$tmp/root/usr/bin"
 cp data/systemd/* "$tmp/root/usr/lib/systemd/system"
-for program in ashlard ashlar-link ashlar-provision; do
+for program in ashlard ashlar-link ashlar-provision ashlar-workloadd ashlar-net; do
 	printf '\177ELF' >"$tmp/root/usr/lib/ashlar/$program"
 done
 for program in systemctl kill ashlar-fleetd; do

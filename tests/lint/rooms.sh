@@ -37,6 +37,7 @@ seam argon2 'argon2\.h' 'fleet/password\.c'
 seam libseccomp 'seccomp\.h' 'agent/workload/filter(-[a-z]+)?\.c'
 seam libnftables 'nftables/.*' 'agent/workload/net(-[a-z]+)?\.c'
 seam libmnl 'libmnl/.*' 'agent/workload/net(-[a-z]+)?\.c'
+seam ldns 'ldns/.*' 'agent/workload/names\.c'
 seam ext2fs '(ext2fs|et)/.*' 'builder/ext4\.c'
 for room in builder agent fleet; do
 	users=$(grep -rlE '^#include <ostree' $room 2>/dev/null | sed 's/[-.][a-z]*\(\.[ch]\)\{0,1\}$//' | sort -u | wc -l)
