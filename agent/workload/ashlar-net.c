@@ -3,17 +3,26 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/workload/names-serve.h"
 #include "agent/workload/net-apply.h"
 #include "lib/cli.h"
 #include "lib/error.h"
 
 /* ashlar-net: the network of a host's workloads (agent/workload/net.h), asked for by ashlar-workloadd. */
 
-static char *root_option = NULL;
+static char *root_option = NULL, *user_option = NULL;
 
 static const GOptionEntry root_options[] = {
 		{"root", 0, 0, G_OPTION_ARG_FILENAME, &root_option, "where /run, /var and /etc are",
 				"DIR"},
+		{NULL},
+};
+
+static const GOptionEntry names_options[] = {
+		{"root", 0, 0, G_OPTION_ARG_FILENAME, &root_option, "where /run, /var and /etc are",
+				"DIR"},
+		{"user", 0, 0, G_OPTION_ARG_STRING, &user_option,
+				"who reads the packets (default: ashlar-names)", "NAME"},
 		{NULL},
 };
 
@@ -90,6 +99,12 @@ static gboolean run_clear(AshCliContext *context, char **args, int *out_exit, GE
 	       ash_net_clear(root(), error);
 }
 
+static gboolean run_names(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	return ash_cli_need_root("it enters namespaces and changes rules", error) &&
+	       ash_names_run(root(), user_option ? user_option : "ashlar-names", error);
+}
+
 static int exit_for(const GError *error)
 {
 	if (error->domain != ASH_NET_ERROR)
@@ -114,6 +129,10 @@ static const AshCliCommand commands[] = {
 				.summary = "remove all links, namespaces and rules of workloads",
 				.options = root_options,
 				.run = run_clear},
+		{.name = "names",
+				.summary = "answer workloads' questions for names, until SIGTERM",
+				.options = names_options,
+				.run = run_names},
 		{0},
 };
 

@@ -136,7 +136,7 @@ static gboolean retire_space(const Work *work, const char *name, GError **error)
 
 static gboolean retire_spaces(const Work *work, GError **error)
 {
-	g_autofree char *directory = g_strconcat(work->root, "/run/ashlar/net", NULL);
+	g_autofree char *directory = g_strconcat(work->root, ASH_NET_NOTES, NULL);
 	g_autoptr(GDir) entries = g_dir_open(directory, 0, NULL);
 
 	for (const char *name; entries && (name = g_dir_read_name(entries));) {
@@ -156,6 +156,8 @@ static gboolean make_bridges(Work *work, GError **error)
 	for (unsigned i = 0; i < work->plan->bridges->len; i++) {
 		const AshNetBridge *bridge = g_ptr_array_index(work->plan->bridges, i);
 		g_autofree char *fault = ash_net_bridge_fault(work->plan, bridge, work->home);
+		if (!fault && !ash_net_set_loopback(bridge->interface, bridge->has_loopback, error))
+			return FALSE;
 		if (!fault)
 			continue;
 		/* Nobody but the gateway may answer before the rules are there; there are no ports yet. */
@@ -275,8 +277,14 @@ static gboolean start_wires(
 {
 	for (unsigned i = 0; i < work->plan->wires->len; i++) {
 		const AshNetWire *wire = g_ptr_array_index(work->plan->wires, i);
-		if (wire->space == space && g_hash_table_contains(work->remade, wire) &&
-				!ash_net_wire_start(work->plan, wire, view->place, error))
+		bool is_remade = g_hash_table_contains(work->remade, wire);
+
+		if (wire->space != space)
+			continue;
+		if (is_remade && !ash_net_wire_start(work->plan, wire, view->place, error))
+			return FALSE;
+		if (!is_remade && !*wire->bridge &&
+				!ash_net_set_loopback(wire->interface, wire->has_loopback, error))
 			return FALSE;
 	}
 	return TRUE;

@@ -213,7 +213,7 @@ static void put_sets(Writer *writer)
 					wire->number);
 			add(clients, "%s", address);
 		}
-		if (wire->wanted->network->connections != 0)
+		if (wire->wanted->network->connections != 0 && has_way_out(wire))
 			add(counted, "%s : jump count_%u", address, wire->number);
 	}
 	put(writer,

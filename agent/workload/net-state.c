@@ -14,8 +14,6 @@
 #include "lib/file.h"
 #include "lib/json.h"
 
-#define NOTES "/run/ashlar/net"
-
 enum {
 	MAX_DEPTH = 9,
 	MAX_NOTE_BYTES = 64 << 20,
@@ -175,7 +173,7 @@ gboolean ash_net_state_plan(const char *root, AshNetState *state, const AshNet *
 
 gboolean ash_net_lock(const char *root, int *out_fd, GError **error)
 {
-	g_autofree char *directory = g_strconcat(root, NOTES, NULL);
+	g_autofree char *directory = g_strconcat(root, ASH_NET_NOTES, NULL);
 	g_autofree char *path = g_strconcat(directory, "/lock", NULL);
 
 	if (!ash_file_ensure_dir(AT_FDCWD, directory, 0700, error))
@@ -190,7 +188,7 @@ gboolean ash_net_lock(const char *root, int *out_fd, GError **error)
 
 gboolean ash_net_note_load(const char *root, const char *name, char **out_text, GError **error)
 {
-	g_autofree char *path = g_strconcat(root, NOTES "/", name, NULL);
+	g_autofree char *path = g_strconcat(root, ASH_NET_NOTES "/", name, NULL);
 	g_autoptr(GBytes) text = NULL;
 
 	if (!load_file(path, MAX_NOTE_BYTES, &text, error))
@@ -201,7 +199,7 @@ gboolean ash_net_note_load(const char *root, const char *name, char **out_text, 
 
 gboolean ash_net_note_save(const char *root, const char *name, const char *text, GError **error)
 {
-	g_autofree char *path = g_strconcat(root, NOTES "/", name, NULL);
+	g_autofree char *path = g_strconcat(root, ASH_NET_NOTES "/", name, NULL);
 
 	if (text)
 		return ash_file_replace(AT_FDCWD, path, text, strlen(text), 0600, error);

@@ -37,7 +37,9 @@ gboolean ash_net_state_plan(const char *root, AshNetState *state, const AshNet *
 /* Who holds it is the only one that changes anything; until the descriptor is closed. */
 gboolean ash_net_lock(const char *root, int *out_fd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* A text of this boot, below /run/ashlar/net; NULL when there is none. */
+#define ASH_NET_NOTES "/run/ashlar/net"
+
+/* A text of this boot, below ASH_NET_NOTES; NULL when there is none. */
 gboolean ash_net_note_load(const char *root, const char *name, char **out_text, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 /* @text NULL removes it. */

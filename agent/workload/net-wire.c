@@ -149,7 +149,9 @@ static gboolean set_inside(const AshNetWire *wire, bool is_provider, GError **er
 				!ash_net_sysctl(flag(takes_adverts), error,
 						"ipv6/conf/%s/accept_ra", scopes[i]))
 			return FALSE;
-	return ash_net_sysctl(flag(is_provider), error, "ipv4/ip_forward");
+	/* Its address is made of a MAC that nobody else has: there is nothing to wait for. */
+	return ash_net_sysctl("0", error, "ipv6/conf/default/accept_dad") &&
+	       ash_net_sysctl(flag(is_provider), error, "ipv4/ip_forward");
 }
 
 static gboolean add_tap(const AshNetWire *wire, AshNetPlace *place, GError **error)
@@ -186,13 +188,12 @@ static gboolean add_routes(const AshNetWire *wire, AshNetPlace *place, int index
 	return ash_net_route_add(place, index, 0, 0, wire->gateway, wire->address, error);
 }
 
-static gboolean fill_inside(
-		const AshNetWire *wire, AshNetPlace *place, bool is_provider, GError **error)
+static gboolean fill_inside(const AshNetWire *wire, AshNetPlace *place, GError **error)
 {
 	uint64_t bandwidth = wire->wanted->network->bandwidth_bytes;
 	int index;
 
-	if (!set_inside(wire, is_provider, error) || !ash_net_device_up(place, "lo", error) ||
+	if (!ash_net_device_up(place, "lo", error) ||
 			!ash_net_device_index(place, ASH_NET_INNER, &index, error))
 		return FALSE;
 	if (bandwidth != 0 && !ash_net_limit(place, index, bandwidth, error))
@@ -222,10 +223,10 @@ static gboolean make_inside(const AshNetWire *wire, const char *path, bool is_pr
 	memcpy(mac, wire->mac, sizeof mac);
 	if (wire->wanted->is_vm)
 		mac[1] ^= 2;
-	return ash_net_place_open(NULL, &inner, error) &&
+	return ash_net_place_open(NULL, &inner, error) && set_inside(wire, is_provider, error) &&
 	       ash_net_pair_make(outer->place, wire->interface, wire->outer_mac, inner->fd, mac,
 			       error) &&
-	       fill_inside(wire, inner, is_provider, error);
+	       fill_inside(wire, inner, error);
 }
 
 gboolean ash_net_wire_make(const AshNetWire *wire, const char *path, bool is_provider,
@@ -242,12 +243,18 @@ gboolean ash_net_wire_make(const AshNetWire *wire, const char *path, bool is_pro
 
 /* ---- the outside ---- */
 
+gboolean ash_net_set_loopback(const char *interface, bool has_loopback, GError **error)
+{
+	return ash_net_sysctl(flag(has_loopback), error, "ipv4/conf/%s/route_localnet", interface);
+}
+
 static gboolean set_outside(const char *interface, bool has_ipv6, bool has_loopback, GError **error)
 {
 	return ash_net_sysctl(flag(!has_ipv6), error, "ipv6/conf/%s/disable_ipv6", interface) &&
 	       ash_net_sysctl("0", error, "ipv6/conf/%s/accept_ra", interface) &&
+	       ash_net_sysctl("0", error, "ipv6/conf/%s/accept_dad", interface) &&
 	       ash_net_sysctl("1", error, "ipv4/conf/%s/arp_ignore", interface) &&
-	       ash_net_sysctl(flag(has_loopback), error, "ipv4/conf/%s/route_localnet", interface);
+	       ash_net_set_loopback(interface, has_loopback, error);
 }
 
 static gboolean route_to(const AshNetPlan *plan, const AshNetWire *wire, AshNetPlace *place,

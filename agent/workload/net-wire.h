@@ -39,6 +39,10 @@ gboolean ash_net_wire_make(const AshNetWire *wire, const char *path, bool is_pro
 gboolean ash_net_wire_start(const AshNetPlan *plan, const AshNetWire *wire, AshNetPlace *place,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* What a wire or a bridge that is kept may have to have otherwise than before; the process is in its place. */
+gboolean ash_net_set_loopback(const char *interface, bool has_loopback, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
 char *ash_net_bridge_fault(
 		const AshNetPlan *plan, const AshNetBridge *bridge, const AshNetView *host);
 gboolean ash_net_bridge_start(const AshNetPlan *plan, const AshNetBridge *bridge,

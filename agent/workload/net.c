@@ -269,6 +269,8 @@ static gboolean check_values(const AshNetInstance *instance, GError **error)
 		REFUSE("'%s': mode %s publishes no ports", who, mode);
 	if (network->egress->len > 0 && !modes[network->mode].has_egress)
 		REFUSE("'%s': mode %s has no way out, so no egress", who, mode);
+	if (network->connections != 0 && !modes[network->mode].has_publish)
+		REFUSE("'%s': in mode %s nothing counts connections", who, mode);
 	for (unsigned i = 0; i < network->egress->len; i++) {
 		const AshWorkloadEgress *egress = g_ptr_array_index(network->egress, i);
 		if (!check_egress(instance, egress, error))

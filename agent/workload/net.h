@@ -32,7 +32,7 @@
  *	   "connections": 0}]}
  *
  * The answer of apply and repair (ash_net_links_parse reads it; one for each instance, in the
- * document's order):
+ * document's order; what is "" is left out):
  *
  *	{"links": [
  *	  {"instance": "web@2",
