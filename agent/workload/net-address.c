@@ -39,7 +39,7 @@ bool ash_net_range_has(const AshNetRange *range, uint32_t address)
 	return (address & mask_of(range->prefix)) == range->address;
 }
 
-static const AshNetRange nevers[] = {
+static const AshNetRange unreachable[] = {
 		{0x00000000, 8},
 		{0x7f000000, 8},
 		{0xa9fe0000, 16},
@@ -48,9 +48,9 @@ static const AshNetRange nevers[] = {
 
 bool ash_net_range_is_never(const AshNetRange *range)
 {
-	for (unsigned i = 0; i < G_N_ELEMENTS(nevers); i++)
-		if (range->prefix >= nevers[i].prefix &&
-				ash_net_range_has(&nevers[i], range->address))
+	for (unsigned i = 0; i < G_N_ELEMENTS(unreachable); i++)
+		if (range->prefix >= unreachable[i].prefix &&
+				ash_net_range_has(&unreachable[i], range->address))
 			return true;
 	return false;
 }
