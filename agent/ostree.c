@@ -393,6 +393,10 @@ gboolean ash_ostree_commit(AshOstree *repo, GError **error)
 	g_autoptr(GError) cause = NULL;
 
 	g_assert(repo->in_transaction);
+	if (!ash_ostree_publish_staged(repo, error)) {
+		ash_ostree_abort(repo);
+		return FALSE;
+	}
 	if (!ostree_repo_commit_transaction(repo->ostree, NULL, NULL, &cause)) {
 		ash_ostree_abort(repo);
 		return ash_ostree_fail(error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED,
@@ -406,6 +410,7 @@ void ash_ostree_abort(AshOstree *repo)
 {
 	g_autoptr(GError) local = NULL;
 
+	ash_ostree_drop_staged(repo);
 	if (!repo->in_transaction)
 		return;
 	repo->in_transaction = false;

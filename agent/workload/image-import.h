@@ -19,7 +19,7 @@
  *
  * Staging and directories are believed by nobody: blobs are opened without following a link, read once, hashed as
  * they are read, and a layer counts only when the digest and the size of what was read, and of what it unpacked to, are those that
- * were named. What a refused image has written goes at once; what a killed process had written is gone on with.
+ * were named. What a refused image or a killed process has written goes; layers that had their refs stay.
  *
  * Error words beside agent/job.h's: "image" (the image is not one that can be used: another try does no better).
  */
