@@ -354,8 +354,14 @@ build/probe: tests/vm/probe.c Makefile | needs-deps
 	$(Q)$(CC) -std=gnu11 $(WARNINGS) -Werror -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
 		-D_GNU_SOURCE -static -s -Wl,--build-id=none -ffile-prefix-map=$(CURDIR)=. -o $@ $<
 
+# Runs inside workloads, which have no library.
+build/escape: tests/system/escape.c Makefile | needs-deps
+	@mkdir -p $(@D)
+	@$(if $(V),,echo "  LINK    $@")
+	$(Q)$(CC) -std=gnu11 $(WARNINGS) -Werror -O2 -D_GNU_SOURCE -static -s -o $@ $<
+
 .PHONY: tests
-tests: $(UNIT) $(REPLAY) $(TEST_TOOLS) build/probe
+tests: $(UNIT) $(REPLAY) $(TEST_TOOLS) build/probe build/escape
 
 # Shell tests by level, and the C tests of the release and the sanitizer flavour.
 tests_in = $(sort $(wildcard $(patsubst %,tests/%/*.sh,$(1))))

@@ -40,12 +40,12 @@ for set in "$@"; do
 		packages+=(clang clang-format "libclang-rt-$clang-dev" shellcheck codespell
 			gnupg dpkg-dev dbus python3-cryptography time apt-utils jq perl ostree libcap2-bin python3-jsonschema
 			strace faketime postgresql chromium swupdate cpio openssl curl
-			python3 testssl.sh skopeo umoci docker-registry iproute2 nftables procps)
+			python3 testssl.sh skopeo umoci docker-registry iproute2 nftables procps runsc)
 		;;
 	demo) packages+=(jq) ;;
 	bench)
 		packages+=(mmdebstrap ostree squashfs-tools erofs-utils casync rauc rauc-service jq zstd
-			xz-utils dbus curl openssl nginx-light)
+			xz-utils dbus curl openssl nginx-light bubblewrap crun podman)
 		;;
 	tidy) packages+=(clang-tidy cppcheck gcovr) ;;
 	*)

@@ -51,7 +51,7 @@ static void mount_or_fail(const Box *box, const char *source, const char *target
 
 /* ---- /dev ---------------------------------------------------------------------------------------- */
 
-static void bind_device(const Box *box, const char *path)
+static void bind_device(const Box *box, const char *source, const char *path)
 {
 	g_autofree char *target = g_strconcat(".", path, NULL);
 	g_autofree char *dir = g_path_get_dirname(target);
@@ -61,7 +61,7 @@ static void bind_device(const Box *box, const char *path)
 	ash_autofd int fd = open(target, O_CREAT | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		fail(box->entry, target);
-	mount_or_fail(box, path, target, NULL, MS_BIND, NULL);
+	mount_or_fail(box, source, target, NULL, MS_BIND, NULL);
 	mount_or_fail(box, NULL, target, NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NOEXEC, NULL);
 }
 
@@ -75,12 +75,14 @@ static void make_dev(const Box *box)
 
 	mount_or_fail(box, "tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=64k");
 	for (size_t i = 0; i < G_N_ELEMENTS(nodes); i++)
-		bind_device(box, nodes[i]);
+		bind_device(box, nodes[i], nodes[i]);
 	for (size_t i = 0; i < G_N_ELEMENTS(links); i++)
 		if (symlink(links[i][0], links[i][1]) < 0)
 			fail(box->entry, links[i][1]);
-	for (char **device = box->launch->devices; *device != NULL; device++)
-		bind_device(box, *device);
+	for (guint i = 0; i < box->view->devices->len; i++) {
+		const AshLaunchBind *device = box->view->devices->pdata[i];
+		bind_device(box, device->source, device->target);
+	}
 	if (mkdir("dev/pts", 0755) < 0 || mkdir("dev/shm", 01777) < 0 ||
 			mkdir("dev/mqueue", 01777) < 0)
 		fail(box->entry, "dev");

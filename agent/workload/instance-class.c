@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "agent/workload/instance-private.h"
+#include "agent/workload/qemu.h"
 #include "lib/error.h"
 
 typedef struct {
@@ -20,6 +21,12 @@ static gboolean refuse(GError **error, const char *isolation, const char *why)
 			"isolation '%s' cannot be had here: %s", isolation, why);
 }
 
+bool ash_instance_is_machine(const AshLaunch *launch)
+{
+	return launch->isolation == ASH_ISOLATION_CLASS_VM ||
+	       launch->isolation == ASH_ISOLATION_CLASS_VM_EMULATED;
+}
+
 gboolean ash_instance_effective(
 		const AshLaunch *launch, AshIsolationClass *out_effective, GError **error)
 {
@@ -31,9 +38,8 @@ gboolean ash_instance_effective(
 		if (needs[i].isolation == launch->isolation && access(needs[i].program, X_OK) < 0)
 			return refuse(error, name, why);
 	}
-	if (launch->isolation == ASH_ISOLATION_CLASS_VM ||
-			launch->isolation == ASH_ISOLATION_CLASS_VM_EMULATED)
-		return refuse(error, name, "machines are not built in");
+	if (ash_instance_is_machine(launch))
+		return ash_qemu_effective(launch, out_effective, error);
 	if (launch->is_booted && launch->isolation != ASH_ISOLATION_CLASS_CONTAINER)
 		return refuse(error, name, "an init of its own (boot) runs in container and vm");
 	AshIsolationStrength strength = ash_isolation_class_strength(launch->isolation);

@@ -16,6 +16,7 @@
 #include "agent/workload/enter.h"
 #include "agent/workload/entry.h"
 #include "agent/workload/instance-private.h"
+#include "agent/workload/runsc.h"
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -116,6 +117,11 @@ gboolean ash_instance_exec(
 	ash_autofd int first = -1;
 	pid_t first_pid = 0;
 
+	if (ash_instance_is_machine(launch))
+		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_REFUSED,
+				"a machine runs its one command; nothing can be started in it from outside");
+	if (effective == ASH_ISOLATION_CLASS_USERKERNEL)
+		return ash_runsc_exec(launch, command, error);
 	if (!ash_instance_effective(launch, &effective, error) ||
 			!open_first(launch, &first, &first_pid, error) ||
 			!ash_entry_new(launch, &how, &entry, error))

@@ -19,7 +19,9 @@
 #include "agent/workload/entry.h"
 #include "agent/workload/instance-private.h"
 #include "agent/workload/nspawn.h"
+#include "agent/workload/qemu.h"
 #include "agent/workload/recorder.h"
+#include "agent/workload/runsc.h"
 #include "agent/workload/view.h"
 #include "lib/auto.h"
 #include "lib/error.h"
@@ -33,6 +35,7 @@ typedef struct {
 	int first_fd; /* pidfd of the workload's first process; -1 until it has answered */
 	pid_t child;  /* what we have started and wait for; 0 when it has ended */
 	int child_status;
+	bool is_runsc;
 	bool is_running, is_answered;
 	bool is_signal;
 	int number; /* exit code, or signal, as the workload's first process told */
@@ -173,6 +176,10 @@ static void forward(Run *run, int number)
 			kill(run->child, SIGKILL);
 		return;
 	}
+	if (run->is_runsc) {
+		ash_runsc_signal(run->launch, number);
+		return;
+	}
 	/* What every init of Debian's takes as "power off". */
 	if (run->launch->is_booted && (number == SIGTERM || number == SIGINT))
 		number = SIGRTMIN + 4;
@@ -212,7 +219,7 @@ static gboolean open_signals(int *out_fd, GError **error)
 
 static void wait_for(Run *run, int answer_fd)
 {
-	bool is_end = false;
+	bool is_end = answer_fd < 0;
 
 	while (run->child > 0 || !is_end) {
 		int listener = run->recorder != NULL ? ash_recorder_fd(run->recorder) : -1;
@@ -235,6 +242,13 @@ static void decide_end(Run *run)
 {
 	if (run->is_answered)
 		return;
+	/* runsc adds 128 to a signal's number. */
+	if (run->is_runsc && WIFEXITED(run->child_status)) {
+		int code = WEXITSTATUS(run->child_status);
+		run->is_signal = code > 128 && code <= 128 + SIGRTMAX;
+		run->number = run->is_signal ? code - 128 : code;
+		return;
+	}
 	if (run->launch->is_booted && WIFEXITED(run->child_status)) {
 		run->number = WEXITSTATUS(run->child_status);
 		return;
@@ -254,7 +268,10 @@ static gboolean conclude(Run *run, int *out_code, GError **error)
 				*run->failure == '/' ? ASH_LAUNCH_ERROR_IMAGE
 						     : ASH_LAUNCH_ERROR_RUNTIME,
 				"%s", run->failure);
-	if (!run->is_running)
+	/* 128 is runsc's own. */
+	bool is_started = run->is_running && !(run->is_runsc && WIFEXITED(run->child_status) &&
+							     WEXITSTATUS(run->child_status) == 128);
+	if (!is_started)
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
 				"the runtime ended with %s %d before the command was started",
 				WIFSIGNALED(run->child_status) ? "signal" : "code",
@@ -268,6 +285,20 @@ static gboolean conclude(Run *run, int *out_code, GError **error)
 
 /* ---- starting ------------------------------------------------------------------------------------ */
 
+static gboolean start_runsc(Run *run, GError **error)
+{
+	g_autoptr(AshView) view = NULL;
+
+	ash_runsc_remove(run->launch);
+	if (!ash_view_new(run->launch, &view, error) ||
+			!ash_view_expose(run->launch, view, error) ||
+			!ash_runsc_start(run->launch, view, &run->child, error))
+		return FALSE;
+	run->is_runsc = true;
+	take_running(run, run->child);
+	return run->first_fd >= 0 || throw_runtime(error, "runsc");
+}
+
 static gboolean start(Run *run, AshIsolationClass effective, AshEntry **out_entry, GError **error)
 {
 	const AshLaunch *launch = run->launch;
@@ -279,6 +310,8 @@ static gboolean start(Run *run, AshIsolationClass effective, AshEntry **out_entr
 	g_auto(GStrv) init = NULL;
 	g_autoptr(AshView) view = NULL;
 
+	if (effective == ASH_ISOLATION_CLASS_USERKERNEL)
+		return start_runsc(run, error);
 	if (launch->is_booted && launch->command[0] == NULL) {
 		if (!ash_view_find_init(launch, &init, error))
 			return FALSE;
@@ -294,6 +327,19 @@ static gboolean start(Run *run, AshIsolationClass effective, AshEntry **out_entr
 	return is_started;
 }
 
+static gboolean run_machine(Run *run, AshIsolationClass effective, int *out_code, GError **error)
+{
+	g_autoptr(AshQemu) qemu = NULL;
+
+	if (!ash_qemu_start(run->launch, effective, &qemu, error))
+		return FALSE;
+	take_running(run, ash_qemu_pid(qemu));
+	if (!ash_qemu_wait(qemu, run->signal_fd, out_code, error))
+		return FALSE;
+	write_exit(run, "code", *out_code);
+	return TRUE;
+}
+
 gboolean ash_instance_run(const AshLaunch *launch, int *out_code, GError **error)
 {
 	g_auto(Run) run = {.launch = launch, .signal_fd = -1, .first_fd = -1, .dir_fd = -1};
@@ -304,15 +350,21 @@ gboolean ash_instance_run(const AshLaunch *launch, int *out_code, GError **error
 	run.dir_fd = open(launch->dir, O_DIRECTORY | O_CLOEXEC);
 	if (run.dir_fd < 0)
 		return throw_runtime(error, launch->dir);
+	(void) !unlinkat(run.dir_fd, "exit", 0);
+	(void) !unlinkat(run.dir_fd, "pid", 0);
 	if (!ash_instance_effective(launch, &effective, error))
 		return FALSE;
 	ash_instance_write(run.dir_fd, "effective", ash_isolation_class_name(effective));
 	if (!open_signals(&run.signal_fd, error))
 		return FALSE;
+	if (ash_instance_is_machine(launch))
+		return run_machine(&run, effective, out_code, error);
 	if (start(&run, effective, &entry, error)) {
-		wait_for(&run, entry->answer_fd);
+		wait_for(&run, entry != NULL ? entry->answer_fd : -1);
 		is_done = conclude(&run, out_code, error);
 	}
+	if (effective == ASH_ISOLATION_CLASS_USERKERNEL)
+		ash_runsc_remove(launch);
 	ash_view_remove(launch);
 	return is_done;
 }

@@ -81,9 +81,11 @@ static void add_mounts(GStrvBuilder *argv, const AshLaunch *launch, const AshVie
 		g_autofree char *target = escape(bind->target);
 		add(argv, "--bind%s=%s:%s", bind->is_read_only ? "-ro" : "", source, target);
 	}
-	for (char **device = launch->devices; *device != NULL; device++) {
-		g_autofree char *path = escape(*device);
-		add(argv, "--bind=%s", path);
+	for (guint i = 0; i < view->devices->len; i++) {
+		const AshLaunchBind *device = view->devices->pdata[i];
+		g_autofree char *source = escape(device->source);
+		g_autofree char *target = escape(device->target);
+		add(argv, "--bind=%s:%s", source, target);
 	}
 }
 

@@ -41,6 +41,7 @@ void ash_view_free(AshView *view)
 		return;
 	g_free(view->root);
 	g_clear_pointer(&view->binds, g_ptr_array_unref);
+	g_clear_pointer(&view->devices, g_ptr_array_unref);
 	g_free(view);
 }
 
@@ -178,32 +179,77 @@ static char *name_of(const Maker *maker, int fd)
 	return g_strdup(path[prefix] == '\0' ? "/" : path + prefix);
 }
 
+/* Where a link of the image at @path leads that leads nowhere in the image itself (to /run, say), with @rest
+ * behind it. NULL: it is no link.
+ */
+static char *follow(const Maker *maker, const char *path, const char *rest)
+{
+	ash_autofd int fd = open_inside(maker->tree_fd, path, O_PATH | O_NOFOLLOW);
+	char link[PATH_MAX];
+	ssize_t size = fd >= 0 ? readlinkat(fd, "", link, sizeof link - 1) : -1;
+
+	if (size <= 0)
+		return NULL;
+	link[size] = '\0';
+	g_autofree char *dir = g_path_get_dirname(path);
+	g_autofree char *whole = g_strconcat(link, "/", rest, NULL);
+	return g_canonicalize_filename(whole, dir);
+}
+
+/* As far as the image has it: true when @out_path is the answer, and not where to look next. */
+static gboolean resolve_once(const Maker *maker, const char *target, bool *out_is_done,
+		char **out_path, GError **error)
+{
+	g_autoptr(GString) head = g_string_new(target);
+
+	for (;;) {
+		const char *at = head->len > 0 ? head->str : "/";
+		ash_autofd int fd = open_inside(maker->tree_fd, at, O_PATH);
+		g_autofree char *name = fd >= 0 ? name_of(maker, fd) : NULL;
+		if (fd >= 0 && name == NULL)
+			return throw_runtime(error, "resolving a path of the image");
+		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+			return throw_image(error, target);
+		char *next = fd < 0 ? follow(maker, at, target + head->len) : NULL;
+		*out_is_done = fd >= 0;
+		*out_path = fd >= 0 ? g_build_filename(name, target + head->len, NULL) : next;
+		if (*out_path != NULL)
+			return TRUE;
+		if (head->len == 0)
+			return throw_image(error, target);
+		g_string_truncate(head, (gsize) (strrchr(head->str, '/') - head->str));
+	}
+}
+
 /* Where @target leads to by the image's own links, without leaving it: what is missing of it stays as it
  * is written. "." and ".." are refused.
  */
 static gboolean resolve(const Maker *maker, const char *target, char **out_path, GError **error)
 {
-	g_autoptr(GString) head = g_string_new(target);
+	enum {
+		MAX_LINKS = 16
+	};
 	g_auto(GStrv) parts = g_strsplit(target, "/", -1);
+	g_autofree char *at = g_canonicalize_filename(target, "/");
 
 	for (char **part = parts; *part != NULL; part++)
 		if (strcmp(*part, "..") == 0 || strcmp(*part, ".") == 0)
 			return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_IMAGE,
 					"'%s' is no place for a bind", target);
-	for (;;) {
-		ash_autofd int fd = open_inside(
-				maker->tree_fd, head->len > 0 ? head->str : "/", O_PATH);
-		if (fd >= 0) {
-			g_autofree char *name = name_of(maker, fd);
-			if (name == NULL)
-				return throw_runtime(error, "resolving a path of the image");
-			*out_path = g_build_filename(name, target + head->len, NULL);
+	for (int i = 0; i < MAX_LINKS; i++) {
+		bool is_done = false;
+		char *next = NULL;
+		if (!resolve_once(maker, at, &is_done, &next, error))
+			return FALSE;
+		g_free(at);
+		at = next;
+		if (is_done) {
+			*out_path = g_steal_pointer(&at);
 			return TRUE;
 		}
-		if ((errno != ENOENT && errno != ENOTDIR) || head->len <= 1)
-			return throw_image(error, target);
-		g_string_truncate(head, (gsize) (strrchr(head->str, '/') - head->str));
 	}
+	errno = ELOOP;
+	return throw_image(error, target);
 }
 
 /* Attributes of a directory of both layers are the upper one's. */
@@ -348,6 +394,32 @@ static gboolean add_bind(const Maker *maker, const AshLaunchBind *bind, GError *
 	return TRUE;
 }
 
+/* A node of its own: the host's belongs to the host's users. */
+static gboolean add_device(const Maker *maker, const char *path, GError **error)
+{
+	const AshLaunch *launch = maker->launch;
+	g_autofree char *name = g_strdup_printf("device-%u", maker->view->devices->len);
+	g_autofree char *place = g_build_filename(maker->base, name, NULL);
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return throw_image(error, path);
+	if (!g_str_has_prefix(path, "/dev/") || strstr(path, "/..") != NULL ||
+			!(S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_IMAGE,
+				"'%s' is not a device", path);
+	if (mknod(place, (st.st_mode & S_IFMT) | 0600, st.st_rdev) < 0 ||
+			chown(place, launch->uid_base + launch->uid,
+					launch->uid_base + launch->gid) < 0)
+		return throw_runtime(error, path);
+	AshLaunchBind *own = g_new0(AshLaunchBind, 1);
+	own->source = g_steal_pointer(&place);
+	own->target = g_strdup(path);
+	own->is_file = true;
+	g_ptr_array_add(maker->view->devices, own);
+	return TRUE;
+}
+
 static gboolean add_places(const Maker *maker, GError **error)
 {
 	for (const char *const *path = fresh; *path != NULL; path++)
@@ -359,6 +431,9 @@ static gboolean add_places(const Maker *maker, GError **error)
 	for (guint i = 0; i < maker->launch->binds->len; i++)
 		if (!add_bind(maker, maker->launch->binds->pdata[i], error))
 			return FALSE;
+	for (char **device = maker->launch->devices; *device != NULL; device++)
+		if (!add_device(maker, *device, error))
+			return FALSE;
 	return add_names(maker, error);
 }
 
@@ -368,14 +443,14 @@ static gboolean mount_base(const Maker *maker, GError **error)
 {
 	static const char *const parts[] = {IMAGE, SKELETON, ROOT, "upper", "work", NULL};
 	/* What a system with an init of its own writes is in it. */
-	g_autofree char *size = g_strdup_printf("mode=0700,size=%" G_GUINT64_FORMAT,
+	g_autofree char *size = g_strdup_printf("mode=0711,size=%" G_GUINT64_FORMAT,
 			maker->launch->is_booted ? MAX(maker->launch->disk_bytes, 1 << 20)
 						 : (uint64_t) 4 << 20);
 
 	if (mkdir(maker->base, 0700) < 0 && errno != EEXIST)
 		return throw_runtime(error, maker->base);
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-			mount("tmpfs", maker->base, "tmpfs", MS_NOSUID | MS_NODEV, size) < 0)
+			mount("tmpfs", maker->base, "tmpfs", MS_NOSUID, size) < 0)
 		return throw_runtime(error, "a mount namespace");
 	for (const char *const *part = parts; *part != NULL; part++) {
 		g_autofree char *path = g_build_filename(maker->base, *part, NULL);
@@ -436,8 +511,11 @@ static gboolean mount_root(const Maker *maker, GError **error)
 		return FALSE;
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return throw_runtime(error, "the overlay of the image");
-	unsigned attributes =
-			MOUNT_ATTR_NODEV | (is_booted ? 0 : MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID);
+	bool is_bare = maker->launch->isolation == ASH_ISOLATION_CLASS_USERKERNEL;
+	/* runsc mounts it again, without what it was not asked for, which no user namespace may take away. */
+	unsigned attributes = is_booted ? MOUNT_ATTR_NODEV
+			      : is_bare ? MOUNT_ATTR_RDONLY
+					: MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	ash_autofd int fd = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
 	if (fd < 0 || move_mount(fd, "", AT_FDCWD, maker->view->root, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return throw_runtime(error, maker->view->root);
@@ -466,6 +544,7 @@ gboolean ash_view_new(const AshLaunch *launch, AshView **out_view, GError **erro
 	maker.base = g_build_filename(launch->dir, "mnt", NULL);
 	view->root = g_build_filename(maker.base, ROOT, NULL);
 	view->binds = g_ptr_array_new_with_free_func(bind_free);
+	view->devices = g_ptr_array_new_with_free_func(bind_free);
 	/* The kernel's list of layers would take them apart there. */
 	if (strpbrk(launch->dir, ":\\,") != NULL)
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
@@ -475,6 +554,24 @@ gboolean ash_view_new(const AshLaunch *launch, AshView **out_view, GError **erro
 			!make_upper(&maker, error) || !mount_root(&maker, error))
 		return FALSE;
 	*out_view = g_steal_pointer(&view);
+	return TRUE;
+}
+
+/* All is open or mounted by now, so nothing that lies below /tmp is missed. */
+gboolean ash_view_expose(const AshLaunch *launch, AshView *view, GError **error)
+{
+	g_autofree char *base = g_build_filename(launch->dir, "mnt", NULL);
+
+	if (mount(base, "/tmp", NULL, MS_MOVE, NULL) < 0)
+		return throw_runtime(error, "/tmp");
+	g_free(view->root);
+	view->root = g_strdup("/tmp/" ROOT);
+	for (guint i = 0; i < view->binds->len; i++) {
+		AshLaunchBind *bind = view->binds->pdata[i];
+		char *source = g_strconcat("/tmp", bind->source + strlen(base), NULL);
+		g_free(bind->source);
+		bind->source = source;
+	}
 	return TRUE;
 }
 

@@ -20,6 +20,7 @@
 typedef struct {
 	char *root;       /* where it is mounted */
 	GPtrArray *binds; /* AshLaunchBind, sources and targets resolved: what the runtime is to mount */
+	GPtrArray *devices; /* AshLaunchBind: nodes of the instance's own user, and where they are to appear */
 	bool is_shifted;
 } AshView;
 void ash_view_free(AshView *view);
@@ -29,6 +30,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshView, ash_view_free)
  * binds is ASH_LAUNCH_ERROR_IMAGE.
  */
 gboolean ash_view_new(const AshLaunch *launch, AshView **out_view, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* DIR is root's alone. For a runtime that walks to the root as the instance's user: moves it to /tmp, as this mount
+ * namespace has it.
+ */
+gboolean ash_view_expose(const AshLaunch *launch, AshView *view, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 /* Of the mount point, after the last process. Best effort. */
 void ash_view_remove(const AshLaunch *launch);
