@@ -120,11 +120,12 @@ gboolean ash_instance_exec(
 	if (ash_instance_is_machine(launch))
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_REFUSED,
 				"a machine runs its one command; nothing can be started in it from outside");
+	if (!ash_instance_effective(launch, &effective, error) ||
+			!open_first(launch, &first, &first_pid, error))
+		return FALSE;
 	if (effective == ASH_ISOLATION_CLASS_USERKERNEL)
 		return ash_runsc_exec(launch, command, error);
-	if (!ash_instance_effective(launch, &effective, error) ||
-			!open_first(launch, &first, &first_pid, error) ||
-			!ash_entry_new(launch, &how, &entry, error))
+	if (!ash_entry_new(launch, &how, &entry, error))
 		return FALSE;
 	join_cgroups(first_pid);
 	pid_t pid = fork();

@@ -375,8 +375,11 @@ static gboolean add_bind(const Maker *maker, const AshLaunchBind *bind, GError *
 	bool is_dir = S_ISDIR(st.st_mode), shift = is_to_shift(maker, &st);
 	uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 			      (bind->is_read_only ? MOUNT_ATTR_RDONLY : 0);
+	/* runsc mounts first, and what is fresh comes later. */
+	bool is_bare = maker->launch->isolation == ASH_ISOLATION_CLASS_USERKERNEL;
 	if (!resolve(maker, bind->target, &target, error) ||
-			(!is_fresh(target) && !make_place(maker, target, !is_dir, error)) ||
+			((is_bare || !is_fresh(target)) &&
+					!make_place(maker, target, !is_dir, error)) ||
 			!clone_mount(maker, AT_FDCWD, bind->source, attributes, &shift, &mount_fd,
 					error))
 		return FALSE;

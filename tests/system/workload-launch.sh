@@ -122,7 +122,7 @@ for i in {1..50}; do
 done
 is "a hundred starts" $failed 0
 is "leave no mount, directory, network or cgroup" "$(state)" "$(cat "$tmp/state")"
-empty "nor a process" "$(pgrep -f 'systemd-nspawn.*ash-test|ashlar-enter' || :)"
+empty "nor a process" "$(pgrep -f "systemd-nspawn.*$tmp" || :)"
 is "nor a file but those that are told of" "$(find "$tmp/run/many" -printf '%f\n' | sort | xargs)" \
 	"effective exit launch.json many pid"
 is "the image is as it was" "$(find "$work_root" -printf '%p %m %U %G %s %T@\n' | sort | sha256sum)" "$before"
