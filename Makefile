@@ -19,6 +19,7 @@
 #: make bench-builder   figures of the builder, beside its peers (docs/performance.md); RUNS=5
 #:      bench-update    ... and of updates
 #:      bench-fleet     ... and of the fleet server
+#:      bench-workload  ... and of workloads
 #: make format check-format check-headers tidy analyze coverage
 #:
 #: Variables: FLAVOR=release|debug|asan|cov|analyze|fuzz, CC=gcc|clang, V=1, prefix, DESTDIR
@@ -92,7 +93,7 @@ completiondir := $(prefix)/share/bash-completion/completions
 # 'make deps' must work before anything is there, so pkg-config is asked only when compiling.
 pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
 pkg_libs = $(shell pkg-config --libs $(1))
-NO_COMPILE_GOALS := demo deps check-deps bench-deps bench-builder bench-update bench-fleet image check help clean dist man lint soak
+NO_COMPILE_GOALS := demo deps check-deps bench-deps bench-builder bench-update bench-fleet bench-workload image check help clean dist man lint soak
 ifneq ($(if $(MAKECMDGOALS),$(filter-out $(NO_COMPILE_GOALS),$(MAKECMDGOALS)),all),)
 ifneq ($(shell pkg-config --exists $(PKG_all) 2>/dev/null && echo yes),yes)
 NEEDS_DEPS := yes
@@ -344,6 +345,11 @@ bench-fleet:
 	@tools/deps.sh image bench
 	@$(MAKE) -j$(JOBS) all bench-tools
 	@tests/bench/fleet.sh
+.PHONY: bench-workload
+bench-workload:
+	@tools/deps.sh image bench
+	@$(MAKE) -j$(JOBS) all
+	@set -e; for bench in $(sort $(wildcard tests/bench/workload-*.sh)); do $$bench; done
 .PHONY: bench-tools
 bench-tools: $(BENCH) ;@:
 
