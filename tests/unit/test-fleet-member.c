@@ -2,7 +2,11 @@
 #include "agent/fleet-member.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/link-fleet.h"
 #include "agent/paths.h"
@@ -294,6 +298,108 @@ static void test_disk(void)
 	g_assert_cmpuint(fresh->have, ==, 0);
 }
 
+enum {
+	STEPS = 4,
+};
+
+/* What ashlard does with an answer that has an order: each step is written before the next. */
+static void step(AshFleetMember *member, unsigned number)
+{
+	static const char order[] = "\"desired\":6,\"orders\":[{\"id\":7,\"verb\":\"reboot\"}]";
+	bool has_news = false;
+
+	if (number == 0)
+		g_free(take(member, "\"desired\":5,\"release\":" WISH("update"), 1, &has_news));
+	else if (number == 1)
+		g_free(take(member, order, 2, &has_news));
+	else if (number == 2)
+		ash_fleet_member_end_order(member, 7, true, "rebooting");
+	else
+		g_free(take(member, "\"desired\":7,\"hold\":\"freeze\"", 3, &has_news));
+}
+
+static void write_all(const char *dir, unsigned steps)
+{
+	AshFleetMember *member = member_new();
+	g_autofree char *last = NULL;
+
+	for (unsigned i = 0; i < steps; i++) {
+		step(member, i);
+		if (!ash_fleet_member_save(dir, member, &last, NULL))
+			_exit(1);
+	}
+	ash_fleet_member_free(member);
+}
+
+/* SIGKILL at the @count-th begin or end of a system call; false: it had ended before. */
+static bool kill_at(const char *dir, unsigned count)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+			_exit(1);
+		raise(SIGSTOP);
+		write_all(dir, STEPS);
+		_exit(0);
+	}
+	g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+	for (unsigned i = 0; i < count && WIFSTOPPED(status); i++) {
+		g_assert_cmpint(ptrace(PTRACE_SYSCALL, child, NULL, NULL), ==, 0);
+		g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+	}
+	if (WIFEXITED(status)) {
+		g_assert_cmpint(WEXITSTATUS(status), ==, 0);
+		return false;
+	}
+	g_assert_cmpint(kill(child, SIGKILL), ==, 0);
+	g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+	return true;
+}
+
+/* Wherever ashlard is killed: the file is what one of the steps wrote, in their order, and an order that was taken is
+ * not taken again.
+ */
+static void test_killed(void)
+{
+	g_autoptr(AshTempDir) dir = NULL;
+	g_autoptr(GError) error = NULL;
+	unsigned seen = 0, furthest = 0;
+
+	g_assert_true(ash_temp_dir_new(g_get_tmp_dir(), "fleet", &dir, &error));
+	g_autofree char *state = g_build_filename(dir->path, ASH_PATH_STATE, NULL);
+	g_assert_true(ash_file_ensure_dir(AT_FDCWD, state, 0700, &error));
+	for (unsigned count = 1;; count++) {
+		g_autoptr(AshFleetMember) found = NULL;
+		g_autofree char *warning = NULL;
+		write_all(dir->path, 1);
+		bool is_killed = kill_at(dir->path, count);
+		g_assert_true(ash_fleet_member_load(dir->path, &found, &warning, &error));
+		g_assert_null(warning);
+		bool has_order = found->results->len == 1;
+		bool is_open = has_order &&
+			       ((const AshFleetResult *) found->results->pdata[0])->is_open;
+		unsigned at = found->have == 7 ? 3 : found->have == 5 ? 0 : is_open ? 1 : 2;
+		g_assert_cmpuint(found->have, >=, 5);
+		g_assert_cmpint(has_order, ==, at > 0);
+		g_assert_cmpint(found->hold != NULL, ==, at == 3);
+		g_assert_cmpuint(at, >=, furthest);
+		furthest = at;
+		seen |= 1U << at;
+		if (at > 0) {
+			bool has_news = false;
+			g_autofree char *again = take(found,
+					"\"desired\":8,\"orders\":[{\"id\":7,\"verb\":\"reboot\"}]",
+					9, &has_news);
+			g_assert_cmpstr(again, ==, "");
+		}
+		if (!is_killed)
+			break;
+	}
+	g_assert_cmpuint(seen, ==, (1U << STEPS) - 1);
+}
+
 /* ---- pauses -------------------------------------------------------------------------------------- */
 
 static void test_pause(void)
@@ -322,6 +428,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/fleet-member/many-orders", test_many_orders);
 	g_test_add_func("/fleet-member/epoch", test_epoch);
 	g_test_add_func("/fleet-member/disk", test_disk);
+	g_test_add_func("/fleet-member/killed", test_killed);
 	g_test_add_func("/link-fleet/pause", test_pause);
 	return g_test_run();
 }
