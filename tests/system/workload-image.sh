@@ -53,6 +53,35 @@ ok "… whole" ostree --repo="$store" fsck -q
 ok "all of it goes" worker image-clean '{"keep":[]}'
 is "… no file is left of it" "$(find "$store/objects" -type f | wc -l)" 0
 
+# ---- at any instant -------------------------------------------------------------------------------
+
+import="{\"kind\":\"oci-dir\",\"location\":\"$tmp/img\",\"tag\":\"two\"}"
+# killed POINT VERB JSON: the process dies there; given again, it ends well, and nothing half-done is left.
+killed()
+{
+	(ASHLAR_FAULT=$1:kill worker "$2" "$3") 2>/dev/null
+	is "killed at $1" $? 137
+	ok "… given again it ends" worker "$2" "$3"
+	empty "… and leaves nothing behind" "$(find "$store/tmp" "$root/sysroot/ostree/workload" -maxdepth 1 -name '*ashlar-staged' -o -maxdepth 1 -name '.*.tmp')"
+	ok "… the repository is sound" ostree --repo="$store" fsck -q
+}
+for point in image-begin image-layers image-staged image-committed image-refs; do
+	worker image-clean '{"keep":[]}'
+	killed $point image-import "$import"
+done
+for point in image-checkout-begin image-checkout-temp image-checkout-named; do
+	worker image-clean "{\"keep\":[]}"
+	worker image-import "$import"
+	killed $point image-checkout "{\"commit\":\"$commit\"}"
+	empty "… the tree is whole" "$(image_same "$tmp/want/rootfs" "$root/sysroot/ostree/workload/$commit")"
+done
+for point in image-clean-hidden image-clean-refs image-clean-prune; do
+	worker image-import "$import"
+	worker image-checkout "{\"commit\":\"$commit\"}"
+	killed $point image-clean '{"keep":[]}'
+	is "… no file is left of it" "$(find "$store/objects" "$root/sysroot/ostree/workload" -type f | wc -l)" 0
+done
+
 # ---- a registry -----------------------------------------------------------------------------------
 
 registry_start open
