@@ -171,9 +171,7 @@ like "… it is said how to allow it" "$(jq -r .text <<<"$answer")" "$token_host
 ok "with it named, a token is had and the image pulled" fetch "$(order private/app 1 "" "{\"username\":\"host\",\"password\":\"secret\",\"token_hosts\":[\"$token_host\"]}")"
 ok "clean" worker image-clean '{"keep":[]}'
 ok "a public image is pulled with nobody's token" fetch "$(order public/app 1 "")"
-token_digest=$(jq -r .digest <<<"$answer")
 ok "clean" worker image-clean '{"keep":[]}'
-token=$registry
 
 # ---- mirrors, redirects, broken downloads -----------------------------------------------------------
 
