@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -38,6 +39,7 @@ typedef struct {
 	GPtrArray *doors;     /* Door, one for each instance that requires something */
 	GArray *children;     /* Child */
 	int signal_fd;
+	int watch_fd; /* of the directory of the table */
 	bool has_ended;
 } Broker;
 
@@ -237,16 +239,38 @@ static void take_signals(Broker *broker)
 		}
 }
 
+/* Whatever came into the directory: the table is read again, which is cheap and seldom. */
+static void take_news(Broker *broker)
+{
+	char events[4096];
+
+	while (read(broker->watch_fd, events, sizeof events) > 0)
+		;
+	reload(broker);
+}
+
+static gboolean watch(Broker *broker, GError **error)
+{
+	g_autofree char *table = g_strconcat(broker->places->root, ASH_BROKER_TABLE, NULL);
+	g_autofree char *dir = g_path_get_dirname(table);
+
+	broker->watch_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (broker->watch_fd < 0 || inotify_add_watch(broker->watch_fd, dir, IN_MOVED_TO) < 0)
+		return ash_throw_errno(error, "%s", dir);
+	return TRUE;
+}
+
 static gboolean wait_once(Broker *broker, GError **error)
 {
-	g_autofree struct pollfd *fds = g_new0(struct pollfd, broker->doors->len + 1);
+	g_autofree struct pollfd *fds = g_new0(struct pollfd, broker->doors->len + 2);
 	guint n = broker->doors->len;
 
 	fds[n] = (struct pollfd){.fd = broker->signal_fd, .events = POLLIN};
+	fds[n + 1] = (struct pollfd){.fd = broker->watch_fd, .events = POLLIN};
 	for (guint i = 0; i < n; i++)
 		fds[i] = (struct pollfd){
 				.fd = ((Door *) broker->doors->pdata[i])->fd, .events = POLLIN};
-	if (poll(fds, n + 1, -1) < 0 && errno != EINTR)
+	if (poll(fds, n + 2, -1) < 0 && errno != EINTR)
 		return ash_throw_errno(error, "poll");
 	for (guint i = 0; i < n; i++)
 		if (fds[i].revents)
@@ -254,6 +278,8 @@ static gboolean wait_once(Broker *broker, GError **error)
 	/* Last: it may change the doors. */
 	if (fds[n].revents)
 		take_signals(broker);
+	if (fds[n + 1].revents)
+		take_news(broker);
 	return TRUE;
 }
 
@@ -272,10 +298,9 @@ static void end_calls(Broker *broker)
 gboolean ash_broker_run(const AshBrokerPlaces *places, GError **error)
 {
 	sigset_t signals;
-	gboolean ok = TRUE;
+	gboolean ok;
 
 	sigemptyset(&signals);
-	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGCHLD);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
@@ -287,11 +312,14 @@ gboolean ash_broker_run(const AshBrokerPlaces *places, GError **error)
 			.children = g_array_new(FALSE, FALSE, sizeof(Child)),
 			.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK),
 	};
-	reload(&broker);
+	ok = watch(&broker, error);
+	if (ok)
+		reload(&broker);
 	while (ok && !broker.has_ended)
 		ok = wait_once(&broker, error);
 	end_calls(&broker);
 	close(broker.signal_fd);
+	ash_close_fd(&broker.watch_fd);
 	g_array_unref(broker.children);
 	g_ptr_array_unref(broker.doors);
 	g_ptr_array_unref(broker.instances);

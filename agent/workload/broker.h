@@ -8,7 +8,7 @@
 
 /* The broker: carries calls from one workload to another, under the owner's policy (agent/workload/call-policy.h).
  *
- * Each instance that requires calls has a socket of its own, DIR/broker.sock, which it sees as
+ * Each instance that requires calls has a socket of its own, DIR/channel/broker.sock, which it sees as
  * /run/ashlar/broker.sock: who calls is known by the socket, and there is no way to say another name. A
  * connection is one call (agent/workload/call-frame.h) and has a process of its own, which reads the policy as it is
  * then, runs the provider's program inside the provider's instance by `ashlar-launch exec`, and carries its standard
@@ -18,7 +18,7 @@
  * What is asked for and waits for a decision stands in ASH_BROKER_PENDING/ID.json; root answers by the file
  * ID.answer beside it, "allow" or "deny" (`ashlarctl workload answer`).
  *
- * Who there is stands in ASH_BROKER_TABLE, which ashlar-workloadd writes; SIGHUP reads it again.
+ * Who there is stands in ASH_BROKER_TABLE, which ashlar-workloadd replaces; it is read again then.
  */
 
 #define ASH_BROKER_ERROR (ash_broker_error_quark())
@@ -31,7 +31,7 @@ typedef enum {
 
 #define ASH_BROKER_TABLE "/run/ashlar/broker.json"
 #define ASH_BROKER_PENDING "/run/ashlar/pending"
-#define ASH_BROKER_SOCKET "broker.sock" /* in an instance's directory */
+#define ASH_BROKER_SOCKET "channel/broker.sock" /* in an instance's directory */
 
 enum {
 	ASH_BROKER_MAX_TABLE_BYTES = 4 << 20,

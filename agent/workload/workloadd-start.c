@@ -313,7 +313,6 @@ static void bind_volumes(AshRun *run, const AshWorkload *workload, AshLaunch *la
 								  run->name, volume->name);
 		AshLaunchBind *made = bind(launch, source, volume->path);
 		made->is_read_only = volume->is_read_only;
-		made->is_file = ash_workload_is_vm(workload);
 	}
 }
 
@@ -339,7 +338,8 @@ static gboolean bind_channel(
 	/* The directory, not the sockets in it: they are made anew when the daemon begins again. */
 	if (!ash_workload_is_vm(workload))
 		bind(launch, dir, "/run/ashlar")->is_read_only = true;
-	return workload->heartbeat_ms == 0 || ash_run_open_heartbeat(run, error);
+	return ash_run_wait_for_broker(run, workload, error) &&
+	       (workload->heartbeat_ms == 0 || ash_run_open_heartbeat(run, error));
 }
 
 /* ---- the launch ---- */

@@ -89,6 +89,7 @@ void ash_workloadd_free(AshWorkloadd *daemon)
 	g_free(daemon->network_problem);
 	g_clear_pointer(&daemon->links, g_ptr_array_unref);
 	g_free(daemon->status);
+	g_free(daemon->broker_table);
 	g_free(daemon);
 }
 
@@ -362,6 +363,7 @@ static void set_timer(AshWorkloadd *daemon)
 
 void ash_workloadd_settle(AshWorkloadd *daemon)
 {
+	g_autoptr(GError) error = NULL;
 	unsigned rounds = 0;
 
 	daemon->must_settle = true;
@@ -376,6 +378,8 @@ void ash_workloadd_settle(AshWorkloadd *daemon)
 		forget_absent(daemon);
 	}
 	daemon->is_settling = false;
+	if (!ash_workloadd_match_broker(daemon, &error))
+		g_warning("%s", error->message);
 	ash_workloadd_write_status(daemon);
 	set_timer(daemon);
 }

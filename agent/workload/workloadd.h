@@ -91,7 +91,9 @@ struct AshWorkloadd {
 	char *network_problem;
 	GPtrArray *links; /* AshNetLink; NULL */
 	bool is_settling, must_settle;
-	char *status; /* text of status.json */
+	char *status;        /* text of status.json */
+	AshBusChild *broker; /* NULL: nobody calls anybody */
+	char *broker_table;  /* the text that it was told last */
 };
 
 gboolean ash_workloadd_new(const char *root, const char *libexec, AshWorkloadd **out_daemon,
@@ -148,6 +150,14 @@ gboolean ash_workloadd_apply_network(AshWorkloadd *daemon, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_run_start(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_run_adopt(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- workloadd-broker.c ---- */
+
+/* Tells the broker who there is; it runs while an instance lives that may call. */
+gboolean ash_workloadd_match_broker(AshWorkloadd *daemon, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Its socket is there before @run starts; its directory is. */
+gboolean ash_run_wait_for_broker(const AshRun *run, const AshWorkload *workload, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- workloadd-capacity.c ---- */
 

@@ -6,7 +6,7 @@
 . tests/lib/tap.sh
 
 root=$tmp/root
-mkdir -p "$tmp/bin" "$root/etc/ashlar/policy.d" "$root"/run/ashlar/workload/{web,mailer,signer,idle}
+mkdir -p "$tmp/bin" "$root/etc/ashlar/policy.d" "$root"/run/ashlar/workload/{web,mailer,signer,idle}/channel
 cp "$ashlar_bin/ashlar-broker" "$tmp/bin"
 cat >"$tmp/bin/ashlar-launch" <<'END'
 #!/bin/bash
@@ -68,15 +68,15 @@ wait_until()
 	done
 	return 1
 }
-ok "a socket for each that requires something" wait_until test -S "$root/run/ashlar/workload/mailer/broker.sock"
-ok "none for who requires nothing" test ! -e "$root/run/ashlar/workload/idle/broker.sock"
+ok "a socket for each that requires something" wait_until test -S "$root/run/ashlar/workload/mailer/channel/broker.sock"
+ok "none for who requires nothing" test ! -e "$root/run/ashlar/workload/idle/channel/broker.sock"
 
 # call WORKLOAD ARGUMENTS…: $out, $err, $code
 call()
 {
 	local who=$1
 	shift
-	"$ashlar_bin/ashlar-call" --socket "$root/run/ashlar/workload/$who/broker.sock" "$@" >"$tmp/answer" 2>"$tmp/words"
+	"$ashlar_bin/ashlar-call" --socket "$root/run/ashlar/workload/$who/channel/broker.sock" "$@" >"$tmp/answer" 2>"$tmp/words"
 	code=$?
 }
 
@@ -102,7 +102,7 @@ call web talk.Much signer <"$tmp/big"
 is "a program that talks and does not listen" "$code: $(stat -c %s "$tmp/answer")" "0: 3000000"
 
 # The owner decides.
-"$ashlar_bin/ashlar-call" --socket "$root/run/ashlar/workload/mailer/broker.sock" sign.Text signer <<<"x" \
+"$ashlar_bin/ashlar-call" --socket "$root/run/ashlar/workload/mailer/channel/broker.sock" sign.Text signer <<<"x" \
 	>"$tmp/asked" 2>&1 &
 asked=$!
 pending()
@@ -116,7 +116,7 @@ echo allow >"$root/run/ashlar/pending/$id.answer"
 wait "$asked"
 is "allowed, it goes on" "$?: $(grep -c 'for mailer' "$tmp/asked")" "7: 1"
 is "nothing stays of it" "$(ls "$root/run/ashlar/pending")" ""
-"$ashlar_bin/ashlar-call" --socket "$root/run/ashlar/workload/mailer/broker.sock" sign.Text signer </dev/null \
+"$ashlar_bin/ashlar-call" --socket "$root/run/ashlar/workload/mailer/channel/broker.sock" sign.Text signer </dev/null \
 	>"$tmp/asked" 2>&1 &
 asked=$!
 wait_until pending
@@ -127,7 +127,7 @@ is "denied, it does not" "$?" 125
 # Nothing that a caller sends is believed.
 send() # BYTES
 {
-	printf '%b' "$1" | timeout 20 nc -N -U "$root/run/ashlar/workload/web/broker.sock" | tr -d '\0' | tail -c +2
+	printf '%b' "$1" | timeout 20 nc -N -U "$root/run/ashlar/workload/web/channel/broker.sock" | tr -d '\0' | tail -c +2
 }
 if command -v nc >/dev/null && nc -h 2>&1 | grep -q -- -U; then
 	like "bytes that are no frame" "$(send 'GET / HTTP/1.1\r\n\r\n')" "that is no frame"
@@ -136,7 +136,7 @@ if command -v nc >/dev/null && nc -h 2>&1 | grep -q -- -U; then
 fi
 calls=()
 for _ in $(seq 40); do
-	"$ashlar_bin/ashlar-call" --socket "$root/run/ashlar/workload/web/broker.sock" wait.Long signer \
+	"$ashlar_bin/ashlar-call" --socket "$root/run/ashlar/workload/web/channel/broker.sock" wait.Long signer \
 		</dev/null >/dev/null 2>&1 &
 	calls+=($!)
 done
@@ -169,10 +169,9 @@ rm "$root/etc/ashlar/policy.d/10-broken.policy"
 
 jq -c '.instances |= map(select(.instance != "web"))' "$root/run/ashlar/broker.json" >"$tmp/new"
 mv "$tmp/new" "$root/run/ashlar/broker.json"
-kill -HUP "$broker"
 gone()
 {
-	[ ! -e "$root/run/ashlar/workload/web/broker.sock" ]
+	[ ! -e "$root/run/ashlar/workload/web/channel/broker.sock" ]
 }
 ok "who is no longer there has no socket any more" wait_until gone
 done_testing
