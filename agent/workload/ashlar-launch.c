@@ -10,9 +10,11 @@
 #include "lib/error.h"
 #include "lib/file.h"
 
+#define OPTION_SETENV "--setenv="
+
 static const char usage[] =
 		"Usage: ashlar-launch DIR\n"
-		"       ashlar-launch exec DIR -- COMMAND [ARGUMENT…]\n"
+		"       ashlar-launch exec [--setenv=KEY=VALUE]… DIR -- COMMAND [ARGUMENT…]\n"
 		"\n"
 		"Starts the workload that DIR/launch.json describes and waits for its end; exec runs a command\n"
 		"in one that runs. ashlar-workloadd calls it.\n"
@@ -64,13 +66,28 @@ static int launch_one(const char *dir)
 	return end(launch, is_started, code, error);
 }
 
-static int exec_in(const char *dir, char **command)
+/* "--setenv=KEY=VALUE": in front, for a program finds the first of a name. */
+static void add_environment(AshLaunch *launch, char **options, int n)
+{
+	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+
+	for (int i = 0; i < n; i++)
+		g_strv_builder_add(builder, options[i] + strlen(OPTION_SETENV));
+	g_strv_builder_addv(builder, (const char **) launch->environment);
+	g_strfreev(launch->environment);
+	launch->environment = g_strv_builder_end(builder);
+}
+
+static int exec_in(const char *dir, char **options, int n_options, char **command)
 {
 	g_autoptr(AshLaunch) launch = NULL;
 	g_autoptr(GError) error = NULL;
 	int code = 0;
-	gboolean is_started = load(dir, &launch, &error) &&
-			      ash_instance_exec(launch, command, &code, &error);
+	gboolean is_started = load(dir, &launch, &error);
+	if (is_started) {
+		add_environment(launch, options, n_options);
+		is_started = ash_instance_exec(launch, command, &code, &error);
+	}
 
 	return end(NULL, is_started, code, error);
 }
@@ -88,9 +105,12 @@ int main(int argc, char **argv)
 	}
 	if (argc == 2 && *argv[1] == '/')
 		return launch_one(argv[1]);
-	if (argc >= 5 && strcmp(argv[1], "exec") == 0 && *argv[2] == '/' &&
-			strcmp(argv[3], "--") == 0)
-		return exec_in(argv[2], argv + 4);
+	int n = 0;
+	while (argc > 2 + n && g_str_has_prefix(argv[2 + n], OPTION_SETENV))
+		n++;
+	if (argc >= 5 + n && strcmp(argv[1], "exec") == 0 && *argv[2 + n] == '/' &&
+			strcmp(argv[3 + n], "--") == 0)
+		return exec_in(argv[2 + n], argv + 2, n, argv + 4 + n);
 	fputs("ashlar-launch: a directory is expected; see 'ashlar-launch --help'\n", stderr);
 	return ASH_EXIT_USAGE;
 }
