@@ -73,7 +73,8 @@ static void add_environment(AshLaunch *launch, char **options, int n)
 
 	for (int i = 0; i < n; i++)
 		g_strv_builder_add(builder, options[i] + strlen(OPTION_SETENV));
-	g_strv_builder_addv(builder, (const char **) launch->environment);
+	for (char **one = launch->environment; *one != NULL; one++)
+		g_strv_builder_add(builder, *one);
 	g_strfreev(launch->environment);
 	launch->environment = g_strv_builder_end(builder);
 }
