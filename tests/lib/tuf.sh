@@ -39,13 +39,13 @@ key()
 	sha256sum <"$keydir/$1.json" | cut -c1-64 | tr -d '\n' >"$keydir/$1.id"
 }
 
-# sign FILE NAME…: standard input, signed by these keys. Canonical JSON is what 'jq -cS' prints, as long as
+# sign FILE NAME…: standard input, signed by these keys. Canonical JSON is what 'jq -cSj' prints, as long as
 # there is nothing in it to escape.
 sign()
 {
 	local out=$1 name signatures=''
 	shift
-	jq -cSj . >"$tmp/signed"
+	cat >"$tmp/signed"
 	for name; do
 		openssl pkeyutl -sign -rawin -inkey "$keydir/$name.pem" -in "$tmp/signed" -out "$tmp/sig"
 		signatures+=${signatures:+,}$(printf '{"keyid":"%s","sig":"%s"}' \
@@ -84,11 +84,12 @@ signers()
 	printf %s "${as:-$(of keys "$1")}"
 }
 
-# role_json ROLE: what all roles have in common.
+# role_json ROLE JQ ARGUMENT…: what all roles have in common, then the program, which is given the arguments, then
+# what $edit_ROLE says. One jq for all of it: each takes 40 ms to begin.
 role_json()
 {
-	jq -n --arg type "$1" --arg expires "$(of expires "$1")" --argjson version "$(of version "$1")" \
-		'{"_type": $type, spec_version: "1.0.34", version: $version, expires: $expires}'
+	jq -cSjn --arg type "$1" --arg expires "$(of expires "$1")" --argjson version "$(of version "$1")" "${@:3}" \
+		'{"_type": $type, spec_version: "1.0.34", version: $version, expires: $expires} | '"$2 | $(of edit "$1")"
 }
 
 next_version()
@@ -110,8 +111,8 @@ sign_root()
 		roles=$(jq -c --arg role $role --argjson ids "$ids" --argjson n "$(of threshold $role)" \
 			'.[$role] = {keyids: $ids, threshold: $n}' <<<"$roles")
 	done
-	role_json root | jq --argjson keys "$keys" --argjson roles "$roles" \
-		'. + {consistent_snapshot: true, keys: $keys, roles: $roles}' | jq "$(of edit root)" |
+	role_json root '. + {consistent_snapshot: true, keys: $keys, roles: $roles}' --argjson keys "$keys" \
+		--argjson roles "$roles" |
 		sign "$pub/metadata/$(of version root).root.json" $(signers root)
 	next_version root
 }
@@ -119,34 +120,30 @@ sign_root()
 sign_targets()
 {
 	targets_file=$pub/metadata/$(of version targets).targets.json
-	role_json targets | jq --slurpfile targets "$tmp/targets.json" '.targets = $targets[0]' |
-		jq "$(of edit targets)" | sign "$targets_file" $(signers targets)
+	role_json targets '.targets = $targets[0]' --slurpfile targets "$tmp/targets.json" |
+		sign "$targets_file" $(signers targets)
 	next_version targets
 }
 
-# described FILE VERSION: as snapshot and timestamp name a file.
-described()
+# sign_about ROLE FILE VERSION OUT: a role that names one file.
+sign_about()
 {
-	jq -n --argjson version "$2" --argjson length "$(stat -c %s "$1")" \
-		--arg sha256 "$(sha256sum "$1" | cut -c1-64)" \
-		'{version: $version, length: $length, hashes: {sha256: $sha256}}'
+	role_json "$1" '.meta = {($name): {version: $about, length: $length, hashes: {sha256: $sha256}}}' \
+		--arg name "$(sed 's/.*[/.]\([a-z]*\.json\)$/\1/' <<<"$2")" --argjson about "$3" \
+		--argjson length "$(stat -c %s "$2")" --arg sha256 "$(sha256sum "$2" | cut -c1-64)" |
+		sign "$4" $(signers "$1")
+	next_version "$1"
 }
 
 sign_snapshot()
 {
 	snapshot_file=$pub/metadata/$(of version snapshot).snapshot.json
-	role_json snapshot | jq --argjson file "$(described "$targets_file" $(($(of version targets) - 1)))" \
-		'.meta = {"targets.json": $file}' | jq "$(of edit snapshot)" |
-		sign "$snapshot_file" $(signers snapshot)
-	next_version snapshot
+	sign_about snapshot "$targets_file" $(($(of version targets) - 1)) "$snapshot_file"
 }
 
 sign_timestamp()
 {
-	role_json timestamp | jq --argjson file "$(described "$snapshot_file" $(($(of version snapshot) - 1)))" \
-		'.meta = {"snapshot.json": $file}' | jq "$(of edit timestamp)" |
-		sign "$pub/metadata/timestamp.json" $(signers timestamp)
-	next_version timestamp
+	sign_about timestamp "$snapshot_file" $(($(of version snapshot) - 1)) "$pub/metadata/timestamp.json"
 }
 
 publish()

@@ -65,14 +65,12 @@ refused()
 	healed
 }
 
-# healed: what the honest publisher signs next is taken. Its versions are beyond those of the attack, in which
+# healed: what the honest publisher signs next is taken. Its versions are beyond those of the attacks, in which
 # real keys may have signed.
 healed()
 {
 	: >"$faults"
-	restore honest
-	version_targets=20 version_snapshot=20 version_timestamp=20
-	publish
+	restore healed
 	check
 	verify
 	is "$name: then an honest one is taken" "$(word_of_result) $(word_of_answer) $(jq -r .version <<<"$document")" \
@@ -93,6 +91,10 @@ release 1.1 "$two"
 publish
 publish
 save honest
+version_targets=20 version_snapshot=20 version_timestamp=20
+publish
+save healed
+restore honest
 commit 3
 three=$commit
 serve "$pub"
