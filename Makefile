@@ -14,6 +14,7 @@
 #:      bench-deps     ... and the comparisons       make clean       removes build/
 #:
 #: make check-unit check-integration check-system check-vm lint replay     parts of 'check'
+#:      check-vm-long  'make demo' as a test, which 'check' leaves out
 #: make soak           kills and power cuts, SOAK_STATES=20000 of each; hours. CONTRIBUTING.md
 #: make fuzz-NAME      fuzzes tests/fuzz/fuzz-NAME.c for FUZZ_SECONDS=60
 #: make bench-builder   figures of the builder, beside its peers (docs/performance.md); RUNS=5
@@ -283,7 +284,7 @@ check:
 	@tools/deps.sh image check
 	@$(MAKE) -j$(JOBS) all deb tests man
 	@$(MAKE) -j$(JOBS) FLAVOR=asan all tests
-	@tests/run $(TESTS_QUICK) $(call tests_in,system vm)
+	@tests/run $(TESTS_QUICK) $(filter-out $(TESTS_LONG),$(call tests_in,system vm))
 
 MANIFEST := manifests/host.yaml
 JOBS := $(shell nproc)
@@ -373,6 +374,8 @@ tests: $(UNIT) $(REPLAY) $(TEST_TOOLS) build/probe build/escape
 tests_in = $(sort $(wildcard $(patsubst %,tests/%/*.sh,$(1))))
 ASAN = $(patsubst build/release/%,build/asan/%,$(1))
 TESTS_C = $(UNIT) $(REPLAY) $(call ASAN,$(UNIT) $(REPLAY))
+# What takes too long for every change: 'make check-vm-long'.
+TESTS_LONG := tests/vm/fleet.sh
 TESTS_QUICK = $(TESTS_C) $(call tests_in,golden lint integration)
 
 # What may happen at any instant, tried so often that it takes hours.
@@ -382,17 +385,18 @@ SOAK_STATES ?= 20000
 SOAK_KILLS ?= 40
 SOAK_SEED ?= $(shell date +%s)
 SOAK_TESTS ?= tests/system/host.sh tests/system/agent-kill.sh tests/system/power-cut.sh \
+	tests/system/deploy-faults.sh \
 	tests/vm/power-cut.sh tests/vm/kills.sh
 soak:
 	@tools/deps.sh image check
 	@$(MAKE) -j$(JOBS) all deb tests
 	@mkdir -p $(SOAK)
 	@ASH_TEST_TIMEOUT=604800 ASHLAR_CRASH_STATES=$(SOAK_STATES) ASHLAR_KILLS=$(SOAK_STATES) \
-		ASHLAR_ERRORS=$(SOAK_STATES) ASHLAR_SECONDS=604800 ASHLAR_VM_KILLS=$(SOAK_KILLS) \
+		ASHLAR_ERRORS=$(SOAK_STATES) FAULTS=$(SOAK_STATES) ASHLAR_SECONDS=604800 ASHLAR_VM_KILLS=$(SOAK_KILLS) \
 		ASHLAR_CRASH_SEED=$(SOAK_SEED) ASHLAR_CRASH_OUT=$(SOAK) tests/run $(SOAK_TESTS); \
 	result=$$?; tests/lib/soak-summary.sh $(SOAK); exit $$result
 
-.PHONY: check-unit check-integration check-system check-vm replay lint
+.PHONY: check-unit check-integration check-system check-vm check-vm-long replay lint
 check-unit: tests
 	@tests/run $(UNIT)
 replay: tests
@@ -402,7 +406,9 @@ check-integration: all deb tests
 check-system: all deb tests
 	@tests/run $(call tests_in,system)
 check-vm: all deb tests
-	@tests/run $(call tests_in,vm)
+	@tests/run $(filter-out $(TESTS_LONG),$(call tests_in,vm))
+check-vm-long: all deb tests
+	@tests/run $(TESTS_LONG)
 lint:
 	@tools/deps.sh image check
 	@$(MAKE) -j$(JOBS) all man
@@ -424,11 +430,18 @@ $(notdir $(FUZZ)): fuzz-%:
 C_FILES = $(sort $(wildcard $(foreach d,lib builder agent agent/workload fleet fleet/store tests/*,$(d)/*.[ch])))
 HEADERS = $(filter %.h,$(C_FILES))
 
-.PHONY: format check-format check-headers tidy analyze coverage
+.PHONY: format check-format check-headers check-syntax tidy analyze coverage
 format:
 	clang-format -i $(C_FILES)
 check-format:
 	clang-format --dry-run -Werror $(C_FILES)
+
+# The compiler's opinion of all sources, without code: make check-syntax CC=clang
+check-syntax: $(patsubst %.c,$(B)/syntax/%.ok,$(filter %.c,$(C_FILES)))
+$(B)/syntax/%.ok: %.c $(B)/flags | needs-deps
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(CFLAGS_PKG) -MMD -MP -MT $@ -MF $(@:.ok=.d) -fsyntax-only $<
+	@touch $@
 
 check-headers: $(patsubst %.h,$(B)/headers/%.ok,$(HEADERS))
 $(B)/headers/%.ok: %.h $(B)/flags | needs-deps

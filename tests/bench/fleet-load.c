@@ -649,8 +649,10 @@ static double run_storm(void)
 		connect_some(options.hosts);
 		turn(now_us() + 100000);
 		for (unsigned i = 0; i < options.hosts && handshaking == 0; i++)
-			if (hosts[i].phase == CLOSED && hosts[i].next == 0)
-				make_due(&hosts[i]), hosts[i].due = 1;
+			if (hosts[i].phase == CLOSED && hosts[i].next == 0) {
+				make_due(&hosts[i]);
+				hosts[i].due = 1;
+			}
 	}
 	return (double) (now_us() - begin_us) / 1e6;
 }

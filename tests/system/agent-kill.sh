@@ -5,18 +5,18 @@
 # and at random system calls, calls fail, and the power goes, also in a trial. Started again, as systemd
 # and the firmware would, the host comes to the same end without anybody's help, and tells each thing once.
 #
-#	ASHLAR_KILLS=N    random kills (default 120); ASHLAR_ERRORS=N random errors (default 60)
+#	ASHLAR_KILLS=N    random kills (default 60); ASHLAR_ERRORS=N random errors (default 40)
 #	ASHLAR_SEED=N     the random choices (default 1)
-#	ASHLAR_SECONDS=N  at most so long for both together (default 240); what was done is said
+#	ASHLAR_SECONDS=N  at most so long for both together (default 60); what was done is said
 #	ASHLAR_LANES=N    hosts side by side (default 2)
 . tests/lib/tap.sh
 . tests/lib/agent.bash
 
-kills=${ASHLAR_KILLS:-120}
-errors=${ASHLAR_ERRORS:-60}
+kills=${ASHLAR_KILLS:-60}
+errors=${ASHLAR_ERRORS:-40}
 seed=${ASHLAR_SEED:-1}
 lanes=${ASHLAR_LANES:-2}
-budget=${ASHLAR_SECONDS:-240}
+budget=${ASHLAR_SECONDS:-60}
 
 # ---- what all hosts start from ----
 

@@ -7,7 +7,7 @@
 . tests/lib/disk.sh
 at_exit+=(undisk)
 
-faults=${FAULTS:-60}
+faults=${FAULTS:-32}
 RANDOM=${SEED:-1}
 diag "FAULTS=$faults SEED=${SEED:-1}"
 noticed=0

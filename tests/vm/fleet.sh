@@ -4,6 +4,8 @@
 # timeout: 3600
 # 'make demo' as a test: a fleet server, virtual machines that join by themselves, a release that reaches them
 # all, and one that is broken, which stops by itself and is left by those that took it.
+#
+# ASHLAR_DEMO_HOSTS=N: machines (default 3). 'make check-vm-long'; not in 'make check'.
 . tests/lib/tap.sh
 
 export ASHLAR_DEMO_CACHE=build/test/cache
@@ -17,6 +19,8 @@ is "every host joined" "$(sum .hosts)" "${ASHLAR_DEMO_HOSTS:-3}"
 is "the second release reached all of them" "$(sum .finished_rollouts)" 1
 like "the third was stopped" "$(sum .third.state)" '^(halted|paused)$'
 like "…by the failures of those that were first" "$(sum .third.failures)" '^[12]$'
-ok "…and not all hosts had it" [ "$(sum .third.offered)" -lt "${ASHLAR_DEMO_HOSTS:-3}" ]
+# It goes out to two first.
+[ "${ASHLAR_DEMO_HOSTS:-3}" -le 2 ] ||
+	ok "…and not all hosts had it" [ "$(sum .third.offered)" -lt "${ASHLAR_DEMO_HOSTS:-3}" ]
 is "all are back" "$(sum .hosts_on_2)" "${ASHLAR_DEMO_HOSTS:-3}"
 done_testing
