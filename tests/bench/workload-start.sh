@@ -14,7 +14,7 @@ export LC_ALL=C.UTF-8
 runs=${RUNS_EACH:-100}
 out=$PWD/out/bench
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/ash-bench-workload.XXXXXX")
-trap 'rm -rf --one-file-system "$work"' EXIT
+trap 'umount "$work/podman/overlay" 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
 root=$work/root
 mkdir -p "$out" "$root"/{bin,etc,usr,dev,proc,sys,run,tmp}
 : >"$root/etc/os-release"

@@ -55,7 +55,7 @@ work_start()
 	"$launcher" "$tmp/run/$1" >"$tmp/run/$1/out" 2>"$tmp/run/$1/err" </dev/null &
 	work_pid=$!
 	for _ in {1..200}; do
-		[ ! -s "$tmp/run/$1/pid" ] && [ -d "/proc/$work_pid" ] || break
+		if [ -s "$tmp/run/$1/pid" ] || [ ! -d "/proc/$work_pid" ]; then break; fi
 		read -rt 0.05 <> <(:) || :
 	done
 }

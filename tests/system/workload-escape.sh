@@ -1,5 +1,6 @@
 #!/bin/bash
 # needs: root nspawn jq unshare python3
+# SPDX-License-Identifier: Apache-2.0
 # What a workload may do that has been granted nothing, and what each grant adds, in each class.
 . tests/lib/tap.sh
 . tests/lib/launch.bash

@@ -1,5 +1,6 @@
 #!/bin/bash
 # needs: root nspawn jq
+# SPDX-License-Identifier: Apache-2.0
 # One start of a workload: what it sees, how it ends, what stays behind; in each class.
 . tests/lib/tap.sh
 . tests/lib/launch.bash
@@ -38,10 +39,10 @@ for class in $classes; do
 	is "$class: a user" "$(says "$class" '{"uid": 1000, "gid": 1000}' id -u)" $user
 	exits 0 "$class: root inside reads the image's own files" work_run one "$class" '{}' cat /etc/shadow
 	exits 1 "$class: a user does not" work_run one "$class" '{"uid": 1000, "gid": 1000}' cat /etc/shadow
-	unlike "$class: the image cannot be written" "$(says "$class" '{}' $run -c 'echo x >/etc/new && echo done')" done
+	unlike "$class: the image cannot be written" "$(says "$class" '{}' $run -c 'echo x >/etc/new && echo did')" did
 	[ "$class" = userkernel ] || unlike "$class: /tmp has an end" \
-		"$(says "$class" '{}' $run -c 'dd if=/dev/zero of=/tmp/x bs=64k count=32 && echo done')" done
-	like "$class: /tmp can be written" "$(says "$class" '{}' $run -c 'echo x >/tmp/x && echo done')" done
+		"$(says "$class" '{}' $run -c 'dd if=/dev/zero of=/tmp/x bs=64k count=32 && echo did')" did
+	like "$class: /tmp can be written" "$(says "$class" '{}' $run -c 'echo x >/tmp/x && echo did')" did
 	mkdir -p "$tmp/volume"
 	chmod 1777 "$tmp/volume"
 	binds="{\"uid\": 1000, \"gid\": 1000, \"binds\": [{\"source\": \"$tmp/volume\", \"target\": \"/var/lib/web\"}]}"
