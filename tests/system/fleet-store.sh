@@ -131,7 +131,7 @@ postgres_need
 ok "a PostgreSQL of the test's own" postgres_init "max_connections = 40"
 ok "... starts" postgres_start
 export ASH_TEST_POSTGRES=${postgres#postgres:}
-for test in db db-copy writer event audit operator release overview export webhook; do
+for test in db db-copy writer event audit retention operator release overview export webhook; do
 	ok "test-$test over PostgreSQL" timeout 120 "$built/tests/unit/test-$test"
 	like "... really" "$(cat "$tmp/out")" "^ok [0-9]+ /$test/postgres/"
 done
