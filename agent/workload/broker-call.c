@@ -9,12 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/bus-workload.h"
 #include "agent/workload/broker.h"
 #include "agent/workload/call-frame.h"
 #include "lib/auto.h"
 #include "lib/error.h"
-#include "lib/json.h"
 
 /* One call in a process of its own: what it leaks or breaks is gone with it. */
 
@@ -34,7 +32,6 @@ typedef struct {
 	size_t given; /* of the first frame of `in` */
 	pid_t pid;
 	int input, output, errors; /* of the program; -1: closed */
-	char *made;                /* instance that was made for this call; NULL */
 } Call;
 
 /* ---- frames over the connection ---- */
@@ -143,53 +140,6 @@ static gboolean decide(Call *call, const AshCallQuestion *question, const char *
 }
 
 /* ---- the program ---- */
-
-static gboolean make_disposable(Call *call, const char *workload, char **out_dir, GError **error)
-{
-	g_autoptr(AshBus) bus = NULL;
-	g_autofree char *question = g_strdup_printf("{\"workload\":\"%s\"}", workload);
-	g_autofree char *answer = NULL;
-	g_autoptr(JsonNode) node = NULL;
-	const char *dir, *instance;
-
-	if (!ash_bus_new(&bus, error) || !ash_bus_connect(bus, error) ||
-			!ash_bus_workload_call(bus, "Dispose", question, &answer, error))
-		return FALSE;
-	g_autoptr(GBytes) bytes = g_bytes_new(answer, strlen(answer));
-	if (!ash_json_parse(bytes, ASH_BUS_WORKLOAD_MAX_BYTES, 4, &node, error) ||
-			!ash_json_text(json_node_get_object(node), "dir", &dir, error) ||
-			!ash_json_text(json_node_get_object(node), "instance", &instance, error))
-		return FALSE;
-	call->made = g_strdup(instance);
-	*out_dir = g_strdup(dir);
-	return TRUE;
-}
-
-/* Nothing stays of it, whatever became of the call. */
-static void dispose(Call *call)
-{
-	g_autoptr(GError) error = NULL;
-	g_autoptr(AshBus) bus = NULL;
-	g_autofree char *question = NULL;
-	g_autofree char *answer = NULL;
-
-	if (!call->made)
-		return;
-	question = g_strdup_printf("{\"instance\":\"%s\"}", call->made);
-	if (!ash_bus_new(&bus, &error) || !ash_bus_connect(bus, &error) ||
-			!ash_bus_workload_call(bus, "Disposed", question, &answer, &error))
-		g_warning("%s: %s", call->made, error->message);
-	g_clear_pointer(&call->made, g_free);
-}
-
-static gboolean find_dir(
-		Call *call, const AshBrokerInstance *provider, char **out_dir, GError **error)
-{
-	if (provider->is_disposable)
-		return make_disposable(call, provider->workload, out_dir, error);
-	*out_dir = g_strconcat(call->places->root, provider->dir, NULL);
-	return TRUE;
-}
 
 static char *const *command_of(const AshBrokerInstance *provider, const char *service)
 {
@@ -382,8 +332,7 @@ static gboolean serve(Call *call, GError **error)
 	if (!provider)
 		return ash_throw(error, ASH_BROKER_ERROR, ASH_BROKER_ERROR_REFUSED,
 				"%s does not run, or does not provide %s", target, service);
-	if (!find_dir(call, provider, &dir, error))
-		return FALSE;
+	dir = g_strconcat(call->places->root, provider->dir, NULL);
 	g_autoptr(GPtrArray) argv = arguments(call, &question, dir, command_of(provider, service));
 	if (!start(call, argv, error))
 		return FALSE;
@@ -420,7 +369,6 @@ void ash_broker_serve_call(const AshBrokerPlaces *places, const GPtrArray *insta
 	}
 	if (!flush_all(&call))
 		g_message("call of %s: nobody read its end", caller->instance);
-	dispose(&call);
 	g_byte_array_unref(call.in);
 	g_byte_array_unref(call.out);
 	close(fd);

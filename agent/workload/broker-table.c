@@ -74,8 +74,7 @@ static gboolean take_texts_of(AshBrokerInstance *instance, JsonObject *object, G
 	if (!ash_json_text(object, "instance", &name, error) ||
 			!ash_json_text(object, "workload", &workload, error) ||
 			!ash_json_text(object, "dir", &dir, error) ||
-			!ash_json_array(object, "requires", &requires, error) ||
-			!ash_json_bool_opt(object, "disposable", &instance->is_disposable, error))
+			!ash_json_array(object, "requires", &requires, error))
 		return FALSE;
 	instance->instance = g_strdup(name);
 	instance->workload = g_strdup(workload);

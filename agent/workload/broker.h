@@ -12,8 +12,7 @@
  * /run/ashlar/broker.sock: who calls is known by the socket, and there is no way to say another name. A
  * connection is one call (agent/workload/call-frame.h) and has a process of its own, which reads the policy as it is
  * then, runs the provider's program inside the provider's instance by `ashlar-launch exec`, and carries its standard
- * input and output. The program finds ASHLAR_CALLER, ASHLAR_SERVICE and ASHLAR_ARGUMENT in its environment. A
- * disposable provider gets an instance for the call (ashlar-workloadd makes and removes it).
+ * input and output. The program finds ASHLAR_CALLER, ASHLAR_SERVICE and ASHLAR_ARGUMENT in its environment.
  *
  * What is asked for and waits for a decision stands in ASH_BROKER_PENDING/ID.json; root answers by the file
  * ID.answer beside it, "allow" or "deny" (`ashlarctl workload answer`).
@@ -50,14 +49,12 @@ typedef struct {
 } AshBrokerService;
 
 /* {"instance":"web@2","workload":"web","dir":"/run/ashlar/workload/web@2","requires":["sign.Text"],
- *  "provides":[{"name":"sign.Text","command":["/usr/bin/sign"]}],"disposable":false}
- * A disposable workload is listed once, without a running instance: its "dir" is "".
+ *  "provides":[{"name":"sign.Text","command":["/usr/bin/sign"]}]}
  */
 typedef struct {
 	char *instance, *workload, *dir;
 	char **requires;
 	GPtrArray *provides; /* AshBrokerService */
-	bool is_disposable;
 } AshBrokerInstance;
 
 /* {"instances":[…]} → AshBrokerInstance. PURE. */

@@ -123,6 +123,9 @@ gboolean ash_run_check(AshRun *run, GError **error)
 	if (active == NULL || ash_unit_image(run->unit) == NULL)
 		return held(error,
 				"its definition or its image is not there any more: 'ashlarctl workload run' brings it back");
+	if (active->workload->is_disposable)
+		return held(error,
+				"disposable: this version starts no instances for single calls; without 'disposable' one instance serves all calls");
 	return check_after(run, active->workload, error) &&
 	       check_scope(run, active->workload, error) &&
 	       check_routes(run, active->workload, error) &&
