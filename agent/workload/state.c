@@ -76,11 +76,15 @@ gboolean ash_state_uid_base(
 		*out_base = GPOINTER_TO_UINT(known);
 		return TRUE;
 	}
-	for (uint32_t base = ASH_STATE_FIRST_UID;
-			base <= ASH_STATE_LAST_UID &&
-			g_hash_table_size(state->uids) < ASH_STATE_MAX_UIDS;
+	g_autoptr(GHashTable) taken = g_hash_table_new(NULL, NULL);
+	GHashTableIter iter;
+	gpointer value = NULL;
+	g_hash_table_iter_init(&iter, state->uids);
+	while (g_hash_table_iter_next(&iter, NULL, &value))
+		g_hash_table_add(taken, value);
+	for (uint32_t base = ASH_STATE_FIRST_UID; base <= ASH_STATE_LAST_UID;
 			base += ASH_LAUNCH_UIDS) {
-		if (is_taken(state, base))
+		if (g_hash_table_contains(taken, GUINT_TO_POINTER(base)))
 			continue;
 		g_hash_table_insert(state->uids, g_strdup(instance), GUINT_TO_POINTER(base));
 		*out_base = base;

@@ -409,21 +409,30 @@ gboolean ash_store_load(const char *root, const char *name, const char *digest,
 	return TRUE;
 }
 
+static gboolean clean_kept(const char *dir, const char *where, const char *suffix, const char *root,
+		const char *const *digests, GError **error)
+{
+	g_autoptr(GPtrArray) names = NULL;
+
+	if (!list_names(root, where, suffix, ASH_STORE_MAX_VERSIONS, &names, error))
+		return FALSE;
+	for (guint i = 0; i < names->len; i++) {
+		g_autofree char *path =
+				g_strdup_printf("%s/%s%s", dir, (char *) names->pdata[i], suffix);
+		if (!g_strv_contains(digests, names->pdata[i]) && unlink(path) < 0)
+			return ash_throw_errno(error, "removing %s", path);
+	}
+	return TRUE;
+}
+
 gboolean ash_store_clean(
 		const char *root, const char *name, const char *const *digests, GError **error)
 {
 	g_autofree char *where = g_strdup_printf(ASH_STORE_KEPT "/%s", name);
 	g_autofree char *dir = g_strconcat(root, where, NULL);
-	g_autoptr(GPtrArray) names = NULL;
 
 	if (*digests == NULL)
 		return ash_file_remove_tree(AT_FDCWD, dir, error);
-	if (!list_names(root, where, ".json", ASH_STORE_MAX_VERSIONS, &names, error))
-		return FALSE;
-	for (guint i = 0; i < names->len; i++) {
-		g_autofree char *path = kept_path(root, name, names->pdata[i]);
-		if (!g_strv_contains(digests, names->pdata[i]) && unlink(path) < 0)
-			return ash_throw_errno(error, "removing %s", path);
-	}
-	return TRUE;
+	return clean_kept(dir, where, ".json", root, digests, error) &&
+	       clean_kept(dir, where, ".staged", root, digests, error);
 }

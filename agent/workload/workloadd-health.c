@@ -304,10 +304,10 @@ static char *find_fault(const AshRun *run, bool is_starting)
 	if (ash_bus_now_us() >= beat_deadline_us(run))
 		return g_strdup_printf("no heartbeat for %" G_GINT64_FORMAT " s",
 				(ash_bus_now_us() - run->beat_us) / G_USEC_PER_SEC);
-	if (is_starting && ash_bus_now_us() >= ash_health_deadline_us(run->health))
-		return g_strdup("was not ready before its deadline");
 	if (ash_health_verdict(run->health, ash_bus_now_us(), &next_us, &reason) == ASH_VERDICT_BAD)
 		return g_steal_pointer(&reason);
+	if (is_starting && ash_bus_now_us() >= ash_health_deadline_us(run->health))
+		return g_strdup("was not ready before its deadline");
 	for (guint i = 0; !is_starting && i < ash_health_count(run->health); i++) {
 		const AshHealthState *state = ash_health_get(run->health, i);
 		if (state->spec->is_required && !state->is_passing &&

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "agent/job.h"
+#include "agent/workload/registry-order.h"
 #include "agent/workload/workloadd.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -95,21 +96,30 @@ static void on_line(const char *line, gpointer data)
 		take_line(data, json_node_get_object(node));
 }
 
+static bool begin_fetch(AshUnit *unit, GError **error);
+
 static void job_failed(AshUnit *unit)
 {
-	/* Words of agent/job.h and image-import.h after which another try does no better. */
+	/* Words of agent/job.h, image-import.h and registry-order.h after which another try does no better. */
 	static const char *const final[] = {"image", "wrong-arch", NULL};
 	g_autoptr(JsonNode) node = NULL;
+	g_autoptr(GError) local = NULL;
 	JsonObject *failure = unit->job_error != NULL && parse(unit->job_error, &node)
 					      ? json_node_get_object(node)
 					      : NULL;
 	const char *word = ash_json_find_text(failure, "word");
 	const char *text = ash_json_find_text(failure, "text");
-	g_autofree char *why =
-			text != NULL ? g_strdup_printf("image: %s", text)
-				     : g_strdup_printf("'ashlar-worker %s' ended without saying why",
-						       unit->job_verb);
+	bool is_first = strcmp(unit->job_verb, "image-import") == 0;
+	g_autofree char *why = text != NULL ? g_strdup_printf("image: %s", text)
+					    : g_strdup_printf("%s ended without saying why",
+							      unit->job_verb);
 
+	if (is_first && !unit->has_fetched && g_strcmp0(word, "missing") == 0 &&
+			unit->target->workload->image.kind == ASH_WORKLOAD_IMAGE_OCI) {
+		if (!begin_fetch(unit, &local))
+			stage_failed(unit, local->message, false);
+		return;
+	}
 	stage_failed(unit, why, word != NULL && g_strv_contains(final, word));
 }
 
@@ -121,21 +131,18 @@ static void on_job_exit(int status, gpointer data)
 	if (!is_still_wanted(unit)) {
 		g_clear_pointer(&unit->job_verb, g_free);
 		ash_workloadd_settle(unit->daemon);
-	} else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || unit->job_result == NULL) {
+	} else if (!WIFEXITED(status) || unit->job_result == NULL) {
 		job_failed(unit);
 	} else {
 		next_job(unit);
 	}
 }
 
-/* @take_input: of ash_json_format */
-static void start_job(AshUnit *unit, const char *verb, char *take_input)
+/* @take_input: for its stdin; may hold passwords */
+static void start_program(
+		AshUnit *unit, const char *verb, const char *const *argv, char *take_input)
 {
 	g_autofree char *input = take_input;
-	AshWorkloadd *daemon = unit->daemon;
-	g_autofree char *program = g_build_filename(daemon->libexec, "ashlar-worker", NULL);
-	const char *with_root[] = {program, "--root", daemon->root, verb, NULL};
-	const char *plain[] = {program, verb, NULL};
 	g_autoptr(GError) local = NULL;
 
 	g_free(unit->job_verb);
@@ -143,12 +150,41 @@ static void start_job(AshUnit *unit, const char *verb, char *take_input)
 	g_clear_pointer(&unit->job_result, g_free);
 	g_clear_pointer(&unit->job_error, g_free);
 	unit->job_done = unit->job_total = 0;
-	if (!ash_bus_spawn(daemon->bus, daemon->is_test ? with_root : plain, input,
-			    ASH_JOB_MAX_LINE_BYTES, on_line, on_job_exit, unit, &unit->job,
-			    &local)) {
+	if (!ash_bus_spawn(unit->daemon->bus, argv, input, ASH_JOB_MAX_LINE_BYTES, on_line,
+			    on_job_exit, unit, &unit->job, &local)) {
 		g_clear_pointer(&unit->job_verb, g_free);
 		stage_failed(unit, local->message, false);
 	}
+}
+
+static void start_job(AshUnit *unit, const char *verb, char *take_input)
+{
+	const AshWorkloadd *daemon = unit->daemon;
+	g_autofree char *program = g_build_filename(daemon->libexec, "ashlar-worker", NULL);
+	const char *with_root[] = {program, "--root", daemon->root, verb, NULL};
+	const char *plain[] = {program, verb, NULL};
+
+	start_program(unit, verb, daemon->is_test ? with_root : plain, take_input);
+}
+
+/* Who downloads is nobody that matters: the user ashlar-link, and what it brings is believed by nobody. */
+static bool begin_fetch(AshUnit *unit, GError **error)
+{
+	const AshWorkloadd *daemon = unit->daemon;
+	g_autofree char *program = g_build_filename(daemon->libexec, "ashlar-fetch", NULL);
+	g_autofree char *path = ash_workloadd_path(daemon, "/etc/ashlar/registries.yaml");
+	const char *with_root[] = {program, "--root", daemon->root, "image", NULL};
+	const char *plain[] = {"/usr/bin/setpriv", "--reuid=ashlar-link", "--regid=ashlar-link",
+			"--clear-groups", "--bounding-set=-all", "--no-new-privs", program, "image",
+			NULL};
+	g_autoptr(AshRegistries) registries = NULL;
+
+	if (!ash_registries_load(path, &registries, error))
+		return false;
+	unit->has_fetched = true;
+	start_program(unit, "ashlar-fetch image", daemon->is_test ? with_root : plain,
+			ash_registry_order(&unit->target->workload->image, registries));
+	return true;
 }
 
 /* ---- the steps of staging ---- */
@@ -181,9 +217,31 @@ static gboolean end_checkout(AshUnit *unit, GError **error)
 	return TRUE;
 }
 
+/* It is in staging: its digest is what is imported. */
+static void end_fetch(AshUnit *unit)
+{
+	g_autoptr(JsonNode) node = NULL;
+	JsonObject *result = parse(unit->job_result, &node) ? json_node_get_object(node) : NULL;
+	const char *digest = ash_json_find_text(result, "digest");
+
+	if (!ash_json_find_bool(result, "ok") || digest == NULL) {
+		g_free(unit->job_error);
+		unit->job_error = g_steal_pointer(&unit->job_result);
+		job_failed(unit);
+		return;
+	}
+	start_job(unit, "image-import",
+			ash_image_import_order(&unit->target->workload->image, digest));
+}
+
 static void next_job(AshUnit *unit)
 {
 	g_autoptr(GError) local = NULL;
+
+	if (strcmp(unit->job_verb, "ashlar-fetch image") == 0) {
+		end_fetch(unit);
+		return;
+	}
 	bool is_import = strcmp(unit->job_verb, "image-import") == 0;
 
 	if (!(is_import ? begin_checkout(unit, &local) : end_checkout(unit, &local)))
@@ -194,7 +252,8 @@ void ash_unit_stage(AshUnit *unit)
 {
 	g_autoptr(GError) local = NULL;
 
-	if (unit->job != NULL || ash_bus_now_us() < unit->machine->retry_us)
+	if (unit->job != NULL || unit->daemon->cleaner != NULL ||
+			ash_bus_now_us() < unit->machine->retry_us)
 		return;
 	if (unit->target == NULL) {
 		stage_failed(unit, "its definition is not there any more", true);
@@ -207,5 +266,54 @@ void ash_unit_stage(AshUnit *unit)
 	}
 	g_free(unit->job_digest);
 	unit->job_digest = g_strdup(unit->machine->target.digest);
+	unit->has_fetched = false;
 	start_job(unit, "image-import", ash_image_import_order(&unit->target->workload->image, ""));
+}
+
+/* ---- images that nobody needs ---- */
+
+static void on_clean_line(const char *line, gpointer data)
+{
+}
+
+static void on_clean_exit(int status, gpointer data)
+{
+	AshWorkloadd *daemon = data;
+
+	daemon->cleaner = NULL;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		g_warning("images that nobody needs could not be removed");
+	ash_workloadd_settle(daemon);
+}
+
+static void add_commit(GPtrArray *commits, const AshMachineRef *ref)
+{
+	if (ref->commit != NULL)
+		g_ptr_array_add(commits, ref->commit);
+}
+
+void ash_workloadd_clean_images(AshWorkloadd *daemon)
+{
+	g_autofree char *program = g_build_filename(daemon->libexec, "ashlar-worker", NULL);
+	const char *with_root[] = {program, "--root", daemon->root, "image-clean", NULL};
+	const char *plain[] = {program, "image-clean", NULL};
+	g_autoptr(GPtrArray) commits = g_ptr_array_new();
+	g_autoptr(GError) local = NULL;
+
+	if (!daemon->must_clean || daemon->cleaner != NULL)
+		return;
+	for (guint i = 0; i < daemon->units->len; i++) {
+		const AshUnit *unit = daemon->units->pdata[i];
+		/* What is being staged is not in a state yet. */
+		if (unit->job != NULL)
+			return;
+		add_commit(commits, &unit->machine->current);
+		add_commit(commits, &unit->machine->target);
+	}
+	daemon->must_clean = false;
+	g_autofree char *input = ash_image_clean_order(commits);
+	if (!ash_bus_spawn(daemon->bus, daemon->is_test ? with_root : plain, input,
+			    ASH_JOB_MAX_LINE_BYTES, on_clean_line, on_clean_exit, daemon,
+			    &daemon->cleaner, &local))
+		g_warning("%s", local->message);
 }

@@ -321,5 +321,6 @@ void ash_unit_forget(AshUnit *unit)
 	free_uids(daemon, machine->name);
 	g_ptr_array_remove(daemon->units, unit);
 	ash_state_remove(daemon->state, machine);
+	daemon->must_clean = true;
 	ash_workloadd_save(daemon);
 }

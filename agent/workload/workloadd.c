@@ -157,6 +157,21 @@ static void fault_point(const AshUnit *unit)
 	ash_fault_hits(name);
 }
 
+/* Another version took its place: what only the old one needed can go. */
+static void note_change(AshUnit *unit, const AshMachineNote *note)
+{
+	const AshMachine *machine = unit->machine;
+	const char *digests[] = {machine->current.digest, machine->target.digest, NULL};
+	g_autoptr(GError) local = NULL;
+
+	if (strcmp(note->event, "updated") != 0 && strcmp(note->event, "rolled-back") != 0)
+		return;
+	unit->daemon->must_clean = true;
+	if (digests[0] != NULL &&
+			!ash_store_clean(unit->daemon->root, machine->name, digests, &local))
+		g_warning("%s", local->message);
+}
+
 static void tell(AshUnit *unit, const AshMachineNote *note)
 {
 	g_autoptr(JsonBuilder) builder = json_builder_new();
@@ -208,6 +223,8 @@ gboolean ash_workloadd_step(AshUnit *unit, const AshMachineEvent *event, GError 
 		fault_point(unit);
 	for (guint i = 0; i < notes->len; i++)
 		tell(unit, notes->pdata[i]);
+	for (guint i = 0; is_saved && i < notes->len; i++)
+		note_change(unit, notes->pdata[i]);
 	ash_unit_sync(unit);
 	ash_workloadd_settle(unit->daemon);
 	return TRUE;
@@ -361,9 +378,21 @@ static void set_timer(AshWorkloadd *daemon)
 		g_warning("%s", local->message);
 }
 
+/* What is not needed any more, and who has to know who there is. */
+static void settle_rest(AshWorkloadd *daemon)
+{
+	g_autoptr(GError) local = NULL;
+	g_autoptr(GError) other = NULL;
+
+	ash_workloadd_clean_images(daemon);
+	if (!ash_workloadd_apply_network(daemon, &local))
+		g_warning("%s", local->message);
+	if (!ash_workloadd_match_broker(daemon, &other))
+		g_warning("%s", other->message);
+}
+
 void ash_workloadd_settle(AshWorkloadd *daemon)
 {
-	g_autoptr(GError) error = NULL;
 	unsigned rounds = 0;
 
 	daemon->must_settle = true;
@@ -378,8 +407,8 @@ void ash_workloadd_settle(AshWorkloadd *daemon)
 		forget_absent(daemon);
 	}
 	daemon->is_settling = false;
-	if (!ash_workloadd_match_broker(daemon, &error))
-		g_warning("%s", error->message);
+	if (daemon->trouble == NULL)
+		settle_rest(daemon);
 	ash_workloadd_write_status(daemon);
 	set_timer(daemon);
 }

@@ -71,7 +71,8 @@ struct AshUnit {
 	char *job_digest;                       /* of what is staged */
 	char *job_verb, *job_result, *job_error;
 	uint64_t job_done, job_total;
-	GPtrArray *runs; /* AshRun, as many as the machine has instances */
+	bool has_fetched; /* since staging began */
+	GPtrArray *runs;  /* AshRun, as many as the machine has instances */
 	bool is_recording;
 };
 
@@ -89,7 +90,9 @@ struct AshWorkloadd {
 	char *routes_problem; /* NULL */
 	char *network;        /* the document applied last */
 	char *network_problem;
-	GPtrArray *links; /* AshNetLink; NULL */
+	GPtrArray *links;     /* AshNetLink; NULL */
+	AshBusChild *cleaner; /* image-clean */
+	bool must_clean;      /* images that nobody needs may be there */
 	bool is_settling, must_settle;
 	char *status;        /* text of status.json */
 	AshBusChild *broker; /* NULL: nobody calls anybody */
@@ -137,6 +140,8 @@ void ash_unit_forget(AshUnit *unit);
 /* ---- workloadd-stage.c ---- */
 
 void ash_unit_stage(AshUnit *unit); /* begins, or goes on */
+/* Begins to remove images that no version needs, if there may be some and nothing is staged. */
+void ash_workloadd_clean_images(AshWorkloadd *daemon);
 /* What image-import said of the image of a version; kept beside its definition. */
 gboolean ash_workloadd_load_image(const AshWorkloadd *daemon, const char *name, const char *digest,
 		AshImage **out_image, GError **error) G_GNUC_WARN_UNUSED_RESULT;

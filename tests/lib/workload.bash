@@ -45,6 +45,7 @@ workload_image()
 	for applet in sleep cat echo touch ls id nc kill mkdir printf date httpd mv rm; do
 		ln -s busybox "$tree/bin/$applet"
 	done
+	[ -z "${workload_extra:-}" ] || install -m 755 "$workload_extra" "$tree/bin/extra"
 	printf 'root:x:0:0::/:/bin/sh\nweb:x:1000:1000::/:/bin/sh\n' >"$tree/etc/passwd"
 	tar -C "$tree" --numeric-owner --owner=0 --group=0 --sort=name --mtime=@0 -cf "$tmp/layer.tar" .
 	local diff config manifest
@@ -128,7 +129,7 @@ workload_end()
 
 workload_field()
 {
-	"$ctl" --json workload status "$1" 2>/dev/null | jq -r "$2"
+	"$ctl" workload status --json "$1" 2>/dev/null | jq -r "$2"
 }
 
 # workload_until WORD NAME [SECONDS]
