@@ -219,9 +219,11 @@ $(NAMES_fleet:%=$(BIN)/%): $(BIN)/%: $(B)/fleet/%.o $(B)/fleet.a $(B)/lib.a
 # whatever is being tested.
 DEB_LINKS := $(foreach n,ashlar-agent ashlar-link,build/deb/$(n)_$(shell dpkg --print-architecture).deb)
 DEB_FLEET := build/deb/ashlar-fleet_$(shell dpkg --print-architecture).deb
+DEB_WORKLOAD := build/deb/ashlar-workload_$(shell dpkg --print-architecture).deb
+WORKLOAD_BINS := $(NAMES_workload:%=$(BIN)/%) $(if $(SRC_enter),$(BIN)/ashlar-enter) $(if $(SRC_guest),$(BIN)/ashlar-guest)
 .PHONY: deb
 ifeq ($(BIN),build/bin)
-deb: $(DEB_LINKS) $(DEB_FLEET)
+deb: $(DEB_LINKS) $(DEB_FLEET) $(DEB_WORKLOAD)
 $(DEB_LINKS) &: $(NAMES_agent:%=$(BIN)/%) $(wildcard data/* data/*/*) agent/org.ashlar.Host1.xml \
 		tools/agent-deb.sh tools/deb.bash
 	@$(if $(V),,echo "  DEB     build/deb")
@@ -231,6 +233,11 @@ $(DEB_FLEET): $(NAMES_fleet:%=$(BIN)/%) data/systemd/ashlar-fleetd.service data/
 		tools/fleet-deb.sh tools/deb.bash
 	@$(if $(V),,echo "  DEB     $@")
 	$(Q)tools/fleet-deb.sh $(BIN) build/deb $(VERSION)
+	@touch -h $@
+$(DEB_WORKLOAD): $(WORKLOAD_BINS) data/systemd/ashlar-workloadd.service data/systemd/ashlar-workloadd.path \
+		data/org.ashlar.Workload1.conf data/org.ashlar.Workload1.service tools/workload-deb.sh tools/deb.bash
+	@$(if $(V),,echo "  DEB     $@")
+	$(Q)tools/workload-deb.sh $(BIN) build/deb $(VERSION)
 	@touch -h $@
 else
 deb:

@@ -35,6 +35,9 @@ package_of()
 	libsqlite3.so.0) echo libsqlite3-0 ;;
 	libargon2.so.1) echo libargon2-1 ;;
 	libz.so.1) echo zlib1g ;;
+	libseccomp.so.2) echo libseccomp2 ;;
+	libnftables.so.1) echo libnftables1 ;;
+	libmnl.so.0) echo libmnl0 ;;
 	*)
 		echo "deb: no package is known for $1; add it to tools/deb.bash" >&2
 		return 1

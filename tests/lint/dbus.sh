@@ -38,12 +38,13 @@ is "what is offered is what is described" "$offered" "$(interface <"$xml")"
 
 # Every method for people has a verb, by its name without Get.
 ok "ashlarctl --help" "$ctl" --help
-verbs=$(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$tmp/out" | sort)
+verbs=$(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$tmp/out" | sort -u | grep -vx workload)
+workload_verbs=$(sed -n 's/^  \(workload [a-z]*\) .*/\1/p' "$tmp/out" | sort)
 methods=$(sed -n 's/.*<method name="\(Get\)\{0,1\}\([A-Za-z]*\)".*/\2/p' "$xml" |
 	grep -vE '^(Order|Fleet)' | tr '[:upper:]' '[:lower:]' | sort)
 is "every method has a verb, and the other way round" "$verbs" "$methods"
 is "the manual has each verb" \
-	"$(sed -n 's/^## \([a-z]*\)$/\1/p' $page | grep -v '^completion$' | sort)" "$verbs"
+	"$(sed -n 's/^## \([a-z]*\)$/\1/p' $page | grep -vxE 'completion|workload' | sort)" "$verbs"
 missing=
 for verb in $verbs; do
 	ok "$verb --help" "$ctl" "$verb" --help
@@ -55,6 +56,19 @@ for verb in $verbs; do
 	done
 done
 empty "every option is in the manual" "$missing"
+section=$(awk '/^#/ {inside = ($0 == "## workload" || $0 == "# COMMON OPTIONS")} inside' $page)
+missing=
+while read -r verb; do
+	# shellcheck disable=SC2086
+	ok "$verb --help" "$ctl" $verb --help
+	ok "$verb: help fits 80 columns" test "$(wc -L <"$tmp/out")" -le 80
+	cp "$tmp/out" "$tmp/help"
+	grep -qF -- "*ashlarctl $verb*" <<<"$section" || missing+=" '$verb'"
+	for option in $(grep -oE '(^|[ ,])--[a-z][a-z-]*' "$tmp/help" | sort -u); do
+		grep -qF -- "*$option*" <<<"$section" || missing+=" $verb:$option"
+	done
+done <<<"$workload_verbs"
+empty "every verb of workloads, with its options, is in the manual" "$missing"
 
 # The policy names members of the interface, and all that strangers may not call is left out of theirs.
 empty "the policy names nothing that is not there" \
