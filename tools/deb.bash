@@ -38,6 +38,7 @@ package_of()
 	libseccomp.so.2) echo libseccomp2 ;;
 	libnftables.so.1) echo libnftables1 ;;
 	libmnl.so.0) echo libmnl0 ;;
+	libldns.so.3) echo "libldns3t64 | libldns3" ;;
 	*)
 		echo "deb: no package is known for $1; add it to tools/deb.bash" >&2
 		return 1

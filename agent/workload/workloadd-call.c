@@ -49,10 +49,7 @@ static char *answer_state(const AshUnit *unit)
 			active != NULL ? active->version : machine->target.version);
 	ash_json_add_text(builder, "state", ash_machine_word(machine));
 	/* Of what is to run in the end. */
-	ash_json_add_text(builder, "digest",
-			machine->target.digest != NULL ? machine->target.digest
-			: active != NULL               ? active->digest
-						       : NULL);
+	ash_json_add_text(builder, "digest", unit->wanted);
 	json_builder_end_object(builder);
 	return ash_json_format(builder, false);
 }

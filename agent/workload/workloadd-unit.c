@@ -62,6 +62,7 @@ void ash_unit_free(AshUnit *unit)
 	ash_definition_free(unit->target);
 	ash_image_free(unit->image_current);
 	ash_image_free(unit->image_target);
+	g_free(unit->wanted);
 	g_free(unit->problem);
 	g_free(unit->job_digest);
 	g_free(unit->job_verb);
@@ -177,6 +178,8 @@ static void define(AshWorkloadd *daemon, AshUnit *unit, const AshDefinition *def
 	};
 	const AshMachineEvent event = {.kind = ASH_MACHINE_EVENT_DEFINED, .ref = &ref};
 
+	g_free(unit->wanted);
+	unit->wanted = g_strdup(definition->digest);
 	if (!ash_store_keep(daemon->root, definition, &local) ||
 			!ash_workloadd_step(unit, &event, &local)) {
 		bool is_later = g_error_matches(
@@ -321,6 +324,6 @@ void ash_unit_forget(AshUnit *unit)
 	free_uids(daemon, machine->name);
 	g_ptr_array_remove(daemon->units, unit);
 	ash_state_remove(daemon->state, machine);
-	daemon->must_clean = true;
+	daemon->must_clean = daemon->must_reload = true;
 	ash_workloadd_save(daemon);
 }

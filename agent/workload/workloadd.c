@@ -166,7 +166,7 @@ static void note_change(AshUnit *unit, const AshMachineNote *note)
 
 	if (strcmp(note->event, "updated") != 0 && strcmp(note->event, "rolled-back") != 0)
 		return;
-	unit->daemon->must_clean = true;
+	unit->daemon->must_clean = unit->daemon->must_reload = true;
 	if (digests[0] != NULL &&
 			!ash_store_clean(unit->daemon->root, machine->name, digests, &local))
 		g_warning("%s", local->message);
@@ -409,6 +409,13 @@ void ash_workloadd_settle(AshWorkloadd *daemon)
 	daemon->is_settling = false;
 	if (daemon->trouble == NULL)
 		settle_rest(daemon);
+	if (daemon->must_reload && daemon->trouble == NULL) {
+		g_autoptr(GError) local = NULL;
+		daemon->must_reload = false;
+		if (!ash_workloadd_reload(daemon, &local)) /* settles, too */
+			g_warning("%s", local->message);
+		return;
+	}
 	ash_workloadd_write_status(daemon);
 	set_timer(daemon);
 }

@@ -66,6 +66,7 @@ struct AshUnit {
 	AshMachine *machine;                    /* borrowed from the state */
 	AshDefinition *current, *target;        /* NULL when there is none, or it cannot be read */
 	AshImage *image_current, *image_target; /* … of which is staged */
+	char *wanted;                           /* digest of the definition that is wanted; NULL */
 	char *problem;                          /* of the definition that is wanted; NULL */
 	AshBusChild *job;                       /* staging */
 	char *job_digest;                       /* of what is staged */
@@ -93,6 +94,7 @@ struct AshWorkloadd {
 	GPtrArray *links;     /* AshNetLink; NULL */
 	AshBusChild *cleaner; /* image-clean */
 	bool must_clean;      /* images that nobody needs may be there */
+	bool must_reload;     /* what was refused while a version took the place of another */
 	bool is_settling, must_settle;
 	char *status;        /* text of status.json */
 	AshBusChild *broker; /* NULL: nobody calls anybody */

@@ -102,6 +102,7 @@ exits 8 "a version whose program is not there" "$ctl" workload run --timeout 60 
 is "the old one still" "$(workload_field web '"\(.version) \(.state)"')" "2.0.0 running"
 
 # ---- power cuts and the daemon's end, at each step of an update ----
+is_up() { [ "$(workload_field web '"\(.version) \(.phase) \(.ready)"')" = "$1 up true" ]; }
 n=4
 for point in staging switching trial; do
 	n=$((n + 1))
@@ -114,8 +115,7 @@ for point in staging switching trial; do
 	switching) workload_power_cut ;;
 	esac
 	workload_begin
-	ok "after the end in '$point' it goes on" workload_until running web 40
-	is "to the new version ($point)" "$(workload_field web .version)" "$n.0.0"
+	ok "after the end in '$point' it goes on, to the new version" soon is_up "$n.0.0"
 done
 
 # ---- a required check fails later, a heartbeat stops ----
@@ -139,7 +139,9 @@ workload_extra=$tmp/beat workload_image "$tmp/beat-image" 'exec /bin/extra'
 sed -i "s|oci-dir:.*|oci-dir:$tmp/beat-image|" "$tmp/beat.yaml"
 ok "one with a heartbeat" "$ctl" workload run --timeout 30 "$tmp/beat.yaml"
 first=$(pid_of beat)
-kill -STOP "$first"
+# Whoever is first in there, all of it hangs.
+# shellcheck disable=SC2046
+kill -STOP "$first" $(pgrep -P "$first")
 restarted() { [ "$(workload_field beat .restarts)" -ge 1 ] && [ "$(workload_field beat .state)" = running ]; }
 ok "one that hangs is replaced" soon restarted
 ok "removed" "$ctl" workload remove --timeout 30 beat
