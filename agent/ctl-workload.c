@@ -177,7 +177,9 @@ static gboolean look_ready(const Wait *wait, JsonObject *status, bool *out_reach
 	if (bad != NULL && (!is_up || is_ready))
 		return g_strcmp0(state, "updating") == 0 ? TRUE
 							 : throw_bad(wait, status, bad, error);
-	if (g_strcmp0(state, "failed") != 0 && g_strcmp0(state, "stopped") != 0)
+	/* Another version may be on its way to one that has failed. */
+	if ((g_strcmp0(state, "failed") != 0 && g_strcmp0(state, "stopped") != 0) ||
+			ash_json_find_text(status, "target") != NULL)
 		return TRUE;
 	g_autofree char *text = ash_ctl_clean(ash_json_find_text(status, "text"));
 	return ash_throw(error, ASH_CTL_ERROR, ASH_CTL_ERROR_NEGATIVE, "%s is %s%s%s", wait->name,
