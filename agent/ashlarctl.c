@@ -52,6 +52,7 @@ int main(int argc, char **argv)
 			ash_ctl_workload_logs,
 			ash_ctl_workload_remove,
 			ash_ctl_workload_report,
+			ash_ctl_workload_required,
 			ash_ctl_workload_restart,
 			ash_ctl_workload_run,
 			ash_ctl_workload_start,

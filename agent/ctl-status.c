@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
+#include "agent/ctl-workload.h"
 #include "agent/ctl.h"
 
 #include "lib/json.h"
@@ -225,6 +226,11 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 	print_failed(status);
 	print_source(status);
 	print_fleet(status);
+	g_autofree char *workloads = ash_ctl_workload_summary();
+	if (workloads != NULL) {
+		puts("");
+		print_line("workloads", "%s", workloads);
+	}
 	return TRUE;
 }
 
