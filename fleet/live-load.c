@@ -162,7 +162,7 @@ static gboolean reload_row(const AshDbRow *row, gpointer data, GError **error)
 		entry = ash_live_add(shard, id);
 	AshHost before = entry->host;
 	read_row(row, &entry->host);
-	entry->host.open_orders = (uint16_t) MIN(ash_db_row_int(row, 28), UINT16_MAX);
+	entry->host.open_orders = (uint16_t) MIN(ash_db_row_int(row, 29), UINT16_MAX);
 	if (entry->wait > 0 && (before.desired != entry->host.desired ||
 					       before.state != entry->host.state ||
 					       before.open_orders != entry->host.open_orders))

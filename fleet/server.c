@@ -31,8 +31,8 @@ enum {
 	 * hundred thousand of them, and a thread has 1,600 to look at. Each costs 90 kB.
 	 */
 	THREADS = 64,
-	/* Workers, the writer, the stream's reader, the scheduler, webhooks and what listens. */
-	CONNECTIONS = WORKERS + 10,
+	/* Workers, the writer and its tidier, the stream's reader, the scheduler, webhooks and what listens. */
+	CONNECTIONS = WORKERS + 11,
 	PATIENCE_S = 10,
 	MAX_PEM_BYTES = 256 << 10,
 	MAX_BODY_BYTES = 64 << 10,

@@ -6,6 +6,8 @@
 enum {
 	MAX_QUEUED = 32768,
 	MAX_GROUP = 4096, /* so that the first of them is not answered too late */
+	TIDY_S = 2,
+	TIDY_ITEMS = 1000, /* since the last time: with fewer it can wait */
 };
 
 typedef struct {
@@ -16,14 +18,14 @@ typedef struct {
 struct AshWriter {
 	AshDbPool *pool;
 	AshDb *db; /* the thread's own; NULL: lost, to be taken anew */
-	GThread *thread;
+	GThread *thread, *tidier;
 
 	GMutex mutex;
-	GCond changed;
+	GCond changed, ending;
 	GArray *queue;    /* Entry; what came since the thread looked */
 	GArray *working;  /* Entry; the thread's */
 	size_t in_flight; /* of working, not done */
-	bool is_ending;
+	bool is_ending, is_tidied;
 	AshWriterCounts counts;
 	char *trouble;
 };
@@ -141,6 +143,47 @@ static void write_all(AshWriter *writer, const Entry *entries, size_t count)
 	}
 }
 
+/* ---- the log ---- */
+
+/* SQLite's log grows with each commit until one of them brings it into the tables, which takes a good part of a second
+ * when many hosts check in, and all of them wait for it. So a thread of its own does it meanwhile, from time to time;
+ * the little that has come in the meantime is the writer's, for only when all is brought in does the log begin anew.
+ */
+static gpointer run_tidier(gpointer data)
+{
+	AshWriter *writer = data;
+	uint64_t last = 0;
+
+	g_mutex_lock(&writer->mutex);
+	while (!writer->is_ending) {
+		int64_t until_us = g_get_monotonic_time() + TIDY_S * G_USEC_PER_SEC;
+		while (!writer->is_ending &&
+				g_cond_wait_until(&writer->ending, &writer->mutex, until_us))
+			;
+		if (writer->is_ending || writer->counts.items - last < TIDY_ITEMS)
+			continue;
+		last = writer->counts.items;
+		g_mutex_unlock(&writer->mutex);
+		g_autoptr(GError) error = NULL;
+		g_autoptr(AshDb) db = NULL;
+		/* What is wrong, the next commit says. */
+		bool is_tidied = ash_db_pool_take(writer->pool, &db, &error) &&
+				 ash_db_tidy(db, &error);
+		g_mutex_lock(&writer->mutex);
+		writer->is_tidied = is_tidied;
+	}
+	g_mutex_unlock(&writer->mutex);
+	return NULL;
+}
+
+static void tidy_rest(AshWriter *writer)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (writer->db != NULL && !ash_db_tidy(writer->db, &error))
+		g_debug("%s", error->message);
+}
+
 /* ---- the thread ---- */
 
 static gpointer run(gpointer data)
@@ -159,10 +202,14 @@ static gpointer run(gpointer data)
 		writer->queue = writer->working;
 		writer->working = full;
 		writer->in_flight = full->len;
+		bool is_tidied = writer->is_tidied;
+		writer->is_tidied = false;
 		g_mutex_unlock(&writer->mutex);
 
 		write_all(writer, (const Entry *) (gpointer) full->data, full->len);
 		g_array_set_size(full, 0);
+		if (is_tidied)
+			tidy_rest(writer);
 	}
 }
 
@@ -179,7 +226,9 @@ gboolean ash_writer_start(AshDbPool *pool, AshWriter **out_writer, GError **erro
 	writer->working = g_array_new(FALSE, FALSE, sizeof(Entry));
 	g_mutex_init(&writer->mutex);
 	g_cond_init(&writer->changed);
+	g_cond_init(&writer->ending);
 	writer->thread = g_thread_new("writer", run, writer);
+	writer->tidier = g_thread_new("writer-tidy", run_tidier, writer);
 	*out_writer = writer;
 	return TRUE;
 }
@@ -191,13 +240,16 @@ void ash_writer_free(AshWriter *writer)
 	g_mutex_lock(&writer->mutex);
 	writer->is_ending = true;
 	g_cond_signal(&writer->changed);
+	g_cond_signal(&writer->ending);
 	g_mutex_unlock(&writer->mutex);
 	g_thread_join(writer->thread);
+	g_thread_join(writer->tidier);
 	drop_db(writer);
 	g_array_unref(writer->queue);
 	g_array_unref(writer->working);
 	g_mutex_clear(&writer->mutex);
 	g_cond_clear(&writer->changed);
+	g_cond_clear(&writer->ending);
 	g_free(writer->trouble);
 	g_free(writer);
 }

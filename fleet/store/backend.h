@@ -40,6 +40,7 @@ typedef struct AshDbBackend {
 	gboolean (*try_lead)(AshDb *db, const char *name, bool *out_leads, GError **error);
 	void (*end_leads)(AshDb *db);
 	gboolean (*check)(AshDb *db, GError **error);
+	gboolean (*tidy)(AshDb *db, GError **error); /* NULL: nothing to do */
 	/* An SQLite file in one step; NULL: row by row. */
 	gboolean (*copy_to_file)(AshDb *db, const char *path, GError **error);
 	/* Numbers that a BIGSERIAL of @table gave, or is to go on behind. */

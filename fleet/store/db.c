@@ -201,3 +201,8 @@ gboolean ash_db_check(AshDb *db, GError **error)
 {
 	return db->backend->check(db, error);
 }
+
+gboolean ash_db_tidy(AshDb *db, GError **error)
+{
+	return db->backend->tidy == NULL || db->backend->tidy(db, error);
+}

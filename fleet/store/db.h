@@ -144,3 +144,7 @@ gboolean ash_db_restore(const char *address, const char *path, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 /* Reads everything and says what is wrong. */
 gboolean ash_db_check(AshDb *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Brings what is in the database's log into its tables, beside whoever reads and writes; nothing where there is no such
+ * log. What a commit finds too much of it does by itself, and all others wait meanwhile.
+ */
+gboolean ash_db_tidy(AshDb *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;

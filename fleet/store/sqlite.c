@@ -462,6 +462,19 @@ static gboolean first_complaint(const AshDbRow *row, gpointer data, GError **err
 	return TRUE;
 }
 
+/* Somebody else's checkpoint does as well. */
+static gboolean sqlite_tidy(AshDb *base, GError **error)
+{
+	Sqlite *db = (Sqlite *) base;
+	int result = sqlite3_wal_checkpoint_v2(
+			db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+	if (result == SQLITE_OK || result == SQLITE_BUSY)
+		return TRUE;
+	return ash_throw(error, ASH_DB_ERROR, ASH_DB_ERROR_BUSY, "checkpoint: %s",
+			sqlite3_errmsg(db->handle));
+}
+
 static gboolean sqlite_check(AshDb *base, GError **error)
 {
 	Sqlite *db = (Sqlite *) base;
@@ -586,10 +599,10 @@ static const AshDbWord words[] = {
 	.columns = "SELECT name FROM pragma_table_info($1) ORDER BY cid", .close = sqlite_close,   \
 	.is_alive = sqlite_is_alive, .run = sqlite_run, .begin = sqlite_begin,                     \
 	.commit = sqlite_commit, .rollback = sqlite_rollback, .try_lead = sqlite_try_lead,         \
-	.end_leads = sqlite_end_leads, .check = sqlite_check, .copy_to_file = sqlite_copy_to_file, \
-	.get_serial = sqlite_get_serial, .set_serial = sqlite_set_serial,                          \
-	.row_int = sqlite_row_int, .row_text = sqlite_row_text, .row_blob = sqlite_row_blob,       \
-	.row_type = sqlite_row_type,
+	.end_leads = sqlite_end_leads, .check = sqlite_check, .tidy = sqlite_tidy,                 \
+	.copy_to_file = sqlite_copy_to_file, .get_serial = sqlite_get_serial,                      \
+	.set_serial = sqlite_set_serial, .row_int = sqlite_row_int, .row_text = sqlite_row_text,   \
+	.row_blob = sqlite_row_blob, .row_type = sqlite_row_type,
 
 const AshDbBackend ash_db_sqlite = {.scheme = "sqlite", .open = sqlite_open, SQLITE_FUNCTIONS};
 const AshDbBackend ash_db_sqlite_file = {
