@@ -12,6 +12,8 @@
  *
  *	--identities FILE   of fleet-identities; without: no client certificates
  *	--hosts N  --rate PER_SECOND  --seconds S  --path PATH  --plain (no TLS)  --wait S
+ *	--skip N            the first hosts of the file are another's
+ *	--acked FILE        at the end each host's name and the last number that it was answered
  *	--connecting N      handshakes at a time; default 100
  *	--pid PID           the server's: its CPU seconds and memory are told
  *
@@ -27,6 +29,7 @@
 #include <gnutls/x509.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,6 +44,7 @@
 #include <unistd.h>
 
 #include "tests/bench/histogram.h"
+#include "tests/bench/process.h"
 
 enum {
 	PORTS_PER_ADDRESS = 20000,
@@ -81,9 +85,9 @@ typedef struct {
 
 static struct {
 	Mode mode;
-	unsigned port, hosts, connecting;
+	unsigned port, hosts, connecting, skip;
 	double rate, seconds;
-	const char *path, *identities;
+	const char *path, *identities, *acked;
 	bool is_plain;
 	int pid, wait;
 } options = {.hosts = 100, .rate = 100, .seconds = 10, .path = "/", .connecting = 100};
@@ -224,10 +228,12 @@ static void dial(Host *host)
 	setsockopt(host->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
 	if (bind(host->fd, (struct sockaddr *) &from, sizeof from) != 0)
 		die("bind");
-	if (connect(host->fd, (struct sockaddr *) &to, sizeof to) != 0 && errno != EINPROGRESS)
-		die("connect");
 	host->phase = CONNECTING;
 	handshaking++;
+	if (connect(host->fd, (struct sockaddr *) &to, sizeof to) != 0 && errno != EINPROGRESS) {
+		fail(host);
+		return;
+	}
 	watch(host, EPOLLOUT, EPOLL_CTL_ADD);
 }
 
@@ -249,14 +255,14 @@ static char *make_checkin(const Host *host)
 			"\"health\":{\"verdict\":\"good\"},\"facts\":{\"cpus\":4,\"memory\":8589934592,"
 			"\"kernel\":\"6.12.43+deb13-amd64\",\"arch\":\"amd64\",\"virt\":\"kvm\","
 			"\"hostname\":\"load\",\"product\":\"Standard PC\",\"agent\":\"0.1.0\"}";
+	unsigned number = options.skip + host->number;
 	char *body = NULL;
 	char *text = NULL;
 
 	if (asprintf(&body,
 			    "{\"seq\":%lld,\"instance\":\"%032x\",\"boot\":\"00000000-0000-4000-8000-"
 			    "%012x\",\"wait\":%d,\"have\":0%s}",
-			    (long long) (seq_base + (int64_t) host->next), host->number,
-			    host->number,
+			    (long long) (seq_base + (int64_t) host->next), number, number,
 			    host->is_introduced && options.mode == WAIT ? options.wait : 0,
 			    host->is_introduced ? "" : first) < 0 ||
 			asprintf(&text,
@@ -479,44 +485,6 @@ static void go_on(Host *host)
 	}
 }
 
-/* ---- the server's cost ---- */
-
-static double server_cpu_s(void)
-{
-	char path[64];
-	char text[1024] = "";
-	unsigned long user = 0;
-	unsigned long system = 0;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", options.pid);
-	FILE *file = options.pid > 0 ? fopen(path, "re") : NULL;
-	if (file == NULL)
-		return 0;
-	if (fgets(text, sizeof text, file) != NULL && strrchr(text, ')') != NULL)
-		sscanf(strrchr(text, ')') + 2,
-				"%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-				&system);
-	fclose(file);
-	return (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
-}
-
-static long server_kb(void)
-{
-	char path[64];
-	char line[256];
-	long kb = 0;
-
-	snprintf(path, sizeof path, "/proc/%d/status", options.pid);
-	FILE *file = options.pid > 0 ? fopen(path, "re") : NULL;
-	if (file == NULL)
-		return 0;
-	while (fgets(line, sizeof line, file) != NULL)
-		if (sscanf(line, "VmRSS: %ld", &kb) == 1)
-			break;
-	fclose(file);
-	return kb;
-}
-
 /* ---- the run ---- */
 
 /* The first answer is part of connecting: a server need not keep who says nothing. */
@@ -627,10 +595,10 @@ static double run_wait(double *out_cpu_s)
 	counts.errors = errors;
 	int64_t first_us = now_us();
 	int64_t end_us = first_us + (int64_t) (options.seconds * 1e6);
-	*out_cpu_s = server_cpu_s();
+	*out_cpu_s = process_cpu_s(options.pid);
 	while (now_us() < end_us)
 		turn(now_us() + 100000);
-	*out_cpu_s = server_cpu_s() - *out_cpu_s;
+	*out_cpu_s = process_cpu_s(options.pid) - *out_cpu_s;
 	/* Who still waits has asked less than its time ago. */
 	for (unsigned i = 0; i < options.hosts; i++)
 		if (hosts[i].phase >= SENDING && hosts[i].asked_us > now_us() - 5000000)
@@ -672,14 +640,15 @@ static void map_identities(void)
 	close(fd);
 	identity_at = calloc(options.hosts, sizeof *identity_at);
 	size_t at = 0;
-	for (unsigned i = 0; i < options.hosts; i++) {
+	for (unsigned i = 0; i < options.skip + options.hosts; i++) {
 		uint32_t sizes[2];
 		if (at + sizeof sizes > (size_t) info.st_size) {
 			fprintf(stderr, "fleet-load: only %u identities\n", i);
 			exit(1);
 		}
 		memcpy(sizes, identity_data + at, sizeof sizes);
-		identity_at[i] = at;
+		if (i >= options.skip)
+			identity_at[i - options.skip] = at;
 		at += sizeof sizes + sizes[0] + sizes[1];
 	}
 }
@@ -689,7 +658,7 @@ static void parse_options(int argc, char **argv)
 	static const struct option names[] = {{"identities", 1, 0, 'i'}, {"hosts", 1, 0, 'n'},
 			{"rate", 1, 0, 'r'}, {"seconds", 1, 0, 's'}, {"path", 1, 0, 'p'},
 			{"plain", 0, 0, 'x'}, {"connecting", 1, 0, 'c'}, {"pid", 1, 0, 'P'},
-			{"wait", 1, 0, 'w'}, {0}};
+			{"wait", 1, 0, 'w'}, {"skip", 1, 0, 'k'}, {"acked", 1, 0, 'a'}, {0}};
 	static const char *const modes[] = {"steady", "storm", "fleetlock", "constant", "wait"};
 	int option = 0;
 
@@ -719,6 +688,12 @@ static void parse_options(int argc, char **argv)
 		case 'w':
 			options.wait = atoi(optarg);
 			break;
+		case 'k':
+			options.skip = (unsigned) atoi(optarg);
+			break;
+		case 'a':
+			options.acked = optarg;
+			break;
 		case 'P':
 			options.pid = atoi(optarg);
 			break;
@@ -737,11 +712,25 @@ static void parse_options(int argc, char **argv)
 	options.port = (unsigned) atoi(argv[optind + 1]);
 }
 
+static void tell_acked(void)
+{
+	FILE *file = fopen(options.acked, "we");
+
+	if (file == NULL)
+		die(options.acked);
+	for (unsigned i = 0; i < options.hosts; i++)
+		if (hosts[i].next > 0)
+			fprintf(file, "load-%06u %lld\n", options.skip + i,
+					(long long) (seq_base + (int64_t) hosts[i].next - 1));
+	fclose(file);
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit files = {0};
 
 	parse_options(argc, argv);
+	signal(SIGPIPE, SIG_IGN);
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
@@ -757,13 +746,16 @@ int main(int argc, char **argv)
 
 	double connect_s = options.mode == STORM ? 0 : connect_all();
 	uint64_t connect_errors = counts.errors;
-	double cpu_before_s = server_cpu_s();
+	double cpu_before_s = process_cpu_s(options.pid);
 	double wait_cpu_s = 0;
 	double seconds = options.mode == STORM  ? run_storm()
 			 : options.mode == WAIT ? run_wait(&wait_cpu_s)
 						: run_steady();
-	double cpu_s = options.mode == WAIT ? wait_cpu_s : server_cpu_s() - cpu_before_s;
+	double cpu_s = options.mode == WAIT ? wait_cpu_s
+					    : process_cpu_s(options.pid) - cpu_before_s;
 	uint64_t lost = counts.sent - counts.answered;
+	if (options.acked != NULL)
+		tell_acked();
 
 	printf("{\"hosts\":%u,\"connect_s\":%.2f,\"seconds\":%.2f,\"asked_rate\":%.0f,\"rate\":%.0f,"
 	       "\"answered\":%llu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"p999_ms\":%.2f,\"max_ms\":%.2f,"
@@ -780,6 +772,6 @@ int main(int argc, char **argv)
 			(unsigned long long) counts.handshakes,
 			(unsigned long long) counts.reconnects, cpu_s,
 			counts.answered > 0 ? cpu_s * 1000 / (double) counts.answered : 0,
-			server_kb());
+			process_kb(options.pid));
 	return counts.wrong > 0 || lost > 0 ? 1 : 0;
 }

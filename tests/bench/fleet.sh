@@ -1,21 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# make bench-fleet [BENCH_ROWS="hosts peer storm lock cold"] [HOSTS=100000] [INTERVAL=60]: the fleet server's figures.
+# make bench-fleet [BENCH_ROWS="hosts wait idle peer storm lock two engine cold"] [HOSTS=100000] [INTERVAL=60]: the fleet server's figures.
 # Generator and server share this machine. One JSON object a line on stdout, as it comes; all of them in
 # out/bench/fleet.json, each with its row.
 #
-#	hosts   HOSTS connections with certificates that stay, each checking in every INTERVAL seconds: latency from when
-#	        it was due, wrong answers, memory, and what an idle connection costs
+#	hosts   HOSTS hosts in the database that check in every INTERVAL seconds, by connections with certificates that
+#	        stay; as many of them as the limit of open files allows, which then check in the more often: latency
+#	        from when it was due, wrong answers, memory
+#	wait    the same, but each check-in waits for an order that does not come: how late they are answered
+#	idle    PSS of an idle connection with a certificate, ours and nginx's
 #	peer    as many durable check-ins as it takes from 500 hosts, beside nginx answering a constant over TLS to the same
 #	        connections; CPU of each server
 #	storm   all of STORM (default 2000) hosts connect at once and check in
 #	lock    FleetLock: taking and freeing, 64 hosts with their certificates
+#	two     two servers on one PostgreSQL beside one, and what is in the database when one of them is killed
+#	engine  a step of the rollout engine over a million hosts; other policies under the same bad releases
 #	cold    start with COLD (default 1000000) hosts in the database
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export LC_ALL=C.UTF-8
 
-rows=${BENCH_ROWS:-hosts peer storm lock cold}
+rows=${BENCH_ROWS:-hosts wait idle peer storm lock two engine cold}
 hosts=${HOSTS:-100000}
 interval=${INTERVAL:-60}
 seconds=${SECONDS_EACH:-30}
@@ -88,33 +93,91 @@ load()
 
 ulimit -n "$(ulimit -Hn)"
 
-if has_row hosts; then
+if has_row hosts || has_row wait; then
+	rate=$((hosts / interval))
+	held=$(($(ulimit -n) - 1000))
+	held=$((hosts < held ? hosts : held))
 	make_hosts "$work/hosts" "$hosts" "poll: ${interval}s"
+fi
+
+# kept ROW MODE OPTION…
+kept()
+{
+	local row=$1 mode=$2 before figures
+	shift 2
 	start "$work/hosts"
 	before=$(resident_kb "$server")
-	say "$hosts hosts, one check-in each $interval s"
-	figures=$(load --identities "$work/hosts/identities" --hosts "$hosts" \
-		--rate "$((hosts / interval))" --seconds "$((interval * 2))" steady "$port")
-	tell hosts "$(jq -c --argjson before "$before" \
-		'. + {kb_before: $before, kb_per_host: ((.server_kb - $before) / .hosts)}' <<<"$figures")"
+	say "$row: $held of $hosts hosts connected, $rate check-ins a second"
+	figures=$(load --identities "$work/hosts/identities" --hosts "$held" "$@" "$mode" "$port")
+	tell "$row" "$(jq -c --argjson before "$before" --argjson all "$hosts" \
+		'. + {in_database: $all, kb_before: $before, kb_per_host: ((.server_kb - $before) / .hosts)}' <<<"$figures")"
+	stop
+}
+
+if has_row hosts; then
+	kept hosts steady --rate "$rate" --seconds "$seconds"
+fi
+
+if has_row wait; then
+	kept wait wait --wait "$((held / rate))" --seconds "$seconds"
+fi
+
+# nginx_start DIR: with the certificates of DIR, at port 19443; $peer.
+nginx_start()
+{
+	cat >"$1/nginx.conf" <<-END
+		worker_processes 2; daemon off; pid $1/nginx.pid; error_log stderr error;
+		events { worker_connections 20000; }
+		http { access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s; server {
+			listen 127.0.0.1:19443 ssl backlog=4096; ssl_certificate $1/server.pem;
+			ssl_certificate_key $1/server.key; ssl_protocols TLSv1.3;
+			ssl_client_certificate $1/ca.pem; ssl_verify_client optional;
+			location / { return 200 '{"seq":1,"event":0,"need":[],"next":300,"desired":0}'; } } }
+	END
+	nginx -c "$1/nginx.conf" 2>"$1/nginx.err" &
+	peer=$!
+	sleep 1
+}
+
+# pss_kb PID: of it and its children.
+pss_kb()
+{
+	local pid
+	for pid in "$1" $(pgrep -P "$1"); do
+		sed -n 's/^Pss:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/smaps_rollup"
+	done | paste -sd+ | bc
+}
+
+# idle WHO PID PORT
+idle()
+{
+	local before after=0 now generator
+	before=$(pss_kb "$2")
+	"$tools/fleet-load" --identities "$work/idle/identities" --hosts 2000 --connecting 20 --rate 1 --seconds 10 \
+		--path /healthz constant "$3" >/dev/null &
+	generator=$!
+	while kill -0 "$generator" 2>/dev/null; do
+		now=$(pss_kb "$2")
+		after=$((now > after ? now : after))
+		sleep 0.5
+	done
+	wait "$generator"
+	tell idle "{\"who\":\"$1\",\"kb_each\":$(((after - before) / 20))e-2}"
+}
+
+if has_row idle; then
+	make_hosts "$work/idle" 2000
+	start "$work/idle"
+	idle ashlar "$server" "$port"
+	nginx_start "$work/idle"
+	idle nginx "$peer" 19443
 	stop
 fi
 
 if has_row peer; then
 	make_hosts "$work/peer" 500
-	cat >"$work/peer/nginx.conf" <<-END
-		worker_processes 2; daemon off; pid $work/peer/nginx.pid; error_log stderr error;
-		events { worker_connections 20000; }
-		http { access_log off; keepalive_requests 1000000000; server {
-			listen 127.0.0.1:19443 ssl; ssl_certificate $work/peer/server.pem;
-			ssl_certificate_key $work/peer/server.key; ssl_protocols TLSv1.3;
-			ssl_client_certificate $work/peer/ca.pem; ssl_verify_client optional;
-			location / { return 200 '{"seq":1,"event":0,"need":[],"next":300,"desired":0}'; } } }
-	END
 	start "$work/peer"
-	nginx -c "$work/peer/nginx.conf" 2>"$work/peer/nginx.err" &
-	peer=$!
-	sleep 1
+	nginx_start "$work/peer"
 	for run in 1 2 3; do
 		say "nginx, then ours: run $run"
 		tell nginx "$("$tools/fleet-load" --identities "$work/peer/identities" --hosts 500 \
@@ -142,6 +205,65 @@ if has_row lock; then
 	tell lock "$(load --identities "$work/lock/identities" --hosts 64 --rate 20000 \
 		--seconds "$((seconds / 4 + 1))" fleetlock "$port")"
 	stop
+fi
+
+# both OPTION…: two generators at once, at $port and $port2.
+both()
+{
+	load --identities "$work/two/identities" --hosts 250 "$@" --acked "$work/two/acked" steady "$port" \
+		>"$work/two/first" 2>/dev/null &
+	local first=$!
+	load --identities "$work/two/identities" --hosts 250 --skip 250 "$@" --acked "$work/two/acked2" steady \
+		"${port2:-$port}" >"$work/two/second"
+	wait "$first" || true
+}
+
+rates()
+{
+	jq -sc --arg who "$1" '{who: $who, rate: (map(.rate) | add), wrong: (map(.wrong) | add)}' \
+		"$work/two/first" "$work/two/second"
+}
+
+if has_row two; then
+	tmp=$work/two
+	at_exit=()
+	# shellcheck source=tests/lib/postgres.bash
+	. tests/lib/postgres.bash
+	chmod a+x "$work"
+	make_hosts "$tmp" 500
+	postgres_init 'shared_buffers = 256MB'
+	postgres_start
+	port2=
+	build/bin/ashlar-fleetd backup "$tmp" "$tmp/copy"
+	for which in a b; do
+		mkdir -m 700 "$tmp/$which"
+		cp "$tmp/ca.pem" "$tmp/ca.key" "$tmp/$which"
+		printf 'database: "%s"\n' "$postgres" >"$tmp/$which/fleetd.yaml"
+	done
+	build/bin/ashlar-fleetd restore "$tmp/a" "$tmp/copy"
+	start "$tmp/b"
+	peer=$server
+	port2=$port
+	start "$tmp/a"
+	(port2=$port && both --rate 4000 --seconds 5)
+	tell two "$(rates one)"
+	both --rate 4000 --seconds 5
+	tell two "$(rates two)"
+	(sleep 5 && kill -9 "$server") &
+	both --rate 1000 --seconds 6
+	postgres_sql "SELECT name || ' ' || seq FROM host" | sort >"$tmp/rows"
+	tell two "$(sort "$tmp/acked" "$tmp/acked2" | join - "$tmp/rows" |
+		jq -Rsc '[splits("\n") | select(. != "") | split(" ") | (.[2] | tonumber) >= (.[1] | tonumber)] |
+			{who: "one killed", hosts: length, lost: (map(select(. | not)) | length)}')"
+	stop
+	postgres_stop immediate
+fi
+
+if has_row engine; then
+	make -s build/release/tests/unit/test-simulate
+	tell engine "{\"step_s\":$(build/release/tests/unit/test-simulate -p /simulate/8-million |
+		sed -n 's/.*first step \([0-9.]*\) s/\1/p')}"
+	build/bin/ashlar-fleet simulate --compare >&2
 fi
 
 if has_row cold; then
