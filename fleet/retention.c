@@ -38,8 +38,8 @@ gboolean ash_retention_oldest(AshDb *db, AshRetention kind, int64_t *out_at_s, G
 {
 	static const char *const statements[ASH_RETENTIONS] = {
 			"SELECT at FROM event ORDER BY seq LIMIT 1",
-			"SELECT COALESCE(MIN(ended_at), 0) FROM rollout WHERE ended_at > 0 AND "
-			"trimmed_at = 0",
+			("SELECT COALESCE(MIN(ended_at), 0) FROM rollout WHERE ended_at > 0 AND "
+			 "trimmed_at = 0"),
 			"SELECT at FROM audit ORDER BY seq LIMIT 1",
 	};
 	bool is_found = false;

@@ -159,8 +159,10 @@ static void bind_one(const Box *box, const AshLaunchBind *bind)
 
 	(void) !g_mkdir_with_parents(bind->is_file ? dir : target, 0755);
 	if (bind->is_file) {
-		ash_autofd int fd = open(target,
-				O_CREAT | O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
+		int made = open(target, O_CREAT | O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+				0644);
+		if (made >= 0)
+			close(made);
 	}
 	ash_autofd int fd = open_tree(AT_FDCWD, bind->source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (fd < 0 || move_mount(fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)

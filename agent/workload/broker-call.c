@@ -195,7 +195,7 @@ static gboolean start(Call *call, GPtrArray *argv, GError **error)
 	return call->pid > 0 ? TRUE : ash_throw_errno(error, "fork");
 }
 
-/* ---- to and fro ---- */
+/* ---- both ways ---- */
 
 static void take_output(Call *call, int *fd, AshCallFrameKind kind)
 {

@@ -15,13 +15,13 @@ static bool lower(int resource, uint64_t value)
 {
 	struct rlimit limit;
 
-	if (getrlimit(resource, &limit) < 0)
+	if (getrlimit((__rlimit_resource_t) resource, &limit) < 0)
 		return false;
 	/* Raising needs a privilege that nobody here is to have: what is lower stays. */
 	if (limit.rlim_max > value)
 		limit.rlim_max = value;
 	limit.rlim_cur = limit.rlim_max;
-	return setrlimit(resource, &limit) == 0;
+	return setrlimit((__rlimit_resource_t) resource, &limit) == 0;
 }
 
 void ash_enter_limit(const AshEnterOrders *orders)

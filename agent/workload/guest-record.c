@@ -145,5 +145,6 @@ bool ash_guest_parse(char *text, size_t size, AshGuest *guest, const char **out_
 		if (!take(guest, record, value + 1))
 			return false;
 	}
-	return guest->n_command > 0 || guest->is_booted || (*out_wrong = "command", false);
+	*out_wrong = "command";
+	return guest->n_command > 0 || guest->is_booted;
 }

@@ -322,7 +322,7 @@ static gboolean put_entry(Layer *layer, const AshEntry *entry, GError **error)
 
 	if (!normalise(entry->path, &path, error) || !get_owner(layer, entry, &owner, error))
 		return FALSE;
-	g_autoptr(GVariant) xattrs = owner.xattrs;
+	G_GNUC_UNUSED g_autoptr(GVariant) xattrs = owner.xattrs;
 	if (*path != '\0')
 		return put_named(layer, entry, &owner, path, error);
 	if (entry->kind != ASH_ENTRY_DIR)

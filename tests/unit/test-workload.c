@@ -147,8 +147,10 @@ static void test_round_trip(void)
 		g_assert_cmpint(first->at_least, ==, second->at_least);
 		g_assert_true((first->command == NULL) == (second->command == NULL));
 		if (first->command != NULL)
-			g_assert_cmpstrv(first->command, second->command);
-		g_assert_cmpstrv(first->environment, second->environment);
+			g_assert_true(g_strv_equal((const char *const *) first->command,
+					(const char *const *) second->command));
+		g_assert_true(g_strv_equal((const char *const *) first->environment,
+				(const char *const *) second->environment));
 	}
 }
 
