@@ -261,6 +261,14 @@ static void refuse_body(AshHttpCall *call)
 			call, 413, "size", "the body may have %zu bytes at most", call->body_limit);
 }
 
+/* A client that sends without waiting would lose the answer: the connection is reset when it is closed with a
+ * body on its way. So what is not much is read, and thrown away, first.
+ */
+static bool may_refuse_early(AshHttpCall *call, size_t size)
+{
+	return size > IGNORED_BODY_BYTES || ash_http_header(call, MHD_HTTP_HEADER_EXPECT) != NULL;
+}
+
 /* Method, path and header are there; a 'false' has been answered. */
 static bool admit(AshHttpCall *call)
 {
@@ -287,7 +295,7 @@ static bool admit(AshHttpCall *call)
 		return false;
 	if (!body_size(call, &size))
 		return true;
-	if (size != SIZE_MAX && size > call->body_limit) {
+	if (size != SIZE_MAX && size > call->body_limit && may_refuse_early(call, size)) {
 		refuse_body(call);
 		return false;
 	}
