@@ -220,7 +220,7 @@ $(NAMES_fleet:%=$(BIN)/%): $(BIN)/%: $(B)/fleet/%.o $(B)/fleet.a $(B)/lib.a
 DEB_LINKS := $(foreach n,ashlar-agent ashlar-link,build/deb/$(n)_$(shell dpkg --print-architecture).deb)
 DEB_FLEET := build/deb/ashlar-fleet_$(shell dpkg --print-architecture).deb
 DEB_WORKLOAD := build/deb/ashlar-workload_$(shell dpkg --print-architecture).deb
-WORKLOAD_BINS := $(NAMES_workload:%=$(BIN)/%) $(if $(SRC_enter),$(BIN)/ashlar-enter) $(if $(SRC_guest),$(BIN)/ashlar-guest)
+WORKLOAD_BINS := $(NAMES_workload:%=$(BIN)/%) $(if $(SRC_enter),$(BIN)/ashlar-enter) $(if $(SRC_guest),$(BIN)/ashlar-guest) $(BIN)/ashlar-call
 .PHONY: deb
 ifeq ($(BIN),build/bin)
 deb: $(DEB_LINKS) $(DEB_FLEET) $(DEB_WORKLOAD)

@@ -63,7 +63,7 @@ int main(int argc, char **argv)
 	};
 	const AshCliProgram program = {
 			.name = "ashlarctl",
-			.summary = "Asks the agents of this host, for updates and workloads, and tells them what to do.",
+			.summary = "Asks the agents of this host, and tells them what to do.",
 			.commands = commands,
 			.exit_for = exit_for,
 	};

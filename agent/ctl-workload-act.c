@@ -436,7 +436,7 @@ static gboolean train(AshCliContext *context, char **args, int *out_exit, GError
 const AshCliCommand ash_ctl_workload_train = {
 		.name = "workload train",
 		.synopsis = "NAME",
-		.summary = "Records which system calls a workload makes, and proposes them as its list.",
+		.summary = "Records system calls, and proposes them as a list.",
 		.details = "Starts it again without its filter for a time, and once more with it. What is printed is a\n"
 			   "diff of the definition.",
 		.options = train_options,

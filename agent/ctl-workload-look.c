@@ -306,7 +306,7 @@ static gboolean graph(AshCliContext *context, char **args, int *out_exit, GError
 const AshCliCommand ash_ctl_workload_graph = {
 		.name = "workload graph",
 		.synopsis = "",
-		.summary = "Shows which workload reaches which, and routes that are missing.",
+		.summary = "Shows who reaches whom, and missing routes.",
 		.run = graph,
 };
 

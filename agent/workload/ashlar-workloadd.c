@@ -12,8 +12,7 @@ static gboolean version_option;
 
 static const GOptionEntry options[] = {
 		{"root", 0, 0, G_OPTION_ARG_FILENAME, &root_option,
-				"use the files below DIR; instances are processes, not services",
-				"DIR"},
+				"use the files below DIR; no systemd", "DIR"},
 		{"libexec", 0, 0, G_OPTION_ARG_FILENAME, &libexec_option,
 				"where the other programs are (default: " ASH_PATH_LIBEXEC ")",
 				"DIR"},

@@ -29,7 +29,7 @@ workload_host()
 		ln -sf "$(realpath "$ashlar_bin/$program")" "$libexec/$program"
 	done
 	at_exit+=("workload_end")
-	bus_start
+	bus_start ""
 }
 
 # workload_image DIR SCRIPT [CONFIG-SED]: /bin/main is SCRIPT, run by busybox.
