@@ -181,8 +181,8 @@ if has_row peer; then
 	for run in 1 2 3; do
 		say "nginx, then ours: run $run"
 		tell nginx "$("$tools/fleet-load" --identities "$work/peer/identities" --hosts 500 \
-			--rate 40000 --seconds "$((seconds / 4 + 1))" constant 19443)"
-		tell checkin "$(load --identities "$work/peer/identities" --hosts 500 --rate 20000 \
+			--rate 80000 --seconds "$((seconds / 4 + 1))" constant 19443)"
+		tell checkin "$(load --identities "$work/peer/identities" --hosts 500 --rate 40000 \
 			--seconds "$((seconds / 4 + 1))" steady "$port")"
 	done
 	stop
