@@ -383,7 +383,8 @@ static gboolean call_train(const Call *call, char **out_json, GError **error)
 	json_builder_begin_object(builder);
 	ash_json_add_text(builder, "name", unit->machine->name);
 	ash_json_add_bool(builder, "recording", is_recording);
-	ash_json_add_text(builder, "file", active->is_signed ? NULL : active->file);
+	g_autofree char *file = g_strconcat(call->daemon->root, active->file, NULL);
+	ash_json_add_text(builder, "file", active->is_signed ? NULL : file);
 	ash_json_add_text(builder, "definition", active->canonical);
 	add_calls(builder, unit);
 	json_builder_end_object(builder);
