@@ -16,7 +16,7 @@
  * "ashlar.oci.bytes" and "ashlar.oci.notes".
  *
  * Modes are as in the image, set-user-ID too. So that nobody on the host can run those, objects/ of the repository is for root
- * and the downloader's group alone, and so is what is checked out (docs/decisions/0014).
+ * and the downloader's group alone, and so is what is checked out (docs/decisions/0011).
  */
 
 #define ASH_IMAGE_LAYER_REF "ashlar/oci/layer/"
