@@ -17,6 +17,11 @@
 #define UNIT_PREFIX "/org/freedesktop/systemd1/unit"
 #define MANAGER SYSTEMD ".Manager"
 
+enum {
+	FORGET_US = 50 * 1000,
+	FORGET_TRIES = 40,
+};
+
 /* ---- descriptors ---- */
 
 struct AshBusFd {
@@ -165,15 +170,23 @@ static int append_properties(sd_bus_message *message, const AshBusService *servi
 	return r;
 }
 
-gboolean ash_bus_service_start(AshBus *bus, const AshBusService *service, GError **error)
+/* One that has just ended stands there for a moment, until systemd has tidied it away. */
+static void forget(AshBus *bus, const char *unit)
+{
+	g_auto(sd_bus_error) ignored = SD_BUS_ERROR_NULL;
+
+	sd_bus_call_method(bus->bus, SYSTEMD, SYSTEMD_PATH, MANAGER, "ResetFailedUnit", &ignored,
+			NULL, "s", unit);
+	g_usleep(FORGET_US);
+}
+
+static gboolean start_once(
+		AshBus *bus, const AshBusService *service, bool *out_exists, GError **error)
 {
 	g_auto(sd_bus_error) remote = SD_BUS_ERROR_NULL;
 	g_autoptr(sd_bus_message) message = NULL;
 	g_autoptr(sd_bus_message) reply = NULL;
 
-	ASH_PREFIX("starting %s", service->unit);
-	if (!ash_bus_ensure_connected(bus, error))
-		return FALSE;
 	int r = sd_bus_message_new_method_call(
 			bus->bus, &message, SYSTEMD, SYSTEMD_PATH, MANAGER, "StartTransientUnit");
 	if (r >= 0)
@@ -185,10 +198,46 @@ gboolean ash_bus_service_start(AshBus *bus, const AshBusService *service, GError
 	if (r < 0)
 		return ash_bus_throw(error, r, "describing the unit");
 	r = sd_bus_call(bus->bus, message, 0, &remote, &reply);
+	*out_exists = r < 0 && sd_bus_error_has_name(&remote, SYSTEMD ".UnitExists");
 	return r >= 0 ? TRUE : ash_bus_throw_remote(error, &remote, r);
 }
 
+gboolean ash_bus_service_start(AshBus *bus, const AshBusService *service, GError **error)
+{
+	ASH_PREFIX("starting %s", service->unit);
+	if (!ash_bus_ensure_connected(bus, error))
+		return FALSE;
+	for (unsigned tries = 0;; tries++) {
+		g_autoptr(GError) local = NULL;
+		bool exists = false;
+		if (start_once(bus, service, &exists, &local))
+			return TRUE;
+		if (!exists || tries >= FORGET_TRIES) {
+			g_propagate_error(error, g_steal_pointer(&local));
+			return FALSE;
+		}
+		forget(bus, service->unit);
+	}
+}
+
 /* ---- asking, ending ---- */
+
+/* A question: is something to be done about it yet? A unit that was only just asked for is inactive. */
+static bool has_job(AshBus *bus, const char *unit)
+{
+	g_auto(sd_bus_error) ignored = SD_BUS_ERROR_NULL;
+	g_autoptr(sd_bus_message) reply = NULL;
+	g_autofree char *path = NULL;
+	uint32_t job = 0;
+
+	if (sd_bus_path_encode(UNIT_PREFIX, unit, &path) < 0 ||
+			sd_bus_get_property(bus->bus, SYSTEMD, path, SYSTEMD ".Unit", "Job",
+					&ignored, &reply, "(uo)") < 0 ||
+			sd_bus_message_enter_container(reply, 'r', "uo") < 0 ||
+			sd_bus_message_read(reply, "u", &job) < 0)
+		return false;
+	return job != 0;
+}
 
 gboolean ash_bus_service_runs(AshBus *bus, const char *unit, bool *out_runs, GError **error)
 {
@@ -197,7 +246,8 @@ gboolean ash_bus_service_runs(AshBus *bus, const char *unit, bool *out_runs, GEr
 
 	if (!ash_bus_unit_state(bus, unit, &active, &sub, error))
 		return FALSE;
-	*out_runs = strcmp(active, "inactive") != 0 && strcmp(active, "failed") != 0;
+	*out_runs = (strcmp(active, "inactive") != 0 && strcmp(active, "failed") != 0) ||
+		    has_job(bus, unit);
 	return TRUE;
 }
 

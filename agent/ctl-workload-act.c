@@ -280,7 +280,8 @@ static gboolean exec_in(AshCliContext *context, char **args, int *out_exit, GErr
 	g_ptr_array_add(argv, verb);
 	g_ptr_array_add(argv, (gpointer) (uintptr_t) dir);
 	g_ptr_array_add(argv, end);
-	for (char **word = args + 1; *word != NULL; word++)
+	/* The option parser leaves the "--" where a word behind it begins with a dash. */
+	for (char **word = args + (strcmp(args[1], "--") == 0 ? 2 : 1); *word != NULL; word++)
 		g_ptr_array_add(argv, *word);
 	g_ptr_array_add(argv, NULL);
 	fflush(stdout);

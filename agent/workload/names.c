@@ -171,8 +171,7 @@ static GBytes *make_query(AshNamesQuestion *question)
 	ldns_pkt_set_id(query, question->forward_id);
 	ldns_pkt_set_rd(query, true);
 	ldns_pkt_set_edns_udp_size(query, EDNS_BYTES);
-	ldns_pkt_push_rr(
-			query, LDNS_SECTION_QUESTION, new_question(question->name, question->type));
+	ldns_pkt_push_rr(query, LDNS_SECTION_QUESTION, asked);
 	return to_bytes(query);
 }
 

@@ -2,6 +2,7 @@
 #include "agent/workload/nspawn.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/workload/enter.h"
+#include "lib/auto.h"
 #include "lib/error.h"
 
 /* What ashlar-enter needs until it has dropped it. */
@@ -51,10 +53,16 @@ static void add_capabilities(GStrvBuilder *argv, uint64_t keep)
 
 static void add_network(GStrvBuilder *argv, const AshLaunch *launch)
 {
+	/* A namespace that is there is entered in front of nspawn (become_nspawn): nspawn itself would do it as the
+	 * workload's root, who has no say over a namespace of the host's.
+	 */
 	if (*launch->netns == '\0')
 		add(argv, "--private-network");
-	else if (strcmp(launch->netns, "host") != 0)
-		add(argv, "--network-namespace-path=%s", launch->netns);
+}
+
+static bool has_namespace(const AshLaunch *launch)
+{
+	return *launch->netns != '\0' && strcmp(launch->netns, "host") != 0;
 }
 
 /* ':' divides source, target and options. */
@@ -145,8 +153,8 @@ static gboolean hide_state(GError **error)
 	return TRUE;
 }
 
-static void become_nspawn(char **argv, const AshEntry *entry) __attribute__((noreturn));
-static void become_nspawn(char **argv, const AshEntry *entry)
+static void become_nspawn(char **argv, const AshEntry *entry, int netns) __attribute__((noreturn));
+static void become_nspawn(char **argv, const AshEntry *entry, int netns)
 {
 	static char log[] = "SYSTEMD_LOG_LEVEL=warning", seccomp[] = "SYSTEMD_SECCOMP=0",
 		    lock[] = "SYSTEMD_NSPAWN_LOCK=0", path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
@@ -158,7 +166,9 @@ static void become_nspawn(char **argv, const AshEntry *entry)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* It hands these descriptors on, as a service's sockets. */
 	snprintf(pid, sizeof pid, "LISTEN_PID=%d", (int) getpid());
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || ash_entry_place(entry) != 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+			(netns >= 0 && setns(netns, CLONE_NEWNET) < 0) ||
+			ash_entry_place(entry) != 0)
 		_exit(ASH_LAUNCH_EXIT_RUNTIME);
 	execve("/usr/bin/systemd-nspawn", argv, environment);
 	_exit(ASH_LAUNCH_EXIT_RUNTIME);
@@ -175,12 +185,17 @@ gboolean ash_nspawn_start(const AshLaunch *launch, const AshView *view, const As
 	if (access("/usr/bin/systemd-nspawn", X_OK) < 0)
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_REFUSED,
 				"isolation 'container' needs systemd-nspawn (package systemd-container)");
+	ash_autofd int netns =
+			has_namespace(launch) ? open(launch->netns, O_RDONLY | O_CLOEXEC) : -1;
+	if (netns < 0 && has_namespace(launch))
+		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
+				"the workload's network, %s: %s", launch->netns, g_strerror(errno));
 	pid_t pid = fork();
 	if (pid < 0)
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME, "fork: %s",
 				g_strerror(errno));
 	if (pid == 0)
-		become_nspawn(argv, entry);
+		become_nspawn(argv, entry, netns);
 	*out_pid = pid;
 	return TRUE;
 }

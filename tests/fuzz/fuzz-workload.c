@@ -18,11 +18,12 @@ static void fill(AshWorkload *workload)
 {
 	g_autoptr(GHashTable) values = g_hash_table_new(g_str_hash, g_str_equal);
 	g_autoptr(GError) error = NULL;
+	char one[] = "1";
 
 	for (guint i = 0; i < workload->parameters->len; i++) {
 		const AshWorkloadParameter *parameter = workload->parameters->pdata[i];
 		if (parameter->value == NULL)
-			g_hash_table_insert(values, parameter->name, (char[]){"1"});
+			g_hash_table_insert(values, parameter->name, one);
 	}
 	if (!ash_workload_fill(workload, values, &error))
 		g_assert_true(error->domain == ASH_WORKLOAD_ERROR);

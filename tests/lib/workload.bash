@@ -4,7 +4,7 @@
 # and an image of busybox. Instances are processes of their own there, not services. Needs root.
 #
 #	workload_host                 the bus, the host, its programs
-#	workload_image DIR [SCRIPT]   an OCI directory whose program is SCRIPT
+#	workload_image DIR [SCRIPT]   an OCI directory whose program is SCRIPT; with what is in $workload_tree
 #	workload_begin [FAULT]        ashlar-workloadd starts; returns when it answers
 #	workload_kill                 it is killed; instances go on
 #	workload_power_cut            all of it is killed, and the next start is another boot
@@ -45,6 +45,7 @@ workload_image()
 	for applet in sleep cat echo touch ls id nc kill mkdir printf date httpd mv rm; do
 		ln -s busybox "$tree/bin/$applet"
 	done
+	[ -z "${workload_tree:-}" ] || cp -a "$workload_tree/." "$tree"
 	[ -z "${workload_extra:-}" ] || install -m 755 "$workload_extra" "$tree/bin/extra"
 	printf 'root:x:0:0::/:/bin/sh\nweb:x:1000:1000::/:/bin/sh\n' >"$tree/etc/passwd"
 	tar -C "$tree" --numeric-owner --owner=0 --group=0 --sort=name --mtime=@0 -cf "$tmp/layer.tar" .

@@ -210,8 +210,8 @@ mutant()
 	$(cat build/release/flags) -Wno-error -c -o "$tmp/$name/${object%.c}.o" "$tmp/$name/${file##*/}" &&
 		ar r "$tmp/$name/agent.a" "$tmp/$name/${object%.c}.o" &&
 		$(cut -d ' ' -f 1 build/release/flags) -o "$tmp/$name/ashlar-worker" \
-			build/release/agent/ashlar-worker.o "$tmp/$name/agent.a" build/release/lib.a \
-			$(pkg-config --libs gio-2.0 gio-unix-2.0 json-glib-1.0 gnutls yaml-0.1 libarchive libcurl ostree-1 libsystemd)
+			build/release/agent/ashlar-worker.o -Wl,--start-group "$tmp/$name/agent.a" build/release/workload.a -Wl,--end-group build/release/lib.a \
+			$(pkg-config --libs gio-2.0 gio-unix-2.0 json-glib-1.0 gnutls yaml-0.1 libarchive libcurl ostree-1 libsystemd libseccomp libnftables libmnl ldns)
 }
 
 # caught BUG STATES: every planted bug must show.

@@ -229,14 +229,19 @@ static void test_kept_alive(Fixture *fixture, gconstpointer data)
 static void test_body_too_big(Fixture *fixture, gconstpointer data)
 {
 	g_autofree char *big = g_strnfill(1001, 'x');
-	g_autofree char *told = ask(fixture, "POST /x HTTP/1.1\r\nContent-Length: 1001", "");
+	g_autofree char *told = ask(fixture, "POST /x HTTP/1.1\r\nContent-Length: 1001", big);
+	g_autofree char *asked = ask(fixture,
+			"POST /x HTTP/1.1\r\nContent-Length: 1001\r\nExpect: 100-continue", "");
+	g_autofree char *large = ask(fixture, "POST /x HTTP/1.1\r\nContent-Length: 2000000", "");
 	g_autofree char *chunk = g_strdup_printf("3e9\r\n%s\r\n0\r\n\r\n", big);
 	g_autofree char *untold =
 			ask(fixture, "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked", chunk);
 	g_autofree char *none = ask(fixture, "POST /none HTTP/1.1\r\nContent-Length: 1", "x");
 
-	/* The first before anything of it came. */
 	assert_has(told, "HTTP/1.1 413 ");
+	/* Before anything of it came. */
+	assert_has(asked, "HTTP/1.1 413 ");
+	assert_has(large, "HTTP/1.1 413 ");
 	assert_has(untold, "HTTP/1.1 413 ");
 	assert_has(none, "HTTP/1.1 413 ");
 	g_assert_cmpint(g_atomic_int_get(&fixture->handled), ==, 0);

@@ -309,6 +309,7 @@ static void test_fill_errors(void)
 			{"level", "mid", "*'level'*one of: low, high*"},
 			{"other", "1", "*no parameter 'other'*"},
 	};
+	char greeting[] = "greeting", a[] = "a";
 
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_autoptr(AshWorkload) workload = parse_good(with_parameters);
@@ -316,7 +317,7 @@ static void test_fill_errors(void)
 		g_autoptr(GError) error = NULL;
 		g_test_message("%s=%s", cases[i].name, cases[i].value);
 		if (i > 0)
-			g_hash_table_insert(values, (char[]){"greeting"}, (char[]){"a"});
+			g_hash_table_insert(values, greeting, a);
 		g_hash_table_insert(values, (gpointer) (guintptr) cases[i].name,
 				(gpointer) (guintptr) cases[i].value);
 		g_assert_false(ash_workload_fill(workload, values, &error));
