@@ -142,6 +142,10 @@ static int append_limits(sd_bus_message *message, const AshBusService *service)
 	for (size_t i = 0; i < G_N_ELEMENTS(limits) && r >= 0; i++)
 		if (limits[i].number != 0)
 			r = append_setting(message, &limits[i]);
+	/* nspawn makes one in each network of its own; ashlar-launch takes it away again. */
+	if (r >= 0)
+		r = sd_bus_message_append(
+				message, "(sv)", "DeviceAllow", "a(ss)", 1, "/dev/net/tun", "m");
 	for (size_t i = 0; service->devices != NULL && service->devices[i] != NULL && r >= 0; i++)
 		r = sd_bus_message_append(message, "(sv)", "DeviceAllow", "a(ss)", 1,
 				service->devices[i], "rw");

@@ -92,6 +92,32 @@ static gboolean add_capability(
 	return TRUE;
 }
 
+/* Over a network that stands outside of the container's own users, these have no force (user_namespaces(7)). Low ports are
+ * opened in another way where the namespace is not the host's own (agent/workload/nspawn.c).
+ */
+static gboolean check_network(const AshLaunch *launch, uint64_t *set, GError **error)
+{
+	static const char *const powers[] = {
+			"net_admin", "net_raw", "net_broadcast", "net_bind_service", NULL};
+	bool is_host = strcmp(launch->netns, "host") == 0;
+
+	if (launch->isolation != ASH_ISOLATION_CLASS_CONTAINER || *launch->netns == '\0')
+		return TRUE;
+	for (const char *const *name = powers; *name != NULL; name++) {
+		uint64_t bit = 0;
+		bool is_port = name[1] == NULL;
+		if (g_strv_contains((const char *const *) launch->capabilities, *name) &&
+				(is_host || !is_port))
+			return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_REFUSED,
+					"capabilities: %s: a container has no power over a network that the host made: 'isolation: sandbox' or 'network: none' has",
+					*name);
+		if (!add_capability(launch, *name, &bit, error))
+			return FALSE;
+		*set &= ~bit;
+	}
+	return TRUE;
+}
+
 gboolean ash_entry_capabilities(const AshLaunch *launch, uint64_t *out_set, GError **error)
 {
 	uint64_t set = 0;
@@ -103,6 +129,8 @@ gboolean ash_entry_capabilities(const AshLaunch *launch, uint64_t *out_set, GErr
 	for (char **name = launch->capabilities; *name != NULL; name++)
 		if (!add_capability(launch, *name, &set, error))
 			return FALSE;
+	if (!check_network(launch, &set, error))
+		return FALSE;
 	*out_set = set;
 	return TRUE;
 }

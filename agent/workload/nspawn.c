@@ -2,6 +2,7 @@
 #include "agent/workload/nspawn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,13 +52,17 @@ static void add_capabilities(GStrvBuilder *argv, uint64_t keep)
 		add(argv, "--drop-capability=%s", dropped->str);
 }
 
+/* A namespace that is there is entered in front of nspawn (become_nspawn): nspawn itself would do it as the workload's root,
+ * who has no say over a namespace of the host's. It then shows more of /sys than in one of its own.
+ */
 static void add_network(GStrvBuilder *argv, const AshLaunch *launch)
 {
-	/* A namespace that is there is entered in front of nspawn (become_nspawn): nspawn itself would do it as the
-	 * workload's root, who has no say over a namespace of the host's.
-	 */
+	static const char firmware[] = "/sys/firmware";
+
 	if (*launch->netns == '\0')
 		add(argv, "--private-network");
+	else if (access(firmware, F_OK) == 0)
+		add(argv, "--tmpfs=%s:mode=0555,ro,size=4k", firmware);
 }
 
 static bool has_namespace(const AshLaunch *launch)
@@ -153,8 +158,30 @@ static gboolean hide_state(GError **error)
 	return TRUE;
 }
 
-static void become_nspawn(char **argv, const AshEntry *entry, int netns) __attribute__((noreturn));
-static void become_nspawn(char **argv, const AshEntry *entry, int netns)
+/* Nothing of the host's listens in there, so low ports are nobody's: a capability of the workload's own users has no force
+ * over a network that was made in front of them.
+ */
+static bool open_ports(void)
+{
+	int fd = open("/proc/sys/net/ipv4/ip_unprivileged_port_start", O_WRONLY | O_CLOEXEC);
+	bool is_open = fd >= 0 && write(fd, "0", 1) == 1;
+
+	close(fd);
+	return is_open;
+}
+
+static bool take_network(const AshLaunch *launch, int netns)
+{
+	static const char ports[] = "net_bind_service";
+	bool wants_ports = launch->is_booted ||
+			   g_strv_contains((const char *const *) launch->capabilities, ports);
+
+	return netns < 0 || (setns(netns, CLONE_NEWNET) == 0 && (!wants_ports || open_ports()));
+}
+
+static void become_nspawn(char **argv, const AshEntry *entry, const AshLaunch *launch, int netns)
+		__attribute__((noreturn));
+static void become_nspawn(char **argv, const AshEntry *entry, const AshLaunch *launch, int netns)
 {
 	static char log[] = "SYSTEMD_LOG_LEVEL=warning", seccomp[] = "SYSTEMD_SECCOMP=0",
 		    lock[] = "SYSTEMD_NSPAWN_LOCK=0", path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
@@ -166,8 +193,7 @@ static void become_nspawn(char **argv, const AshEntry *entry, int netns)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* It hands these descriptors on, as a service's sockets. */
 	snprintf(pid, sizeof pid, "LISTEN_PID=%d", (int) getpid());
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
-			(netns >= 0 && setns(netns, CLONE_NEWNET) < 0) ||
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || !take_network(launch, netns) ||
 			ash_entry_place(entry) != 0)
 		_exit(ASH_LAUNCH_EXIT_RUNTIME);
 	execve("/usr/bin/systemd-nspawn", argv, environment);
@@ -195,7 +221,7 @@ gboolean ash_nspawn_start(const AshLaunch *launch, const AshView *view, const As
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME, "fork: %s",
 				g_strerror(errno));
 	if (pid == 0)
-		become_nspawn(argv, entry, netns);
+		become_nspawn(argv, entry, launch, netns);
 	*out_pid = pid;
 	return TRUE;
 }
