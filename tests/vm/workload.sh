@@ -47,8 +47,8 @@ cat >"$tmp/hog.yaml" <<'END'
 workload: hog
 version: 1.0.0
 image: oci-dir:/usr/lib/ashlar-selftest/image
-command: [/bin/busybox, tail, /dev/zero]
-resources: {cpu: 0.1, memory: 32MiB}
+command: [/bin/busybox, dd, if=/dev/zero, of=/dev/null, bs=200M]
+resources: {cpu: 0.3, memory: 32MiB}
 restart: {policy: never}
 END
 {
