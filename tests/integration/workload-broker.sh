@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs: jq cmp
+# needs: jq cmp python3
 # SPDX-License-Identifier: Apache-2.0
 # Calls between workloads by the broker: its policy, its limits, what a caller can and cannot do. The programs of
 # the providers run here without a wall; tests/system/workload.sh has them in theirs.
@@ -127,13 +127,21 @@ is "denied, it does not" "$?" 125
 # Nothing that a caller sends is believed.
 send() # BYTES
 {
-	printf '%b' "$1" | timeout 20 nc -N -U "$root/run/ashlar/workload/web/channel/broker.sock" | tr -d '\0' | tail -c +2
+	printf '%b' "$1" >"$tmp/bytes"
+	python3 - "$root/run/ashlar/workload/web/channel/broker.sock" "$tmp/bytes" <<-'END'
+		import socket, sys
+		with socket.socket(socket.AF_UNIX) as s:
+		    s.settimeout(20)
+		    s.connect(sys.argv[1])
+		    s.sendall(open(sys.argv[2], "rb").read())
+		    s.shutdown(socket.SHUT_WR)
+		    print(b"".join(iter(lambda: s.recv(4096), b""))[8:].decode())
+	END
 }
-if command -v nc >/dev/null && nc -h 2>&1 | grep -q -- -U; then
-	like "bytes that are no frame" "$(send 'GET / HTTP/1.1\r\n\r\n')" "that is no frame"
-	like "a frame that is no call" "$(send '\02\0\0\0\0\0\0\0')" "the first frame is no call"
-	like "another's name as a service" "$(send '\01\0\0\0\010\0\0\0../../\0\0')" "the first frame is no call"
-fi
+is "bytes that are no frame" "$(send 'GET / HTTP/1.1\r\n\r\n')" "that is no frame"
+is "a frame that is no call" "$(send '\02\0\0\0\0\0\0\0')" "the first frame is no call"
+is "a path as a service" "$(send '\01\0\0\0\010\0\0\0../../\0\0')" "the first frame is no call"
+is "a call that breaks off" "$(send '\01\0\0\0\010')" "no call came"
 calls=()
 for _ in $(seq 40); do
 	"$ashlar_bin/ashlar-call" --socket "$root/run/ashlar/workload/web/channel/broker.sock" wait.Long signer \
