@@ -49,6 +49,17 @@ char *ash_bus_clean(const char *text, size_t max_bytes);
 /* Does @method answer with a text? */
 bool ash_bus_has_answer(const char *method);
 
+/* A property of a transient unit, by systemd.exec(5) and its like. */
+typedef struct {
+	const char *name;
+	char type;        /* b, i, t, s */
+	uint64_t number;  /* b, i, t */
+	const char *text; /* s */
+} AshBusSetting;
+/* "(sv)" of it, and of ExecStartEx, into the open array of properties; 0 or more, or a negative errno. */
+int ash_bus_append_setting(sd_bus_message *message, const AshBusSetting *setting);
+int ash_bus_append_command(sd_bus_message *message, const char *const *argv);
+
 /* sd-bus has cleanup functions of its own form; these are GLib's. */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sd_bus_message, sd_bus_message_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sd_bus_creds, sd_bus_creds_unref)

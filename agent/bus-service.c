@@ -66,17 +66,10 @@ void ash_bus_fd_free(AshBusFd *fd)
 
 /* ---- starting ---- */
 
-typedef struct {
-	const char *name;
-	char type;        /* b, t, s */
-	uint64_t number;  /* b, t */
-	const char *text; /* s */
-} Setting;
-
 /* What the launcher sets up itself (user, namespaces, system calls) is not said here: it has to be root to
  * do so.
  */
-static const Setting always[] = {
+static const AshBusSetting always[] = {
 		{"Type", 's', .text = "exec"},
 		{"CollectMode", 's', .text = "inactive-or-failed"},
 		{"StandardInput", 's', .text = "null"},
@@ -89,46 +82,9 @@ static const Setting always[] = {
 		{"LimitCORE", 't', 0},
 };
 
-static int append_setting(sd_bus_message *message, const Setting *setting)
-{
-	switch (setting->type) {
-	case 'b':
-		return sd_bus_message_append(
-				message, "(sv)", setting->name, "b", (int) setting->number);
-	case 't':
-		return sd_bus_message_append(message, "(sv)", setting->name, "t", setting->number);
-	default:
-		return sd_bus_message_append(message, "(sv)", setting->name, "s", setting->text);
-	}
-}
-
-/* ExecStartEx is a(sasas); without the flag systemd puts variables of its own in the place of a '$'. */
-static int append_command(sd_bus_message *message, const char *const *argv)
-{
-	int r = sd_bus_message_open_container(message, 'r', "sv");
-
-	if (r >= 0)
-		r = sd_bus_message_append(message, "s", "ExecStartEx");
-	if (r >= 0)
-		r = sd_bus_message_open_container(message, 'v', "a(sasas)");
-	if (r >= 0)
-		r = sd_bus_message_open_container(message, 'a', "(sasas)");
-	if (r >= 0)
-		r = sd_bus_message_open_container(message, 'r', "sasas");
-	if (r >= 0)
-		r = sd_bus_message_append(message, "s", argv[0]);
-	if (r >= 0)
-		r = sd_bus_message_append_strv(message, (char **) (uintptr_t) argv);
-	if (r >= 0)
-		r = sd_bus_message_append(message, "as", 1, "no-env-expand");
-	for (int depth = 0; depth < 4 && r >= 0; depth++)
-		r = sd_bus_message_close_container(message);
-	return r;
-}
-
 static int append_limits(sd_bus_message *message, const AshBusService *service)
 {
-	const Setting limits[] = {
+	const AshBusSetting limits[] = {
 			{"MemoryMax", 't', service->memory_bytes},
 			{"TasksMax", 't', service->tasks},
 			/* microseconds of processor time a second */
@@ -141,7 +97,7 @@ static int append_limits(sd_bus_message *message, const AshBusService *service)
 
 	for (size_t i = 0; i < G_N_ELEMENTS(limits) && r >= 0; i++)
 		if (limits[i].number != 0)
-			r = append_setting(message, &limits[i]);
+			r = ash_bus_append_setting(message, &limits[i]);
 	/* nspawn makes one in each network of its own; ashlar-launch takes it away again. */
 	if (r >= 0)
 		r = sd_bus_message_append(
@@ -157,7 +113,7 @@ static int append_properties(sd_bus_message *message, const AshBusService *servi
 	int r = sd_bus_message_open_container(message, 'a', "(sv)");
 
 	for (size_t i = 0; i < G_N_ELEMENTS(always) && r >= 0; i++)
-		r = append_setting(message, &always[i]);
+		r = ash_bus_append_setting(message, &always[i]);
 	if (r >= 0)
 		r = sd_bus_message_append(
 				message, "(sv)", "Description", "s", service->description);
@@ -168,7 +124,7 @@ static int append_properties(sd_bus_message *message, const AshBusService *servi
 	if (r >= 0)
 		r = append_limits(message, service);
 	if (r >= 0)
-		r = append_command(message, service->argv);
+		r = ash_bus_append_command(message, service->argv);
 	if (r >= 0)
 		r = sd_bus_message_close_container(message);
 	return r;

@@ -260,14 +260,7 @@ static int on_deadline(sd_event_source *source, uint64_t now_us, void *data)
 
 /* ---- the beginning ---- */
 
-typedef struct {
-	const char *name;
-	char type;        /* b, i, t, s */
-	uint64_t number;  /* b, i, t */
-	const char *text; /* s */
-} Setting;
-
-static const Setting always[] = {
+static const AshBusSetting always[] = {
 		{"Type", 's', .text = "exec"},
 		{"CollectMode", 's', .text = "inactive-or-failed"},
 		{"AddRef", 'b', 1},
@@ -279,7 +272,7 @@ static const Setting always[] = {
 };
 
 /* Whoever it runs as, it can change nothing. */
-static const Setting sandbox[] = {
+static const AshBusSetting sandbox[] = {
 		{"NoNewPrivileges", 'b', 1},
 		{"AmbientCapabilities", 't', 0},
 		{"ProtectSystem", 's', .text = "strict"},
@@ -304,7 +297,7 @@ static const Setting sandbox[] = {
 /* A check reads what everybody may read and talks to the network: a user that exists only as long as it
  * runs, no privilege, a /tmp of its own.
  */
-static const Setting stranger[] = {
+static const AshBusSetting stranger[] = {
 		{"DynamicUser", 'b', 1},
 		{"CapabilityBoundingSet", 't', 0},
 		{"ProtectHome", 's', .text = "yes"},
@@ -316,12 +309,12 @@ static const Setting stranger[] = {
 /* Our own program, which looks whether a path is there and what space is left: as root, for a stranger
  * cannot see all of them, with CAP_DAC_READ_SEARCH (bit 2) of all that root may.
  */
-static const Setting looker[] = {
+static const AshBusSetting looker[] = {
 		{"CapabilityBoundingSet", 't', 1 << 2},
 		{"PrivateNetwork", 'b', 1},
 };
 
-static int append_setting(sd_bus_message *message, const Setting *setting)
+int ash_bus_append_setting(sd_bus_message *message, const AshBusSetting *setting)
 {
 	switch (setting->type) {
 	case 'b':
@@ -340,7 +333,7 @@ static int append_setting(sd_bus_message *message, const Setting *setting)
 /* ExecStartEx is a(sasas): path, argv, flags. Without the flag systemd would put variables of its own in
  * the place of a '$' in the arguments.
  */
-static int append_command(sd_bus_message *message, const char *const *argv)
+int ash_bus_append_command(sd_bus_message *message, const char *const *argv)
 {
 	int r = sd_bus_message_open_container(message, 'r', "sv");
 
@@ -365,14 +358,14 @@ static int append_command(sd_bus_message *message, const char *const *argv)
 
 static int append_sandbox(sd_bus_message *message, bool is_look)
 {
-	const Setting *own = is_look ? looker : stranger;
+	const AshBusSetting *own = is_look ? looker : stranger;
 	size_t n_own = is_look ? G_N_ELEMENTS(looker) : G_N_ELEMENTS(stranger);
 	int r = 0;
 
 	for (size_t i = 0; i < G_N_ELEMENTS(sandbox) && r >= 0; i++)
-		r = append_setting(message, &sandbox[i]);
+		r = ash_bus_append_setting(message, &sandbox[i]);
 	for (size_t i = 0; i < n_own && r >= 0; i++)
-		r = append_setting(message, &own[i]);
+		r = ash_bus_append_setting(message, &own[i]);
 	if (r >= 0 && is_look)
 		r = sd_bus_message_append(message, "(sv)", "RestrictAddressFamilies", "(bas)", 1, 1,
 				"AF_UNIX");
@@ -393,7 +386,7 @@ static int append_properties(sd_bus_message *message, const AshBusUnit *unit, in
 	int r = sd_bus_message_open_container(message, 'a', "(sv)");
 
 	for (size_t i = 0; i < G_N_ELEMENTS(always) && r >= 0; i++)
-		r = append_setting(message, &always[i]);
+		r = ash_bus_append_setting(message, &always[i]);
 	if (r >= 0 && unit->is_sandboxed)
 		r = append_sandbox(message, unit->is_look);
 	if (r >= 0)
@@ -402,7 +395,7 @@ static int append_properties(sd_bus_message *message, const AshBusUnit *unit, in
 		r = sd_bus_message_append(
 				message, "(sv)", "StandardOutputFileDescriptor", "h", out_fd);
 	if (r >= 0)
-		r = append_command(message, unit->argv);
+		r = ash_bus_append_command(message, unit->argv);
 	if (r >= 0)
 		r = sd_bus_message_close_container(message);
 	return r;
