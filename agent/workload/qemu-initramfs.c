@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "agent/workload/entry.h"
 #include "agent/workload/guest.h"
 #include "agent/workload/qemu-private.h"
 #include "lib/auto.h"
@@ -48,21 +49,13 @@ static void add_list(GByteArray *record, const char *key, char *const *values)
 		add(record, key, "%s", *values);
 }
 
-static const char *const capabilities[] = {"chown", "dac_override", "dac_read_search", "fowner",
-		"fsetid", "kill", "setgid", "setuid", "setpcap", "linux_immutable",
-		"net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock",
-		"ipc_owner", "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct",
-		"sys_admin", "sys_boot", "sys_nice", "sys_resource", "sys_time", "sys_tty_config",
-		"mknod", "lease", "audit_write", "audit_control", "setfcap", "mac_override",
-		"mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon",
-		"bpf", "checkpoint_restore"};
-
 static void add_capabilities(GByteArray *record, char *const *names)
 {
-	for (; names && *names; names++)
-		for (unsigned i = 0; i < G_N_ELEMENTS(capabilities); i++)
-			if (strcmp(capabilities[i], *names) == 0)
-				add(record, "capability", "%u", i);
+	for (; names && *names; names++) {
+		unsigned bit;
+		if (ash_entry_capability(*names, &bit))
+			add(record, "capability", "%u", bit);
+	}
 }
 
 static void add_binds(GByteArray *record, const AshLaunch *launch, const AshQemuSetup *setup)
