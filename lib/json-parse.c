@@ -305,3 +305,31 @@ gboolean ash_json_parse(GBytes *text, size_t max_bytes, unsigned max_depth, Json
 	*out_node = g_steal_pointer(&node);
 	return TRUE;
 }
+
+gboolean ash_json_text_list(JsonObject *object, const char *key, char ***out_values, GError **error)
+{
+	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+	JsonArray *array;
+
+	if (!ash_json_array(object, key, &array, error))
+		return FALSE;
+	for (guint i = 0; i < json_array_get_length(array); i++) {
+		JsonNode *node = json_array_get_element(array, i);
+		if (json_node_get_value_type(node) != G_TYPE_STRING)
+			return ash_throw(error, ASH_JSON_ERROR, ASH_JSON_ERROR_TYPE,
+					"'%s' holds something that is no text", key);
+		g_ptr_array_add(texts, g_strdup(json_node_get_string(node)));
+	}
+	g_ptr_array_add(texts, NULL);
+	*out_values = (char **) g_ptr_array_free(g_steal_pointer(&texts), FALSE);
+	return TRUE;
+}
+
+gboolean ash_json_text_list_opt(
+		JsonObject *object, const char *key, char ***out_values, GError **error)
+{
+	if (json_object_has_member(object, key))
+		return ash_json_text_list(object, key, out_values, error);
+	*out_values = g_new0(char *, 1);
+	return TRUE;
+}

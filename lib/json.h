@@ -67,6 +67,11 @@ gboolean ash_json_object(JsonObject *object, const char *key, JsonObject **out_v
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_json_array(JsonObject *object, const char *key, JsonArray **out_value, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+/* A list of texts, to be freed; a missing one of _opt is empty. */
+gboolean ash_json_text_list(JsonObject *object, const char *key, char ***out_values, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_json_text_list_opt(JsonObject *object, const char *key, char ***out_values,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Questions, for answers that may say less, or more, than this program knows: what is missing or of
  * another type is NULL, false, 0. @object may be NULL. What is returned is borrowed from it.

@@ -33,34 +33,17 @@ static gboolean wrong(GError **error, const char *what)
 	return ash_throw(error, ASH_BROKER_ERROR, ASH_BROKER_ERROR_SYNTAX, "%s", what);
 }
 
-static gboolean take_texts(JsonArray *array, char ***out_texts, GError **error)
-{
-	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
-
-	for (guint i = 0; i < json_array_get_length(array); i++) {
-		JsonNode *node = json_array_get_element(array, i);
-		if (!JSON_NODE_HOLDS_VALUE(node) || json_node_get_value_type(node) != G_TYPE_STRING)
-			return wrong(error, "a list holds something that is no text");
-		g_ptr_array_add(texts, g_strdup(json_node_get_string(node)));
-	}
-	g_ptr_array_add(texts, NULL);
-	g_ptr_array_set_free_func(texts, NULL);
-	*out_texts = (char **) g_ptr_array_free(g_steal_pointer(&texts), FALSE);
-	return TRUE;
-}
-
 static gboolean take_service(GPtrArray *provides, JsonNode *node, GError **error)
 {
 	AshBrokerService *service = g_new0(AshBrokerService, 1);
-	JsonArray *command;
 	const char *name;
 
 	g_ptr_array_add(provides, service);
 	if (!JSON_NODE_HOLDS_OBJECT(node))
 		return wrong(error, "'provides' holds something that is no object");
 	if (!ash_json_text(json_node_get_object(node), "name", &name, error) ||
-			!ash_json_array(json_node_get_object(node), "command", &command, error) ||
-			!take_texts(command, &service->argv, error))
+			!ash_json_text_list(json_node_get_object(node), "command", &service->argv,
+					error))
 		return FALSE;
 	service->name = g_strdup(name);
 	return service->argv[0] ? TRUE : wrong(error, "a service has no command");
@@ -69,17 +52,16 @@ static gboolean take_service(GPtrArray *provides, JsonNode *node, GError **error
 static gboolean take_texts_of(AshBrokerInstance *instance, JsonObject *object, GError **error)
 {
 	const char *name, *workload, *dir;
-	JsonArray *requires;
 
 	if (!ash_json_text(object, "instance", &name, error) ||
 			!ash_json_text(object, "workload", &workload, error) ||
 			!ash_json_text(object, "dir", &dir, error) ||
-			!ash_json_array(object, "requires", &requires, error))
+			!ash_json_text_list(object, "requires", &instance->requires, error))
 		return FALSE;
 	instance->instance = g_strdup(name);
 	instance->workload = g_strdup(workload);
 	instance->dir = g_strdup(dir);
-	return take_texts(requires, &instance->requires, error);
+	return TRUE;
 }
 
 static gboolean take_instance(GPtrArray *instances, JsonNode *node, GError **error)

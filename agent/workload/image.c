@@ -76,25 +76,6 @@ static gboolean get_text(JsonObject *object, const char *key, char **out_text, G
 	return TRUE;
 }
 
-static gboolean get_texts(JsonObject *object, const char *key, char ***out_texts, GError **error)
-{
-	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
-	JsonArray *array = NULL;
-
-	if (json_object_has_member(object, key) && !ash_json_array(object, key, &array, error))
-		return FALSE;
-	for (guint i = 0; array != NULL && i < json_array_get_length(array); i++) {
-		JsonNode *node = json_array_get_element(array, i);
-		if (json_node_get_value_type(node) != G_TYPE_STRING)
-			return ash_throw(error, ASH_JSON_ERROR, ASH_JSON_ERROR_TYPE,
-					"'%s' holds something that is no text", key);
-		g_ptr_array_add(texts, g_strdup(json_node_get_string(node)));
-	}
-	g_ptr_array_add(texts, NULL);
-	*out_texts = (char **) g_ptr_array_free(g_steal_pointer(&texts), FALSE);
-	return TRUE;
-}
-
 static gboolean parse_image(JsonObject *object, AshImage *image, GError **error)
 {
 	JsonObject *config = NULL;
@@ -110,10 +91,10 @@ static gboolean parse_image(JsonObject *object, AshImage *image, GError **error)
 		return FALSE;
 	if (!ash_text_is_sha256(image->commit))
 		return ash_throw(error, ASH_JSON_ERROR, ASH_JSON_ERROR_TYPE, "'commit' is none");
-	return get_texts(config, "entrypoint", &image->entrypoint, error) &&
-	       get_texts(config, "command", &image->command, error) &&
-	       get_texts(config, "environment", &image->environment, error) &&
-	       get_texts(config, "labels", &image->labels, error) &&
+	return ash_json_text_list_opt(config, "entrypoint", &image->entrypoint, error) &&
+	       ash_json_text_list_opt(config, "command", &image->command, error) &&
+	       ash_json_text_list_opt(config, "environment", &image->environment, error) &&
+	       ash_json_text_list_opt(config, "labels", &image->labels, error) &&
 	       get_text(config, "directory", &image->directory, error) &&
 	       get_text(config, "user", &image->user, error) &&
 	       get_text(config, "stop_signal", &image->stop_signal, error);
