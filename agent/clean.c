@@ -304,28 +304,11 @@ static gboolean ensure_refs(const AshWorker *worker, GHashTable *keep, GError **
 static gboolean read_keep(
 		const AshWorker *worker, JsonObject *input, GHashTable *keep, GError **error)
 {
-	JsonArray *array;
-
 	if (*worker->booted == '\0')
 		return ash_throw(error, ASH_WORKER_ERROR, ASH_WORKER_ERROR_FAILED,
 				"it is not known which deployment runs: nothing is removed");
 	g_hash_table_add(keep, g_strdup(worker->booted));
-	if (!ash_json_array(input, "keep", &array, error))
-		return FALSE;
-	if (json_array_get_length(array) > MAX_KEEP)
-		return ash_throw(error, ASH_JSON_ERROR, ASH_JSON_ERROR_LIMIT,
-				"'keep' names more than %d commits", MAX_KEEP);
-	for (guint i = 0; i < json_array_get_length(array); i++) {
-		JsonNode *node = json_array_get_element(array, i);
-		const char *commit = json_node_get_value_type(node) == G_TYPE_STRING
-						     ? json_node_get_string(node)
-						     : "";
-		if (!ash_deployment_is_commit(commit))
-			return ash_throw(error, ASH_JSON_ERROR, ASH_JSON_ERROR_TYPE,
-					"'keep' holds something that is no commit");
-		g_hash_table_add(keep, g_strdup(commit));
-	}
-	return TRUE;
+	return ash_worker_read_keep(input, MAX_KEEP, keep, error);
 }
 
 static gboolean clean_deployments(const AshWorker *worker, GHashTable *keep, GError **error)

@@ -25,6 +25,7 @@
 #include "lib/interrupt.h"
 #include "lib/json.h"
 #include "lib/target.h"
+#include "lib/text.h"
 #include "lib/tuf.h"
 
 G_DEFINE_QUARK(ash_worker_error, ash_worker_error)
@@ -304,4 +305,26 @@ void ash_worker_progress(const char *step, uint64_t done, uint64_t total)
 	g_autofree char *line = ash_json_format(builder, false);
 	fputs(line, stdout);
 	fflush(stdout);
+}
+
+gboolean ash_worker_read_keep(JsonObject *input, unsigned max, GHashTable *keep, GError **error)
+{
+	JsonArray *array;
+
+	if (!ash_json_array(input, "keep", &array, error))
+		return FALSE;
+	if (json_array_get_length(array) > max)
+		return ash_throw(error, ASH_JSON_ERROR, ASH_JSON_ERROR_LIMIT,
+				"'keep' names more than %u commits", max);
+	for (guint i = 0; i < json_array_get_length(array); i++) {
+		JsonNode *node = json_array_get_element(array, i);
+		const char *commit = json_node_get_value_type(node) == G_TYPE_STRING
+						     ? json_node_get_string(node)
+						     : "";
+		if (!ash_text_is_sha256(commit))
+			return ash_throw(error, ASH_JSON_ERROR, ASH_JSON_ERROR_TYPE,
+					"'keep' holds something that is no commit");
+		g_hash_table_add(keep, g_strdup(commit));
+	}
+	return TRUE;
 }

@@ -78,6 +78,10 @@ void ash_worker_clear(AshWorker *worker);
 gboolean ash_worker_use_staging(AshWorker *worker, JsonObject *input, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
+/* Adds the commits that "keep" of @input names, at most @max, to @keep, which owns its keys. */
+gboolean ash_worker_read_keep(JsonObject *input, unsigned max, GHashTable *keep, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
 /* prefix + @path. */
 char *ash_worker_path(const AshWorker *worker, const char *path);
 

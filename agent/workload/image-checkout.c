@@ -175,28 +175,6 @@ void ash_image_empty_staging(const AshWorker *worker)
 		g_debug("leaving what was downloaded: %s", local->message);
 }
 
-static gboolean read_keep(JsonObject *input, GHashTable *keep, GError **error)
-{
-	JsonArray *array = NULL;
-
-	if (!ash_json_array(input, "keep", &array, error))
-		return FALSE;
-	if (json_array_get_length(array) > MAX_KEEP)
-		return ash_throw(error, ASH_JSON_ERROR, ASH_JSON_ERROR_LIMIT,
-				"'keep' names more than %d commits", MAX_KEEP);
-	for (guint i = 0; i < json_array_get_length(array); i++) {
-		JsonNode *node = json_array_get_element(array, i);
-		const char *commit = json_node_get_value_type(node) == G_TYPE_STRING
-						     ? json_node_get_string(node)
-						     : "";
-		if (!ash_text_is_sha256(commit))
-			return ash_throw(error, ASH_JSON_ERROR, ASH_JSON_ERROR_TYPE,
-					"'keep' holds something that is no commit");
-		g_hash_table_add(keep, g_strdup(commit));
-	}
-	return TRUE;
-}
-
 static uint64_t count_free(const AshWorker *worker)
 {
 	struct statvfs fs;
@@ -211,7 +189,8 @@ gboolean ash_image_clean_run(
 	g_autoptr(AshOstree) repo = NULL;
 	uint64_t before = count_free(worker);
 
-	if (!read_keep(input, keep, error) || !ash_ostree_open(worker->sysroot_fd, &repo, error) ||
+	if (!ash_worker_read_keep(input, MAX_KEEP, keep, error) ||
+			!ash_ostree_open(worker->sysroot_fd, &repo, error) ||
 			!clean_checkouts(worker, keep, error) || !clean_refs(repo, keep, error))
 		return FALSE;
 	if (syncfs(worker->sysroot_fd) < 0)
