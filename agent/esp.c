@@ -23,9 +23,10 @@ static const char *below(const char *path)
 	return path + strspn(path, "/");
 }
 
+/* FAT's syncfs hands all to the disk, but does not ask it to empty its cache; its fsync does. */
 static gboolean sync_all(int dirfd, GError **error)
 {
-	if (syncfs(dirfd) < 0)
+	if (syncfs(dirfd) < 0 || fsync(dirfd) < 0)
 		return ash_throw_errno(error, "syncing the ESP");
 	return TRUE;
 }
