@@ -186,7 +186,11 @@ CREATE TABLE rollout (
 	lines BIGINT NOT NULL DEFAULT 0,         -- of the ledger
 	checkpoint BIGINT NOT NULL DEFAULT 0,    -- its last checkpoint's first line; 0: none
 	ring BIGINT NOT NULL DEFAULT 0,
-	trimmed_at BIGINT NOT NULL DEFAULT 0     -- since when lines and hosts of it go (fleet/retention.h); 0: it is whole
+	trimmed_at BIGINT NOT NULL DEFAULT 0,    -- since when lines and hosts of it go (fleet/retention.h); 0: it is whole
+	-- Of a workload, whose release is 0:
+	assignment TEXT NOT NULL DEFAULT '',     -- '': of a release
+	workload TEXT NOT NULL DEFAULT '',
+	version TEXT NOT NULL DEFAULT ''
 );
 
 -- What went in and what was decided, in order: replay reads it and must come to the same.
@@ -218,6 +222,56 @@ CREATE TABLE policy (
 	poll_s BIGINT NOT NULL DEFAULT 0,        -- 0: the server's own
 	note TEXT NOT NULL DEFAULT ''
 );
+
+-- ---- workloads ----
+
+-- Signed definitions of the publication.
+CREATE TABLE workload (
+	id BIGSERIAL PRIMARY KEY,
+	name TEXT NOT NULL,
+	version TEXT NOT NULL,
+	sha256 TEXT NOT NULL,                    -- of the document, 64 digits
+	document TEXT NOT NULL,                  -- as published; lib/workload.h
+	notes TEXT NOT NULL DEFAULT '',
+	added_at BIGINT NOT NULL,
+	withdrawn TEXT NOT NULL DEFAULT '',      -- why it is not to be given to anybody; '': it may
+	-- Of its report (lib/workload-report.h), so that lists parse no documents:
+	isolation TEXT NOT NULL,
+	score BIGINT NOT NULL,
+	words TEXT NOT NULL,
+	UNIQUE (name, version)
+);
+
+-- Which hosts run which version of a workload: for each workload the first by "rank", then id, that matches a host.
+CREATE TABLE assignment (
+	id TEXT PRIMARY KEY,
+	workload TEXT NOT NULL,
+	version TEXT NOT NULL,                   -- '': none yet; a rollout brings it
+	selector TEXT NOT NULL,
+	rank BIGINT NOT NULL DEFAULT 100,
+	parameters TEXT NOT NULL DEFAULT '{}',   -- {"greeting":"hello"}
+	note TEXT NOT NULL DEFAULT '',
+	serial BIGINT NOT NULL DEFAULT 0,        -- grows when "version" changes; fleet/assignment.h
+	moved_by TEXT NOT NULL DEFAULT ''        -- the rollout that changed it; '': an operator
+);
+
+-- Of hosts that have, or are to have, some.
+CREATE TABLE host_workload (
+	host TEXT PRIMARY KEY,
+	wanted TEXT NOT NULL DEFAULT '',         -- JSON, fleet/assignment.h; '': the fleet never wanted any
+	said TEXT NOT NULL DEFAULT '',           -- the report in short; fleet/workload-said.h
+	report TEXT NOT NULL DEFAULT '',         -- "workloads" of the last check-in that had it; '': none had
+	at BIGINT NOT NULL DEFAULT 0             -- when the report changed
+);
+
+-- Lines on their way from a check-in at one server to a reader at another; each for a minute at most.
+CREATE TABLE workload_log (
+	id BIGSERIAL PRIMARY KEY,
+	host_order BIGINT NOT NULL,
+	at BIGINT NOT NULL,
+	lines TEXT NOT NULL                      -- JSON
+);
+CREATE INDEX workload_log_order ON workload_log (host_order, id);
 
 -- ---- FleetLock ----
 
