@@ -37,8 +37,9 @@ int main(int argc, char **argv)
 	static const AshCliCommand *const files[] = {ash_fleet_cmd_login, ash_fleet_cmd_host,
 			ash_fleet_cmd_host_change, ash_fleet_cmd_join, ash_fleet_cmd_release,
 			ash_fleet_cmd_channel, ash_fleet_cmd_rollout, ash_fleet_cmd_rollout_start,
-			ash_fleet_cmd_event, ash_fleet_cmd_lock, ash_fleet_cmd_operator,
-			ash_fleet_cmd_webhook, ash_fleet_cmd_export, ash_fleet_cmd_simulate};
+			ash_fleet_cmd_rollout_watch, ash_fleet_cmd_event, ash_fleet_cmd_lock,
+			ash_fleet_cmd_operator, ash_fleet_cmd_webhook, ash_fleet_cmd_ddi,
+			ash_fleet_cmd_export, ash_fleet_cmd_simulate};
 	g_autoptr(GArray) commands = g_array_new(TRUE, FALSE, sizeof(AshCliCommand));
 	AshCliProgram program = {.name = "ashlar-fleet",
 			.summary = "Asks a fleet server, and tells it what to do.",

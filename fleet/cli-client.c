@@ -7,10 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fleet/operator.h"
 #include "lib/error.h"
-#include "lib/fetch-request.h"
 #include "lib/file.h"
-#include "lib/interrupt.h"
 #include "lib/json.h"
 #include "lib/x509.h"
 
@@ -19,16 +18,17 @@ G_DEFINE_QUARK(ash_cli_client_error, ash_cli_client_error)
 enum {
 	MAX_SETTINGS = 256 << 10,
 	MAX_DEPTH = 32,
-	MAX_EVENT = 1 << 20,
+	MAX_REFUSAL = 1 << 20,
 	TIMEOUT_MS = 120000,
 	SILENCE_S = 90, /* the server says something more often than that */
-	MAX_PAUSE_S = 30,
 };
 
 struct AshCliClient {
-	char *url, *token, *ca;
+	char *url, *ca;
+	char *token;                /* ID.SECRET, or */
+	char *name, *cookie, *csrf; /* a session of who has a password */
 	AshFetchSession *session;
-	char *authorization;
+	char *authorization, *proof; /* headers; the second is for changes */
 };
 
 /* ---- what is kept ---- */
@@ -60,8 +60,19 @@ static gboolean load(AshCliClient *client, GError **error)
 	JsonObject *object = json_node_get_object(node);
 	client->url = g_strdup(ash_json_find_text(object, "url"));
 	client->token = g_strdup(ash_json_find_text(object, "token"));
+	client->name = g_strdup(ash_json_find_text(object, "name"));
+	client->cookie = g_strdup(ash_json_find_text(object, "session"));
+	client->csrf = g_strdup(ash_json_find_text(object, "csrf"));
 	client->ca = g_strdup(ash_json_find_text(object, "ca"));
 	return TRUE;
+}
+
+static void forget_who(AshCliClient *client)
+{
+	g_clear_pointer(&client->token, g_free);
+	g_clear_pointer(&client->name, g_free);
+	g_clear_pointer(&client->cookie, g_free);
+	g_clear_pointer(&client->csrf, g_free);
 }
 
 static gboolean load_environment(AshCliClient *client, GError **error)
@@ -72,13 +83,13 @@ static gboolean load_environment(AshCliClient *client, GError **error)
 
 	/* Another server's address does not get this one's token. */
 	if (url != NULL && *url != '\0' && g_strcmp0(url, client->url) != 0) {
-		g_clear_pointer(&client->token, g_free);
+		forget_who(client);
 		g_clear_pointer(&client->ca, g_free);
 		g_free(client->url);
 		client->url = g_strdup(url);
 	}
 	if (token != NULL && *token != '\0') {
-		g_free(client->token);
+		forget_who(client);
 		client->token = g_strdup(token);
 	}
 	if (ca == NULL || *ca == '\0')
@@ -88,6 +99,31 @@ static gboolean load_environment(AshCliClient *client, GError **error)
 		return FALSE;
 	g_free(client->ca);
 	client->ca = g_strdup(g_bytes_get_data(pem, NULL));
+	return TRUE;
+}
+
+static bool is_graphic(const char *text)
+{
+	for (; text != NULL && *text != '\0'; text++)
+		if (!g_ascii_isgraph(*text))
+			return false;
+	return true;
+}
+
+static gboolean make_headers(AshCliClient *client, GError **error)
+{
+	if (!is_graphic(client->token) || !is_graphic(client->cookie) || !is_graphic(client->csrf))
+		return ash_throw(error, ASH_CLI_CLIENT_ERROR, ASH_CLI_CLIENT_ERROR_SETTINGS,
+				"the token holds a blank or a control character");
+	g_clear_pointer(&client->authorization, g_free);
+	g_clear_pointer(&client->proof, g_free);
+	if (client->token != NULL && *client->token != '\0') {
+		client->authorization = g_strconcat("Authorization: Bearer ", client->token, NULL);
+	} else if (client->cookie != NULL && client->csrf != NULL) {
+		client->authorization = g_strconcat(
+				"Cookie: " ASH_OPERATOR_COOKIE "=", client->cookie, NULL);
+		client->proof = g_strconcat(ASH_OPERATOR_CSRF_HEADER ": ", client->csrf, NULL);
+	}
 	return TRUE;
 }
 
@@ -108,12 +144,9 @@ static gboolean open_session(AshCliClient *client, bool is_unverified, GError **
 				client->url);
 	while (g_str_has_suffix(client->url, "/"))
 		client->url[strlen(client->url) - 1] = '\0';
-	for (const char *at = client->token; at != NULL && *at != '\0'; at++)
-		if (!g_ascii_isgraph(*at))
-			return ash_throw(error, ASH_CLI_CLIENT_ERROR, ASH_CLI_CLIENT_ERROR_SETTINGS,
-					"the token holds a blank or a control character");
-	if (client->token != NULL && *client->token != '\0')
-		client->authorization = g_strconcat("Authorization: Bearer ", client->token, NULL);
+	if (!make_headers(client, error))
+		return FALSE;
+	g_clear_pointer(&client->session, ash_fetch_session_free);
 	return ash_fetch_session_new(&options, &client->session, error);
 }
 
@@ -139,9 +172,10 @@ void ash_cli_client_free(AshCliClient *client)
 		return;
 	g_clear_pointer(&client->session, ash_fetch_session_free);
 	g_free(client->url);
-	g_free(client->token);
 	g_free(client->ca);
+	forget_who(client);
 	g_free(client->authorization);
+	g_free(client->proof);
 	g_free(client);
 }
 
@@ -169,10 +203,9 @@ static gboolean fail(const AshCliClient *client, const AshFetchAnswer *answer, G
 	if (ash_json_parse(answer->body, ASH_CLI_CLIENT_MAX_ANSWER, MAX_DEPTH, &node, NULL) &&
 			JSON_NODE_HOLDS_OBJECT(node))
 		text = ash_json_find_text(json_node_get_object(node), "text");
-	const char *advice =
-			status == 401 ? "; the token is not known any more: run 'ashlar-fleet login'"
-			: status == 429 || status == 503 ? "; try again a little later"
-							 : "";
+	const char *advice = status == 401                    ? "; run 'ashlar-fleet login'"
+			     : status == 429 || status == 503 ? "; try again a little later"
+							      : "";
 	if (text == NULL)
 		return ash_throw(error, ASH_CLI_CLIENT_ERROR, (int) code_of(status),
 				"%s answers with status %u%s", client->url, status, advice);
@@ -183,9 +216,11 @@ static gboolean request(AshCliClient *client, const char *method, const char *pa
 		const char *body, AshFetchAnswer **out_answer, GError **error)
 {
 	g_autofree char *url = g_strconcat(client->url, path, NULL);
-	const char *const headers[] = {client->authorization, NULL};
+	const char *const headers[] = {client->authorization, client->proof, NULL};
+	const char *const wanted[] = {"Set-Cookie", NULL};
 	g_autoptr(AshFetchAnswer) answer = NULL;
 	AshFetchRequest what = {.method = method,
+			.wanted = wanted,
 			.url = url,
 			.headers = headers,
 			.body = body,
@@ -229,124 +264,22 @@ gboolean ash_cli_client_text(
 	return TRUE;
 }
 
-/* ---- the stream ---- */
-
-typedef struct {
-	GString *line, *data;
-	int64_t last;
-	AshCliEach each;
-	gpointer of;
-	bool is_done; /* the caller has seen enough */
-	bool came;    /* something came over this connection */
-} Stream;
-
-static gboolean end_event(Stream *stream, GError **error)
+gboolean ash_cli_client_read(AshCliClient *client, const char *path, AshFetchPiece each,
+		gpointer data, GError **error)
 {
-	g_autoptr(GBytes) bytes = g_bytes_new(stream->data->str, stream->data->len);
-	g_autoptr(JsonNode) node = NULL;
-	g_autoptr(GError) local = NULL;
-
-	if (stream->data->len == 0)
-		return TRUE;
-	g_string_truncate(stream->data, 0);
-	if (!ash_json_parse(bytes, MAX_EVENT, MAX_DEPTH, &node, error))
-		return FALSE;
-	if (!JSON_NODE_HOLDS_OBJECT(node))
-		return TRUE;
-	stream->last = MAX(stream->last,
-			(int64_t) ash_json_find_uint(json_node_get_object(node), "seq"));
-	if (stream->each(json_node_get_object(node), stream->of, &local))
-		return TRUE;
-	stream->is_done = true;
-	if (local != NULL)
-		g_propagate_error(error, g_steal_pointer(&local));
-	else
-		ash_throw(error, G_IO_ERROR, G_IO_ERROR_CLOSED, "enough");
-	return FALSE;
-}
-
-static gboolean take_piece(const char *data, size_t size, gpointer of, GError **error)
-{
-	Stream *stream = of;
-
-	stream->came = true;
-	for (size_t i = 0; i < size; i++) {
-		if (data[i] != '\n') {
-			g_string_append_c(stream->line, data[i]);
-			if (stream->line->len + stream->data->len > MAX_EVENT)
-				return ash_throw(error, ASH_CLI_CLIENT_ERROR,
-						ASH_CLI_CLIENT_ERROR_ANSWER,
-						"an event of the stream is too large");
-			continue;
-		}
-		if (g_str_has_prefix(stream->line->str, "data:"))
-			g_string_append(stream->data, stream->line->str + 5);
-		else if (stream->line->len == 0 && !end_event(stream, error))
-			return FALSE;
-		g_string_truncate(stream->line, 0);
-	}
-	return TRUE;
-}
-
-static gboolean follow_once(AshCliClient *client, Stream *stream, GError **error)
-{
-	g_autofree char *path =
-			stream->last >= 0 ? g_strdup_printf("%s/v1/stream?after=%" G_GINT64_FORMAT,
-							    client->url, stream->last)
-					  : g_strdup_printf("%s/v1/stream", client->url);
+	g_autofree char *url = g_strconcat(client->url, path, NULL);
 	const char *const headers[] = {client->authorization, "Accept: text/event-stream", NULL};
 	g_autoptr(AshFetchAnswer) answer = NULL;
-	AshFetchRequest what = {.url = path,
+	AshFetchRequest what = {.url = url,
 			.headers = headers,
 			.silence_s = SILENCE_S,
-			.max_bytes = MAX_EVENT,
-			.on_piece = take_piece,
-			.data = stream};
+			.max_bytes = MAX_REFUSAL,
+			.on_piece = each,
+			.data = data};
 
-	g_string_truncate(stream->line, 0);
-	g_string_truncate(stream->data, 0);
 	if (!ash_fetch_session_request(client->session, &what, &answer, error))
 		return FALSE;
 	return answer->status == 200 ? TRUE : fail(client, answer, error);
-}
-
-static bool may_pass(const GError *error)
-{
-	return error->domain == ASH_FETCH_ERROR ||
-	       g_error_matches(error, ASH_CLI_CLIENT_ERROR, ASH_CLI_CLIENT_ERROR_UNREACHABLE);
-}
-
-/* FALSE: interrupted. */
-static gboolean pause_for(unsigned seconds, GError **error)
-{
-	GPollFD wait = {.fd = ash_interrupt_fd(), .events = G_IO_IN};
-
-	g_poll(&wait, wait.fd >= 0 ? 1 : 0, (gint) seconds * 1000);
-	return ash_interrupt_check(error);
-}
-
-gboolean ash_cli_client_follow(
-		AshCliClient *client, int64_t after, AshCliEach each, gpointer data, GError **error)
-{
-	g_autoptr(GString) line = g_string_new(NULL);
-	g_autoptr(GString) text = g_string_new(NULL);
-	Stream stream = {.line = line, .data = text, .last = after, .each = each, .of = data};
-	unsigned pause_s = 1;
-
-	for (;;) {
-		g_autoptr(GError) local = NULL;
-		stream.came = false;
-		gboolean ok = follow_once(client, &stream, &local);
-		if (stream.is_done && g_error_matches(local, G_IO_ERROR, G_IO_ERROR_CLOSED))
-			return TRUE;
-		if (!ok && (stream.is_done || !may_pass(local))) {
-			g_propagate_error(error, g_steal_pointer(&local));
-			return FALSE;
-		}
-		pause_s = stream.came ? 1 : MIN(pause_s * 2, MAX_PAUSE_S);
-		if (!pause_for(pause_s, error))
-			return FALSE;
-	}
 }
 
 /* ---- login ---- */
@@ -368,7 +301,6 @@ static gboolean take_ca(AshCliClient *client, const char *fingerprint, GError **
 		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_TLS,
 				"%s has an authority with the fingerprint %s, which is another one",
 				client->url, info.fingerprint);
-	g_clear_pointer(&client->session, ash_fetch_session_free);
 	client->ca = g_steal_pointer(&pem);
 	return TRUE;
 }
@@ -381,6 +313,9 @@ static gboolean save(const AshCliClient *client, GError **error)
 	json_builder_begin_object(builder);
 	ash_json_add_text(builder, "url", client->url);
 	ash_json_add_text(builder, "token", client->token);
+	ash_json_add_text(builder, "name", client->name);
+	ash_json_add_text(builder, "session", client->cookie);
+	ash_json_add_text(builder, "csrf", client->csrf);
 	ash_json_add_text(builder, "ca", client->ca);
 	json_builder_end_object(builder);
 	g_autofree char *text = ash_json_format(builder, true);
@@ -388,19 +323,63 @@ static gboolean save(const AshCliClient *client, GError **error)
 	       ash_file_replace(AT_FDCWD, path, text, strlen(text), 0600, error);
 }
 
-gboolean ash_cli_client_login(const char *url, const char *token, const char *ca_pem,
-		const char *fingerprint, char **out_name, GError **error)
+/* "name=VALUE; Path=/; …" */
+static char *cookie_of(const AshFetchAnswer *answer)
+{
+	static const char start[] = ASH_OPERATOR_COOKIE "=";
+	const char *at = strstr(answer->headers[0], start);
+
+	return at != NULL ? g_strndup(at + strlen(start), strcspn(at + strlen(start), ";, "))
+			  : NULL;
+}
+
+/* The session that a name and a password are given, in @client. */
+static gboolean begin_session(
+		AshCliClient *client, const char *name, const char *password, GError **error)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+	g_autoptr(AshFetchAnswer) answer = NULL;
+	g_autoptr(JsonNode) node = NULL;
+
+	forget_who(client);
+	json_builder_begin_object(builder);
+	ash_json_add_string(builder, "name", name);
+	ash_json_add_string(builder, "password", password);
+	json_builder_end_object(builder);
+	g_autofree char *body = ash_json_format(builder, false);
+	if (!open_session(client, false, error) ||
+			!request(client, "POST", "/v1/session", body, &answer, error) ||
+			!ash_json_parse(answer->body, MAX_SETTINGS, MAX_DEPTH, &node, error))
+		return FALSE;
+	client->cookie = cookie_of(answer);
+	client->name = g_strdup(name);
+	client->csrf = JSON_NODE_HOLDS_OBJECT(node)
+				       ? g_strdup(ash_json_find_text(
+							 json_node_get_object(node), "csrf"))
+				       : NULL;
+	if (client->cookie == NULL || client->csrf == NULL)
+		return ash_throw(error, ASH_CLI_CLIENT_ERROR, ASH_CLI_CLIENT_ERROR_ANSWER,
+				"%s gave no session", client->url);
+	return make_headers(client, error);
+}
+
+gboolean ash_cli_client_login(const AshCliLogin *login, char **out_name, GError **error)
 {
 	g_autoptr(AshCliClient) client = g_new0(AshCliClient, 1);
 	g_autoptr(JsonNode) node = NULL;
 
-	client->url = g_strdup(url);
-	client->ca = g_strdup(ca_pem);
-	if (fingerprint != NULL && !take_ca(client, fingerprint, error))
+	client->url = g_strdup(login->url);
+	client->ca = g_strdup(login->ca_pem);
+	if (login->fingerprint != NULL && !take_ca(client, login->fingerprint, error))
 		return FALSE;
-	client->token = g_strdup(token);
-	if (!open_session(client, false, error) ||
-			!ash_cli_client_call(client, "GET", "/v1/session", NULL, &node, error) ||
+	if (login->name != NULL && !begin_session(client, login->name, login->password, error))
+		return FALSE;
+	if (login->name == NULL) {
+		client->token = g_strdup(login->token);
+		if (!open_session(client, false, error))
+			return FALSE;
+	}
+	if (!ash_cli_client_call(client, "GET", "/v1/session", NULL, &node, error) ||
 			!save(client, error))
 		return FALSE;
 	const char *name = node != NULL && JSON_NODE_HOLDS_OBJECT(node)
@@ -410,13 +389,50 @@ gboolean ash_cli_client_login(const char *url, const char *token, const char *ca
 	return TRUE;
 }
 
+gboolean ash_cli_client_password(const char *old, const char *new, GError **error)
+{
+	g_autoptr(AshCliClient) client = NULL;
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+	g_autoptr(JsonNode) node = NULL;
+
+	if (!ash_cli_client_new(&client, error))
+		return FALSE;
+	if (client->name == NULL)
+		return ash_throw(error, ASH_CLI_CLIENT_ERROR, ASH_CLI_CLIENT_ERROR_SETTINGS,
+				"an API token has no password; run 'ashlar-fleet login %s --name "
+				"NAME' first",
+				client->url);
+	json_builder_begin_object(builder);
+	ash_json_add_string(builder, "old", old);
+	ash_json_add_string(builder, "new", new);
+	json_builder_end_object(builder);
+	g_autofree char *body = ash_json_format(builder, false);
+	if (!ash_cli_client_call(client, "POST", "/v1/session/password", body, &node, error))
+		return FALSE;
+	/* All sessions have ended, this one too. */
+	g_autofree char *name = g_strdup(client->name);
+	ASH_PREFIX("the password is another one now, but logging in with it");
+	return begin_session(client, name, new, error) && save(client, error);
+}
+
 gboolean ash_cli_client_logout(GError **error)
 {
 	g_autofree char *path = settings_path();
+	g_autoptr(AshCliClient) client = g_new0(AshCliClient, 1);
+	g_autoptr(JsonNode) node = NULL;
+	g_autoptr(GError) local = NULL;
 
+	bool has_session = load(client, NULL) && client->cookie != NULL &&
+			   open_session(client, false, NULL);
 	if (unlink(path) != 0 && errno != ENOENT)
 		return ash_throw_errno(error, "unlink(%s)", path);
-	return TRUE;
+	if (!has_session ||
+			ash_cli_client_call(client, "DELETE", "/v1/session", NULL, &node, &local) ||
+			g_error_matches(local, ASH_CLI_CLIENT_ERROR, ASH_CLI_CLIENT_ERROR_DENIED))
+		return TRUE;
+	g_propagate_prefixed_error(error, g_steal_pointer(&local),
+			"forgotten here; the server's session goes on until its end: ");
+	return FALSE;
 }
 
 char *ash_cli_escape(const char *text)

@@ -6,10 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/fetch-request.h"
+
 /* The command line's side of the HTTP API: where the server is, who we are, one call and its answer.
  *
  * Kept by 'ashlar-fleet login' in ~/.config/ashlar/fleet.json, mode 0600: {"url","token","ca"} (the CA's certificate,
- * PEM; "": the system's). ASHLAR_FLEET_URL, _TOKEN and _CA (a file) in the environment rule over it.
+ * PEM; "": the system's), or {"url","name","session","csrf","ca"} of who logged in by name. ASHLAR_FLEET_URL,
+ * _TOKEN and _CA (a file) in the environment rule over it.
  */
 
 #define ASH_CLI_CLIENT_ERROR (ash_cli_client_error_quark())
@@ -42,18 +45,26 @@ gboolean ash_cli_client_call(AshCliClient *client, const char *method, const cha
 gboolean ash_cli_client_text(AshCliClient *client, const char *path, char **out_text,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Server-sent events from GET /v1/stream behind @after, -1: from now on, until @each returns FALSE without an error (then
- * this succeeds) or with one. A connection that ends is made anew behind the last event that came, with pauses.
- */
-typedef gboolean (*AshCliEach)(JsonObject *event, gpointer data, GError **error);
-gboolean ash_cli_client_follow(AshCliClient *client, int64_t after, AshCliEach each, gpointer data,
-		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* An answer without an end: a 2xx one is handed over as it comes. fleet/cli-stream.h makes events of it. */
+gboolean ash_cli_client_read(AshCliClient *client, const char *path, AshFetchPiece each,
+		gpointer data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Tries them, and keeps them when the server takes the token. @ca_pem NULL or "": the system's; @fingerprint (64
- * digits): the authority's certificate is taken from the server when its key, or itself, has this SHA-256.
- */
-gboolean ash_cli_client_login(const char *url, const char *token, const char *ca_pem,
-		const char *fingerprint, char **out_name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+typedef struct {
+	const char *url;
+	const char *ca_pem; /* NULL or "": the system's */
+	/* 64 digits: the authority's certificate is taken from the server when its key, or itself, has this SHA-256 */
+	const char *fingerprint;
+	const char *token;           /* ID.SECRET; or */
+	const char *name, *password; /* for which the server gives a session */
+} AshCliLogin;
+
+/* Tries it, and keeps it when the server takes it. */
+gboolean ash_cli_client_login(const AshCliLogin *login, char **out_name, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* One's own: of who logged in by name. Other sessions end; this one is kept anew. */
+gboolean ash_cli_client_password(const char *old, const char *new, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* What is kept is gone even when the server cannot be told that its session has ended. */
 gboolean ash_cli_client_logout(GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* "a b" → "a%20b", for a path's part or an argument. */

@@ -15,7 +15,11 @@ enum {
 	SHORT_DIGITS = 12,
 	GAP = 2,
 	MAX_COLUMNS = 16,
+	MAX_PASSWORD = 1024,
 };
+
+char *ash_cli_reason;
+const GOptionEntry ash_cli_reason_options[] = {ASH_CLI_REASON, {0}};
 
 /* ---- values for people ---- */
 
@@ -188,8 +192,9 @@ void ash_cli_print_page(JsonObject *object, const AshCliColumn *columns)
 		width = MAX(width, strlen(column->title));
 	for (const AshCliColumn *column = columns; column->title != NULL; column++) {
 		g_autofree char *text = ash_cli_cell(object, column->member, column->cell);
+		g_autofree char *title = g_ascii_strdown(column->title, -1);
 		if (strcmp(text, "-") != 0)
-			printf("%-*s  %s\n", (int) width, column->title, text);
+			printf("%-*s  %s\n", (int) width, title, text);
 	}
 }
 
@@ -342,7 +347,10 @@ gboolean ash_cli_change(AshCliContext *context, const char *method, const char *
 	g_autoptr(JsonNode) node = NULL;
 	g_autofree char *body = NULL;
 
+	if (builder == NULL && ash_cli_reason != NULL)
+		builder = ash_cli_body();
 	if (builder != NULL) {
+		ash_json_add_text(builder, "reason", ash_cli_reason);
 		json_builder_end_object(builder);
 		body = ash_json_format(builder, false);
 	}
@@ -380,6 +388,25 @@ gboolean ash_cli_confirm(bool is_sure, guint64 count, const char *what, GError *
 					g_strstrip(line), 10, 0, G_MAXUINT64, &typed, NULL) ||
 			typed != count)
 		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE, "nothing was done");
+	return TRUE;
+}
+
+gboolean ash_cli_password(const char *what, char **out_password, GError **error)
+{
+	char line[MAX_PASSWORD + 2] = "";
+
+	if (isatty(STDIN_FILENO)) {
+		g_autofree char *prompt = g_strconcat(what, ": ", NULL);
+		char *typed = getpass(prompt);
+		g_strlcpy(line, typed != NULL ? typed : "", sizeof line);
+	} else if (fgets(line, sizeof line, stdin) == NULL) {
+		line[0] = '\0';
+	}
+	line[strcspn(line, "\r\n")] = '\0';
+	if (line[0] == '\0' || strlen(line) > MAX_PASSWORD)
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				line[0] == '\0' ? "no password came" : "the password is too long");
+	*out_password = g_strdup(line);
 	return TRUE;
 }
 

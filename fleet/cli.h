@@ -45,8 +45,17 @@ gboolean ash_cli_change(AshCliContext *context, const char *method, const char *
 		JsonBuilder *take_body, const char *done, JsonNode **out_node, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 JsonBuilder *ash_cli_body(void);
+/* --reason, of every verb that changes something: ash_cli_change sends it along. */
+extern char *ash_cli_reason;
+extern const GOptionEntry ash_cli_reason_options[];
+#define ASH_CLI_REASON                                                                             \
+	{                                                                                          \
+		"reason", 'r', 0, G_OPTION_ARG_STRING, &ash_cli_reason, "Why, for the audit log",  \
+				"TEXT"                                                             \
+	}
 
 void ash_cli_print_table(JsonArray *items, const AshCliColumn *columns);
+/* Titles of tables do as well: they are written small. */
 void ash_cli_print_page(JsonObject *object, const AshCliColumn *columns);
 void ash_cli_print_json(JsonNode *node);
 /* What was made with a secret: that alone, so that it can be piped; or all of it with --json. */
@@ -63,6 +72,9 @@ char *ash_cli_argument(char *take_path, const char *key, const char *value);
 
 /* Asks for the number when somebody can be asked; otherwise --yes is needed. */
 gboolean ash_cli_confirm(bool is_sure, guint64 count, const char *what, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* A line of standard input; on a terminal it is asked for, and not shown. */
+gboolean ash_cli_password(const char *what, char **out_password, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 /* "90", "90s", "15m", "2h", "30d" into seconds. */
 gboolean ash_cli_seconds(const char *option, const char *text, int64_t *out_seconds, GError **error)
@@ -82,9 +94,11 @@ extern const AshCliCommand ash_fleet_cmd_release[];
 extern const AshCliCommand ash_fleet_cmd_channel[];
 extern const AshCliCommand ash_fleet_cmd_rollout[];
 extern const AshCliCommand ash_fleet_cmd_rollout_start[];
+extern const AshCliCommand ash_fleet_cmd_rollout_watch[];
 extern const AshCliCommand ash_fleet_cmd_event[];
 extern const AshCliCommand ash_fleet_cmd_lock[];
 extern const AshCliCommand ash_fleet_cmd_operator[];
 extern const AshCliCommand ash_fleet_cmd_webhook[];
+extern const AshCliCommand ash_fleet_cmd_ddi[];
 extern const AshCliCommand ash_fleet_cmd_export[];
 extern const AshCliCommand ash_fleet_cmd_simulate[];

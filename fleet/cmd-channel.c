@@ -1,48 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/cli-client.h"
 #include "fleet/cli.h"
 #include "lib/error.h"
 #include "lib/json.h"
 
-static char *opt_note, *opt_reason, *opt_selector, *opt_poll;
+static char *opt_note, *opt_selector, *opt_poll;
 static char **opt_windows;
-static int opt_rank = 100;
+static int opt_rank = -1;
+static gboolean opt_any_time;
 
 static const GOptionEntry channel_options[] = {
 		{"note", 0, 0, G_OPTION_ARG_STRING, &opt_note, "For people", "TEXT"},
-		{"reason", 'r', 0, G_OPTION_ARG_STRING, &opt_reason, "Why, for the audit log",
-				"TEXT"},
+		ASH_CLI_REASON,
 		{0},
 };
 static const GOptionEntry policy_options[] = {
 		{"selector", 's', 0, G_OPTION_ARG_STRING, &opt_selector, "For these hosts",
 				"SELECTOR"},
 		{"rank", 0, 0, G_OPTION_ARG_INT, &opt_rank,
-				"The lowest that matches rules; default: 100", "N"},
+				"The lowest that matches rules; of a new one 100", "N"},
 		{"window", 'w', 0, G_OPTION_ARG_STRING_ARRAY, &opt_windows,
 				"\"Sat 02:00-05:00 Europe/Zurich\"; may be given again", "WINDOW"},
+		{"any-time", 0, 0, G_OPTION_ARG_NONE, &opt_any_time, "No windows", NULL},
 		{"poll", 0, 0, G_OPTION_ARG_STRING, &opt_poll, "How often they check in", "TIME"},
 		{"note", 0, 0, G_OPTION_ARG_STRING, &opt_note, "For people", "TEXT"},
-		{"reason", 'r', 0, G_OPTION_ARG_STRING, &opt_reason, "Why, for the audit log",
-				"TEXT"},
+		ASH_CLI_REASON,
 		{0},
 };
-static const GOptionEntry reason_options[] = {
-		{"reason", 'r', 0, G_OPTION_ARG_STRING, &opt_reason, "Why, for the audit log",
-				"TEXT"},
+
+static const AshCliColumn channel_columns[] = {
+		{"CHANNEL", "name", ASH_CLI_TEXT},
+		{"RELEASE", "release.name", ASH_CLI_TEXT},
+		{"VERSION", "release.version", ASH_CLI_TEXT},
+		{"NOTE", "note", ASH_CLI_TEXT},
 		{0},
 };
 
 static gboolean channels(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	static const AshCliColumn columns[] = {
-			{"CHANNEL", "name", ASH_CLI_TEXT},
-			{"RELEASE", "release.name", ASH_CLI_TEXT},
-			{"VERSION", "release.version", ASH_CLI_TEXT},
-			{"NOTE", "note", ASH_CLI_TEXT},
-			{0},
-	};
+	return ash_cli_list(context, "/v1/channels", 0, channel_columns, "no channels", error);
+}
 
-	return ash_cli_list(context, "/v1/channels", 0, columns, "no channels", error);
+static gboolean channels_show(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autofree char *path = ash_cli_path("/v1/channels/", args[0], "");
+
+	return ash_cli_show(context, path, channel_columns, error);
 }
 
 static gboolean channels_set(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -50,9 +53,8 @@ static gboolean channels_set(AshCliContext *context, char **args, int *out_exit,
 	g_autofree char *path = ash_cli_path("/v1/channels/", args[0], "");
 	JsonBuilder *body = ash_cli_body();
 
-	ash_json_add_text(body, "release", args[1]);
+	ash_json_add_string(body, "release", args[1]);
 	ash_json_add_text(body, "note", opt_note);
-	ash_json_add_text(body, "reason", opt_reason);
 	return ash_cli_change(context, "PUT", path, body, "done", NULL, error);
 }
 
@@ -71,43 +73,92 @@ static gboolean channels_history(AshCliContext *context, char **args, int *out_e
 	return ash_cli_list(context, path, 0, columns, "it was never set", error);
 }
 
+static const AshCliColumn policy_columns[] = {
+		{"POLICY", "name", ASH_CLI_TEXT},
+		{"RANK", "rank", ASH_CLI_NUMBER},
+		{"SELECTOR", "selector", ASH_CLI_TEXT},
+		{"WINDOWS", "windows", ASH_CLI_LIST},
+		{"POLL", "poll", ASH_CLI_NUMBER},
+		{"NOTE", "note", ASH_CLI_TEXT},
+		{0},
+};
+
 static gboolean policies(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	static const AshCliColumn columns[] = {
-			{"POLICY", "name", ASH_CLI_TEXT},
-			{"RANK", "rank", ASH_CLI_NUMBER},
-			{"SELECTOR", "selector", ASH_CLI_TEXT},
-			{"WINDOWS", "windows", ASH_CLI_LIST},
-			{"POLL", "poll", ASH_CLI_NUMBER},
-			{"NOTE", "note", ASH_CLI_TEXT},
-			{0},
-	};
+	return ash_cli_list(context, "/v1/policies", 0, policy_columns, "no policies", error);
+}
 
-	return ash_cli_list(context, "/v1/policies", 0, columns, "no policies", error);
+static gboolean policies_show(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autofree char *path = ash_cli_path("/v1/policies/", args[0], "");
+
+	return ash_cli_show(context, path, policy_columns, error);
+}
+
+/* The policy as it is, to be sent back with what is asked for; NULL: there is none of that name. */
+static gboolean find_policy(const char *path, JsonNode **out_node, GError **error)
+{
+	g_autoptr(AshCliClient) client = NULL;
+	g_autoptr(JsonNode) node = NULL;
+	g_autoptr(GError) local = NULL;
+
+	if (!ash_cli_client_new(&client, error))
+		return FALSE;
+	if (!ash_cli_client_call(client, "GET", path, NULL, &node, &local) &&
+			!g_error_matches(local, ASH_CLI_CLIENT_ERROR,
+					ASH_CLI_CLIENT_ERROR_NOT_FOUND)) {
+		g_propagate_error(error, g_steal_pointer(&local));
+		return FALSE;
+	}
+	if (node != NULL && !JSON_NODE_HOLDS_OBJECT(node))
+		g_clear_pointer(&node, json_node_unref);
+	*out_node = g_steal_pointer(&node);
+	return TRUE;
+}
+
+static void add_windows(JsonBuilder *body, JsonObject *old)
+{
+	JsonNode *windows = old != NULL ? json_object_get_member(old, "windows") : NULL;
+
+	if (opt_windows != NULL) {
+		ash_json_add_texts(body, "windows", opt_windows);
+	} else if (windows != NULL && !opt_any_time) {
+		json_builder_set_member_name(body, "windows");
+		json_builder_add_value(body, json_node_copy(windows));
+	}
 }
 
 static gboolean policies_set(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autofree char *path = ash_cli_path("/v1/policies/", args[0], "");
 	g_autoptr(JsonBuilder) body = ash_cli_body();
+	g_autoptr(JsonNode) node = NULL;
 	int64_t poll_s = 0;
 
-	if (!ash_cli_need("selector", opt_selector, error) ||
-			(opt_poll != NULL && !ash_cli_seconds("poll", opt_poll, &poll_s, error)))
+	if ((opt_poll != NULL && !ash_cli_seconds("poll", opt_poll, &poll_s, error)) ||
+			!find_policy(path, &node, error))
 		return FALSE;
-	ash_json_add_text(body, "selector", opt_selector);
-	ash_json_add_int(body, "rank", opt_rank);
-	ash_json_add_texts(body, "windows", opt_windows);
+	JsonObject *old = node != NULL ? json_node_get_object(node) : NULL;
+	if (old == NULL && !ash_cli_need("selector", opt_selector, error))
+		return FALSE;
+	if (old != NULL && opt_rank < 0)
+		opt_rank = (int) ash_json_find_uint(old, "rank");
+	if (old != NULL && opt_poll == NULL)
+		poll_s = (int64_t) ash_json_find_uint(old, "poll");
+	ash_json_add_string(body, "selector",
+			opt_selector != NULL ? opt_selector : ash_json_find_text(old, "selector"));
+	ash_json_add_int(body, "rank", opt_rank < 0 ? 100 : opt_rank);
+	add_windows(body, old);
 	ash_json_add_int(body, "poll", poll_s);
+	if (opt_note == NULL && old != NULL)
+		ash_json_add_text(body, "note", ash_json_find_text(old, "note"));
 	ash_json_add_text(body, "note", opt_note);
-	ash_json_add_text(body, "reason", opt_reason);
 	return ash_cli_change(context, "PUT", path, g_steal_pointer(&body), "done", NULL, error);
 }
 
 static gboolean policies_remove(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	g_autofree char *path = ash_cli_argument(
-			ash_cli_path("/v1/policies/", args[0], ""), "reason", opt_reason);
+	g_autofree char *path = ash_cli_path("/v1/policies/", args[0], "");
 
 	return ash_cli_change(context, "DELETE", path, NULL, "removed", NULL, error);
 }
@@ -117,11 +168,18 @@ const AshCliCommand ash_fleet_cmd_channel[] = {
 		{.name = "channels set",
 				.synopsis = "CHANNEL RELEASE",
 				.summary = "Point a channel at a release, at once and for all its hosts",
-				.details = "A rollout with --channel moves it when it has finished.",
+				.details = "A rollout with --channel moves it when it has finished. "
+					   "RELEASE '': at none.",
 				.options = channel_options,
 				.min_args = 2,
 				.max_args = 2,
 				.run = channels_set},
+		{.name = "channels show",
+				.synopsis = "CHANNEL",
+				.summary = "One channel",
+				.min_args = 1,
+				.max_args = 1,
+				.run = channels_show},
 		{.name = "channels history",
 				.synopsis = "CHANNEL",
 				.summary = "What it pointed at",
@@ -131,9 +189,15 @@ const AshCliCommand ash_fleet_cmd_channel[] = {
 		{.name = "policies",
 				.summary = "List policies: windows and check-ins",
 				.run = policies},
+		{.name = "policies show",
+				.synopsis = "NAME",
+				.summary = "One policy",
+				.min_args = 1,
+				.max_args = 1,
+				.run = policies_show},
 		{.name = "policies set",
 				.synopsis = "NAME",
-				.summary = "Make or change one",
+				.summary = "Make one, or change what is asked for",
 				.options = policy_options,
 				.min_args = 1,
 				.max_args = 1,
@@ -141,7 +205,7 @@ const AshCliCommand ash_fleet_cmd_channel[] = {
 		{.name = "policies remove",
 				.synopsis = "NAME",
 				.summary = "Remove one",
-				.options = reason_options,
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = policies_remove},

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fleet/cli-client.h"
+#include "fleet/cli-stream.h"
 #include "fleet/cli.h"
 #include "lib/json.h"
 
@@ -13,7 +14,7 @@ static gboolean opt_follow;
 static const GOptionEntry event_options[] = {
 		{"follow", 'f', 0, G_OPTION_ARG_NONE, &opt_follow,
 				"Go on with what happens from now on", NULL},
-		{"kind", 'k', 0, G_OPTION_ARG_STRING, &opt_kind, "host.report, rollout.ring, …",
+		{"kind", 'k', 0, G_OPTION_ARG_STRING, &opt_kind, "host.report, rollout.*, …",
 				"KIND"},
 		{"host", 0, 0, G_OPTION_ARG_STRING, &opt_host, "Of this host", "HOST"},
 		{"rollout", 0, 0, G_OPTION_ARG_STRING, &opt_rollout, "Of this rollout", "ROLLOUT"},
@@ -44,23 +45,48 @@ static void print_event(bool json, JsonObject *event)
 	fflush(stdout);
 }
 
+/* "rollout.*" is all that begin so, as for the server. */
+static bool is_of_kind(const char *kind)
+{
+	g_autofree char *start = g_strndup(opt_kind, strlen(opt_kind) - 1);
+
+	return kind != NULL && (g_str_has_suffix(opt_kind, ".*") ? g_str_has_prefix(kind, start)
+								 : strcmp(kind, opt_kind) == 0);
+}
+
 static bool is_wanted(JsonObject *event)
 {
-	const char *host = ash_json_find_text(event, "host");
-	const char *name = ash_json_find_text(event, "host_name");
-
-	if (opt_kind != NULL && g_strcmp0(opt_kind, ash_json_find_text(event, "kind")) != 0)
+	if (opt_kind != NULL && *opt_kind != '\0' && !is_of_kind(ash_json_find_text(event, "kind")))
 		return false;
 	if (opt_rollout != NULL &&
 			g_strcmp0(opt_rollout, ash_json_find_text(event, "rollout")) != 0)
 		return false;
-	return opt_host == NULL || g_strcmp0(opt_host, name) == 0 ||
-	       (host != NULL && g_str_has_prefix(host, opt_host));
+	return opt_host == NULL || g_strcmp0(opt_host, ash_json_find_text(event, "host")) == 0;
 }
 
-static gboolean on_event(JsonObject *event, gpointer data, GError **error)
+/* The server's events have whole ids; people have names. */
+static gboolean find_host(AshCliClient *client, GError **error)
 {
-	if (is_wanted(event))
+	g_autoptr(JsonNode) node = NULL;
+
+	if (opt_host == NULL)
+		return TRUE;
+	g_autofree char *path = ash_cli_path("/v1/hosts/", opt_host, "");
+	if (!ash_cli_client_call(client, "GET", path, NULL, &node, error))
+		return FALSE;
+	const char *id = node != NULL && JSON_NODE_HOLDS_OBJECT(node)
+					 ? ash_json_find_text(json_node_get_object(node), "id")
+					 : NULL;
+	if (id != NULL) {
+		g_free(opt_host);
+		opt_host = g_strdup(id);
+	}
+	return TRUE;
+}
+
+static gboolean on_event(const char *kind, JsonObject *event, gpointer data, GError **error)
+{
+	if (event != NULL && is_wanted(event))
 		print_event(*(bool *) data, event);
 	return TRUE;
 }
@@ -73,11 +99,12 @@ static gboolean events(AshCliContext *context, char **args, int *out_exit, GErro
 	g_autoptr(JsonNode) node = NULL;
 	int64_t last = 0;
 
+	if (!ash_cli_client_new(&client, error) || !find_host(client, error))
+		return FALSE;
 	path = ash_cli_argument(g_steal_pointer(&path), "kind", opt_kind);
 	path = ash_cli_argument(g_steal_pointer(&path), "host", opt_host);
 	path = ash_cli_argument(g_steal_pointer(&path), "rollout", opt_rollout);
-	if (!ash_cli_client_new(&client, error) ||
-			!ash_cli_client_call(client, "GET", path, NULL, &node, error))
+	if (!ash_cli_client_call(client, "GET", path, NULL, &node, error))
 		return FALSE;
 	JsonArray *items =
 			node != NULL && JSON_NODE_HOLDS_OBJECT(node)
@@ -91,7 +118,7 @@ static gboolean events(AshCliContext *context, char **args, int *out_exit, GErro
 	}
 	if (!opt_follow)
 		return TRUE;
-	return ash_cli_client_follow(client, last > 0 ? last : -1, on_event, &context->json, error);
+	return ash_cli_stream_follow(client, last > 0 ? last : -1, on_event, &context->json, error);
 }
 
 static gboolean audit(AshCliContext *context, char **args, int *out_exit, GError **error)

@@ -8,13 +8,11 @@
 #include "lib/json.h"
 
 static gboolean opt_dry_run;
-static char *opt_reason;
 
 static const GOptionEntry import_options[] = {
 		{"dry-run", 'n', 0, G_OPTION_ARG_NONE, &opt_dry_run,
 				"Only show what would change; exit code 8: something would", NULL},
-		{"reason", 'r', 0, G_OPTION_ARG_STRING, &opt_reason, "Why, for the audit log",
-				"TEXT"},
+		ASH_CLI_REASON,
 		{0},
 };
 
@@ -26,7 +24,16 @@ static gboolean export_all(AshCliContext *context, char **args, int *out_exit, G
 	if (!ash_cli_client_new(&client, error) ||
 			!ash_cli_client_text(client, "/v1/export", &text, error))
 		return FALSE;
-	fputs(text, stdout);
+	if (!context->json) {
+		fputs(text, stdout);
+		return TRUE;
+	}
+	/* As import's body takes it. */
+	g_autoptr(JsonBuilder) builder = ash_cli_body();
+	ash_json_add_text(builder, "yaml", text);
+	json_builder_end_object(builder);
+	g_autofree char *line = ash_json_format(builder, false);
+	fputs(line, stdout);
 	return TRUE;
 }
 
@@ -48,7 +55,6 @@ static gboolean import(AshCliContext *context, char **args, int *out_exit, GErro
 		return FALSE;
 	body = ash_cli_body();
 	ash_json_add_text(body, "yaml", g_bytes_get_data(yaml, NULL));
-	ash_json_add_text(body, "reason", opt_reason);
 	if (!ash_cli_change(context, "POST", opt_dry_run ? "/v1/import?dry_run=1" : "/v1/import",
 			    body, NULL, &node, error))
 		return FALSE;

@@ -7,28 +7,13 @@
 #include "lib/error.h"
 #include "lib/json.h"
 
-static char *opt_reason;
 static gboolean opt_yes;
 
-static const GOptionEntry reason_options[] = {
-		{"reason", 'r', 0, G_OPTION_ARG_STRING, &opt_reason, "Why, for the audit log",
-				"TEXT"},
-		{0},
-};
 static const GOptionEntry bulk_options[] = {
-		{"reason", 'r', 0, G_OPTION_ARG_STRING, &opt_reason, "Why, for the audit log",
-				"TEXT"},
+		ASH_CLI_REASON,
 		{"yes", 'y', 0, G_OPTION_ARG_NONE, &opt_yes, "Do not ask", NULL},
 		{0},
 };
-
-static JsonBuilder *reason_body(void)
-{
-	JsonBuilder *builder = ash_cli_body();
-
-	ash_json_add_text(builder, "reason", opt_reason);
-	return builder;
-}
 
 /* POST /v1/hosts/HOST/ACT */
 static gboolean change(AshCliContext *context, const char *id, const char *act,
@@ -42,7 +27,7 @@ static gboolean change(AshCliContext *context, const char *id, const char *act,
 
 static gboolean labels(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	g_autoptr(JsonBuilder) body = reason_body();
+	g_autoptr(JsonBuilder) body = ash_cli_body();
 
 	if (!ash_cli_add_labels(body, args + 1, error))
 		return FALSE;
@@ -51,7 +36,7 @@ static gboolean labels(AshCliContext *context, char **args, int *out_exit, GErro
 
 static gboolean order(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	JsonBuilder *body = reason_body();
+	JsonBuilder *body = ash_cli_body();
 
 	ash_json_add_text(body, "verb", args[1]);
 	ash_json_add_text(body, "argument", args[2]);
@@ -61,7 +46,7 @@ static gboolean order(AshCliContext *context, char **args, int *out_exit, GError
 static gboolean release(AshCliContext *context, const char *host, const char *version,
 		const char *verb, GError **error)
 {
-	JsonBuilder *body = reason_body();
+	JsonBuilder *body = ash_cli_body();
 
 	ash_json_add_string(body, "version", version);
 	ash_json_add_text(body, "verb", verb);
@@ -85,29 +70,29 @@ static gboolean follow(AshCliContext *context, char **args, int *out_exit, GErro
 
 static gboolean approve(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	return change(context, args[0], "approve", reason_body(), error);
+	return change(context, args[0], "approve", ash_cli_body(), error);
 }
 
 static gboolean hold(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	return ash_cli_need("reason", opt_reason, error) &&
-	       change(context, args[0], "hold", reason_body(), error);
+	return ash_cli_need("reason", ash_cli_reason, error) &&
+	       change(context, args[0], "hold", ash_cli_body(), error);
 }
 
 static gboolean release_hold(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	return change(context, args[0], "release-hold", reason_body(), error);
+	return change(context, args[0], "release-hold", ash_cli_body(), error);
 }
 
 static gboolean retire(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	return ash_cli_need("reason", opt_reason, error) &&
-	       change(context, args[0], "retire", reason_body(), error);
+	return ash_cli_need("reason", ash_cli_reason, error) &&
+	       change(context, args[0], "retire", ash_cli_body(), error);
 }
 
 static gboolean forget(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	return change(context, args[0], "forget", reason_body(), error);
+	return change(context, args[0], "forget", ash_cli_body(), error);
 }
 
 /* The act's own members, from the words behind the selector. */
@@ -136,7 +121,7 @@ static gboolean add_act(JsonBuilder *body, const char *act, char **words, GError
 static gboolean bulk(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autofree char *path = ash_cli_argument(g_strdup("/v1/hosts/count"), "selector", args[1]);
-	g_autoptr(JsonBuilder) body = reason_body();
+	g_autoptr(JsonBuilder) body = ash_cli_body();
 	g_autoptr(AshCliClient) client = NULL;
 	g_autoptr(JsonNode) counted = NULL, changed = NULL;
 
@@ -167,70 +152,70 @@ const AshCliCommand ash_fleet_cmd_host_change[] = {
 		{.name = "host labels",
 				.synopsis = "HOST KEY=VALUE|KEY-…",
 				.summary = "Set and remove labels",
-				.options = reason_options,
+				.options = ash_cli_reason_options,
 				.min_args = 2,
 				.max_args = -1,
 				.run = labels},
 		{.name = "host order",
 				.synopsis = "HOST VERB [ARGUMENT]",
 				.summary = "check, reboot, forgive, journal, facts or forget",
-				.options = reason_options,
+				.options = ash_cli_reason_options,
 				.min_args = 2,
 				.max_args = 3,
 				.run = order},
 		{.name = "host approve",
 				.synopsis = "HOST",
 				.summary = "Let it in",
-				.options = reason_options,
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = approve},
 		{.name = "host hold",
 				.synopsis = "HOST",
 				.summary = "Tell it nothing until the hold is released",
-				.options = reason_options,
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = hold},
 		{.name = "host release-hold",
 				.synopsis = "HOST",
 				.summary = "It is one of the fleet again",
-				.options = reason_options,
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = release_hold},
 		{.name = "host retire",
 				.synopsis = "HOST",
 				.summary = "Revoke its certificates; its history stays",
-				.options = reason_options,
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = retire},
 		{.name = "host forget",
 				.synopsis = "HOST",
 				.summary = "Remove a retired host with all its history",
-				.options = reason_options,
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = forget},
 		{.name = "host update",
 				.synopsis = "HOST VERSION",
 				.summary = "Give this host a release by hand",
-				.options = reason_options,
+				.options = ash_cli_reason_options,
 				.min_args = 2,
 				.max_args = 2,
 				.run = update},
 		{.name = "host return",
 				.synopsis = "HOST VERSION",
 				.summary = "Send this host back to a deployment that it has",
-				.options = reason_options,
+				.options = ash_cli_reason_options,
 				.min_args = 2,
 				.max_args = 2,
 				.run = go_back},
 		{.name = "host follow",
 				.synopsis = "HOST",
 				.summary = "Take back what was given by hand: its channel rules again",
-				.options = reason_options,
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = follow},

@@ -104,6 +104,43 @@ static gboolean groups(AshCliContext *context, char **args, int *out_exit, GErro
 	return TRUE;
 }
 
+static void print_list(JsonObject *object, const char *member, const AshCliColumn *columns)
+{
+	JsonArray *list = ash_json_find_objects(object, member);
+
+	if (list == NULL || json_array_get_length(list) == 0)
+		return;
+	putchar('\n');
+	ash_cli_print_table(list, columns);
+}
+
+/* What it was asked for, and what rollouts came of it. */
+static void print_lists(JsonObject *object)
+{
+	static const AshCliColumn orders[] = {
+			{"ORDER", "id", ASH_CLI_NUMBER},
+			{"VERB", "verb", ASH_CLI_TEXT},
+			{"ARGUMENT", "argument", ASH_CLI_TEXT},
+			{"STATE", "state", ASH_CLI_TEXT},
+			{"GIVEN", "created_at", ASH_CLI_TIME},
+			{"BY", "created_by", ASH_CLI_TEXT},
+			{"RESULT", "result", ASH_CLI_TEXT},
+			{0},
+	};
+	static const AshCliColumn rollouts[] = {
+			{"ROLLOUT", "rollout", ASH_CLI_TEXT},
+			{"VERSION", "version", ASH_CLI_TEXT},
+			{"RING", "ring", ASH_CLI_NUMBER},
+			{"OUTCOME", "outcome", ASH_CLI_TEXT},
+			{"SINCE", "since", ASH_CLI_TIME},
+			{"REASON", "reason", ASH_CLI_TEXT},
+			{0},
+	};
+
+	print_list(object, "orders", orders);
+	print_list(object, "rollouts", rollouts);
+}
+
 static gboolean host(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	static const AshCliColumn columns[] = {
@@ -137,8 +174,15 @@ static gboolean host(AshCliContext *context, char **args, int *out_exit, GError 
 			{0},
 	};
 	g_autofree char *path = ash_cli_path("/v1/hosts/", args[0], "");
+	g_autoptr(JsonNode) node = NULL;
 
-	return ash_cli_show(context, path, columns, error);
+	if (!ash_cli_get(context, path, &node, error))
+		return FALSE;
+	if (!context->json) {
+		ash_cli_print_page(json_node_get_object(node), columns);
+		print_lists(json_node_get_object(node));
+	}
+	return TRUE;
 }
 
 static gboolean events(AshCliContext *context, char **args, int *out_exit, GError **error)

@@ -19,25 +19,33 @@ static const GOptionEntry add_options[] = {
 				"After 1h, 7d, …; default: 7d", "TIME"},
 		{"approval", 0, 0, G_OPTION_ARG_NONE, &opt_approval,
 				"Its hosts wait until somebody approves them", NULL},
+		ASH_CLI_REASON,
+		{0},
+};
+
+static const AshCliColumn columns[] = {
+		{"ID", "id", ASH_CLI_TEXT},
+		{"NOTE", "note", ASH_CLI_TEXT},
+		{"LEFT", "uses_left", ASH_CLI_NUMBER},
+		{"USED", "uses", ASH_CLI_NUMBER},
+		{"EXPIRES", "expires_at", ASH_CLI_TIME},
+		{"APPROVAL", "needs_approval", ASH_CLI_BOOL},
+		{"REVOKED", "revoked_at", ASH_CLI_TIME},
+		{"LABELS", "labels", ASH_CLI_MAP},
 		{0},
 };
 
 static gboolean tokens(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	static const AshCliColumn columns[] = {
-			{"ID", "id", ASH_CLI_TEXT},
-			{"NOTE", "note", ASH_CLI_TEXT},
-			{"LEFT", "uses_left", ASH_CLI_NUMBER},
-			{"USED", "uses", ASH_CLI_NUMBER},
-			{"EXPIRES", "expires_at", ASH_CLI_TIME},
-			{"APPROVAL", "needs_approval", ASH_CLI_BOOL},
-			{"REVOKED", "revoked_at", ASH_CLI_TIME},
-			{"LABELS", "labels", ASH_CLI_MAP},
-			{0},
-	};
-
 	return ash_cli_list(context, "/v1/tokens", 0, columns,
 			"no join tokens; 'ashlar-fleet tokens add' makes one", error);
+}
+
+static gboolean tokens_show(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autofree char *path = ash_cli_path("/v1/tokens/", args[0], "");
+
+	return ash_cli_show(context, path, columns, error);
 }
 
 static gboolean tokens_add(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -79,6 +87,12 @@ const AshCliCommand ash_fleet_cmd_join[] = {
 		{.name = "tokens",
 				.summary = "List the tokens that hosts join with",
 				.run = tokens},
+		{.name = "tokens show",
+				.synopsis = "ID",
+				.summary = "One of them",
+				.min_args = 1,
+				.max_args = 1,
+				.run = tokens_show},
 		{.name = "tokens add",
 				.summary = "Make one; its secret is shown once",
 				.options = add_options,
@@ -86,6 +100,7 @@ const AshCliCommand ash_fleet_cmd_join[] = {
 		{.name = "tokens revoke",
 				.synopsis = "ID",
 				.summary = "No host joins with it any more",
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = tokens_revoke},

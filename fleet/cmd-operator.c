@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "fleet/cli.h"
-#include "lib/error.h"
 #include "lib/json.h"
 
 static char *opt_role, *opt_scope, *opt_note, *opt_expires;
@@ -18,6 +13,7 @@ static const GOptionEntry user_options[] = {
 				"Read a password from standard input", NULL},
 		{"disable", 0, 0, G_OPTION_ARG_NONE, &opt_disable, "May not log in", NULL},
 		{"enable", 0, 0, G_OPTION_ARG_NONE, &opt_enable, "May log in again", NULL},
+		ASH_CLI_REASON,
 		{0},
 };
 static const GOptionEntry token_options[] = {
@@ -28,41 +24,43 @@ static const GOptionEntry token_options[] = {
 		{"note", 0, 0, G_OPTION_ARG_STRING, &opt_note, "What it is for", "TEXT"},
 		{"expires", 'e', 0, G_OPTION_ARG_STRING, &opt_expires,
 				"After 7d, …; default: never", "TIME"},
+		ASH_CLI_REASON,
 		{0},
 };
 
-/* With getpass it would be shown to nobody; it comes from a pipe as well. */
 static gboolean add_password(JsonBuilder *body, GError **error)
 {
-	char line[1026] = "";
+	g_autofree char *password = NULL;
 
 	if (!opt_password)
 		return TRUE;
-	if (isatty(STDIN_FILENO)) {
-		const char *typed = getpass("Password: ");
-		g_strlcpy(line, typed != NULL ? typed : "", sizeof line);
-	} else if (fgets(line, sizeof line, stdin) == NULL) {
-		line[0] = '\0';
-	}
-	g_strchomp(line);
-	if (line[0] == '\0')
-		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE, "no password came");
-	ash_json_add_text(body, "password", line);
+	if (!ash_cli_password("Password", &password, error))
+		return FALSE;
+	ash_json_add_text(body, "password", password);
 	return TRUE;
 }
 
+static const AshCliColumn user_columns[] = {
+		{"NAME", "name", ASH_CLI_TEXT},
+		{"ROLE", "role", ASH_CLI_TEXT},
+		{"SCOPE", "scope", ASH_CLI_TEXT},
+		{"CREATED", "created_at", ASH_CLI_TIME},
+		{"PASSWORD", "has_password", ASH_CLI_BOOL},
+		{"SESSIONS", "sessions", ASH_CLI_NUMBER},
+		{"DISABLED", "disabled", ASH_CLI_BOOL},
+		{0},
+};
+
 static gboolean users(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	static const AshCliColumn columns[] = {
-			{"NAME", "name", ASH_CLI_TEXT},
-			{"ROLE", "role", ASH_CLI_TEXT},
-			{"SCOPE", "scope", ASH_CLI_TEXT},
-			{"CREATED", "created_at", ASH_CLI_TIME},
-			{"DISABLED", "disabled_at", ASH_CLI_TIME},
-			{0},
-	};
+	return ash_cli_list(context, "/v1/operators", 0, user_columns, "no users", error);
+}
 
-	return ash_cli_list(context, "/v1/operators", 0, columns, "no users", error);
+static gboolean users_show(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autofree char *path = ash_cli_path("/v1/operators/", args[0], "");
+
+	return ash_cli_show(context, path, user_columns, error);
 }
 
 static gboolean send_user(
@@ -146,6 +144,12 @@ static gboolean tokens_revoke(AshCliContext *context, char **args, int *out_exit
 
 const AshCliCommand ash_fleet_cmd_operator[] = {
 		{.name = "users", .summary = "List who may log in", .run = users},
+		{.name = "users show",
+				.synopsis = "NAME",
+				.summary = "One of them",
+				.min_args = 1,
+				.max_args = 1,
+				.run = users_show},
 		{.name = "users add",
 				.synopsis = "NAME",
 				.summary = "Let somebody in",
@@ -163,6 +167,7 @@ const AshCliCommand ash_fleet_cmd_operator[] = {
 		{.name = "users remove",
 				.synopsis = "NAME",
 				.summary = "Remove somebody",
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = users_remove},
@@ -174,6 +179,7 @@ const AshCliCommand ash_fleet_cmd_operator[] = {
 		{.name = "api-tokens revoke",
 				.synopsis = "ID",
 				.summary = "It is refused from now on",
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = tokens_revoke},

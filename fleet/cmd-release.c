@@ -24,6 +24,7 @@ static const GOptionEntry add_options[] = {
 		{"cyclonedx", 0, 0, G_OPTION_ARG_FILENAME, &opt_cyclonedx, "Its SBOM, as CycloneDX",
 				"FILE"},
 		{"barrier", 0, 0, G_OPTION_ARG_NONE, &opt_barrier, "No host passes it by", NULL},
+		ASH_CLI_REASON,
 		{0},
 };
 static const GOptionEntry set_options[] = {
@@ -35,6 +36,7 @@ static const GOptionEntry set_options[] = {
 		{"withdrawn", 0, 0, G_OPTION_ARG_STRING, &opt_withdrawn,
 				"Why nobody gets it any more; empty: it may be given", "TEXT"},
 		{"notes", 0, 0, G_OPTION_ARG_STRING, &opt_notes, "For people", "TEXT"},
+		ASH_CLI_REASON,
 		{0},
 };
 static const GOptionEntry below_options[] = {
@@ -261,6 +263,7 @@ const AshCliCommand ash_fleet_cmd_release[] = {
 				.run = add},
 		{.name = "releases scan",
 				.summary = "Add what is new in the server's publication",
+				.options = ash_cli_reason_options,
 				.run = scan},
 		{.name = "releases set",
 				.synopsis = "RELEASE",

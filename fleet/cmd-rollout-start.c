@@ -8,7 +8,7 @@
 #include "lib/json.h"
 
 static char *opt_name, *opt_channel, *opt_canaries, *opt_growth, *opt_soak, *opt_deadline,
-		*opt_on_halt, *opt_ring_pause, *opt_reason;
+		*opt_on_halt, *opt_ring_pause, *opt_begin, *opt_lapse, *opt_patience;
 static char **opt_budgets, **opt_windows;
 static double opt_tolerated, opt_alpha;
 static int opt_first, opt_in_flight;
@@ -33,6 +33,15 @@ static const GOptionEntry options[] = {
 				"Healthy for so long is confirmed; default: 5m", "TIME"},
 		{"deadline", 0, 0, G_OPTION_ARG_STRING, &opt_deadline,
 				"No word so long after its reboot is silent; default: 90m", "TIME"},
+		{"begin", 0, 0, G_OPTION_ARG_STRING, &opt_begin,
+				"There, but not begun so long after the offer is silent; default: 1d",
+				"TIME"},
+		{"lapse", 0, 0, G_OPTION_ARG_STRING, &opt_lapse,
+				"Who has not come for it gives its place to another; default: 15m",
+				"TIME"},
+		{"patience", 0, 0, G_OPTION_ARG_STRING, &opt_patience,
+				"Ends when only hosts not heard of are missing so long; default: 1d",
+				"TIME"},
 		{"ring-pause", 0, 0, G_OPTION_ARG_STRING, &opt_ring_pause,
 				"Between rings; default: none", "TIME"},
 		{"max-in-flight", 0, 0, G_OPTION_ARG_INT, &opt_in_flight, "So many at once at most",
@@ -44,8 +53,7 @@ static const GOptionEntry options[] = {
 				"\"Sat 02:00-05:00 Europe/Zurich\"; may be given again", "WINDOW"},
 		{"on-halt", 0, 0, G_OPTION_ARG_STRING, &opt_on_halt, "hold (default) or revert",
 				"WORD"},
-		{"reason", 'r', 0, G_OPTION_ARG_STRING, &opt_reason, "Why, for the audit log",
-				"TEXT"},
+		ASH_CLI_REASON,
 		{"dry-run", 'n', 0, G_OPTION_ARG_NONE, &opt_dry_run, "Only show what it would be",
 				NULL},
 		{"yes", 'y', 0, G_OPTION_ARG_NONE, &opt_yes, "Do not ask", NULL},
@@ -106,7 +114,6 @@ static gboolean add_spec(JsonBuilder *body, char **args, GError **error)
 	ash_json_add_text(body, "canaries", opt_canaries);
 	ash_json_add_text(body, "growth", opt_growth);
 	ash_json_add_text(body, "on_halt", opt_on_halt);
-	ash_json_add_text(body, "reason", opt_reason);
 	if (opt_first != 0)
 		ash_json_add_int(body, "first", opt_first);
 	if (opt_in_flight != 0)
@@ -117,6 +124,9 @@ static gboolean add_spec(JsonBuilder *body, char **args, GError **error)
 		ash_json_add_texts(body, "windows", opt_windows);
 	return add_time(body, "soak", "soak", opt_soak, error) &&
 	       add_time(body, "deadline", "deadline", opt_deadline, error) &&
+	       add_time(body, "begin", "begin", opt_begin, error) &&
+	       add_time(body, "lapse", "lapse", opt_lapse, error) &&
+	       add_time(body, "patience", "patience", opt_patience, error) &&
 	       add_time(body, "ring_pause", "ring-pause", opt_ring_pause, error) &&
 	       add_budgets(body, error);
 }

@@ -5,15 +5,20 @@
 #include "lib/json.h"
 
 static char **opt_kinds;
+static char *opt_note;
 static int64_t opt_from;
 
 static const GOptionEntry add_options[] = {
 		{"kind", 'k', 0, G_OPTION_ARG_STRING_ARRAY, &opt_kinds,
 				"Only events of this kind; may be given again", "KIND"},
+		{"note", 0, 0, G_OPTION_ARG_STRING, &opt_note, "For people", "TEXT"},
+		ASH_CLI_REASON,
 		{0},
 };
 static const GOptionEntry replay_options[] = {
-		{"from", 0, 0, G_OPTION_ARG_INT64, &opt_from, "From this event on", "SEQ"},
+		{"from", 0, 0, G_OPTION_ARG_INT64, &opt_from,
+				"From this event on; default: the first that is kept", "SEQ"},
+		ASH_CLI_REASON,
 		{0},
 };
 
@@ -25,10 +30,35 @@ static gboolean webhooks(AshCliContext *context, char **args, int *out_exit, GEr
 			{"KINDS", "kinds", ASH_CLI_LIST},
 			{"DELIVERED", "delivered", ASH_CLI_NUMBER},
 			{"PAUSED", "paused", ASH_CLI_TEXT},
+			{"NOTE", "note", ASH_CLI_TEXT},
 			{0},
 	};
 
 	return ash_cli_list(context, "/v1/webhooks", 0, columns, "no webhooks", error);
+}
+
+static gboolean show(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	static const AshCliColumn columns[] = {
+			{"id", "id", ASH_CLI_TEXT},
+			{"url", "url", ASH_CLI_TEXT},
+			{"kinds", "kinds", ASH_CLI_LIST},
+			{"note", "note", ASH_CLI_TEXT},
+			{"created", "created_at", ASH_CLI_TIME},
+			{"by", "created_by", ASH_CLI_TEXT},
+			{"paused", "paused", ASH_CLI_TEXT},
+			{"up to event", "cursor", ASH_CLI_TEXT},
+			{"delivered", "delivered", ASH_CLI_TEXT},
+			{"last", "last_at", ASH_CLI_TIME},
+			{"given up", "given_up", ASH_CLI_TEXT},
+			{"attempts", "attempts", ASH_CLI_TEXT},
+			{"next", "next_at", ASH_CLI_TIME},
+			{"answer", "answer", ASH_CLI_TEXT},
+			{0},
+	};
+	g_autofree char *path = ash_cli_path("/v1/webhooks/", args[0], "");
+
+	return ash_cli_show(context, path, columns, error);
 }
 
 static gboolean add(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -37,6 +67,7 @@ static gboolean add(AshCliContext *context, char **args, int *out_exit, GError *
 	g_autoptr(JsonNode) node = NULL;
 
 	ash_json_add_text(body, "url", args[0]);
+	ash_json_add_text(body, "note", opt_note);
 	if (opt_kinds != NULL)
 		ash_json_add_texts(body, "kinds", opt_kinds);
 	if (!ash_cli_change(context, "POST", "/v1/webhooks", body, NULL, &node, error))
@@ -87,6 +118,12 @@ static gboolean remove_it(AshCliContext *context, char **args, int *out_exit, GE
 
 const AshCliCommand ash_fleet_cmd_webhook[] = {
 		{.name = "webhooks", .summary = "List webhooks", .run = webhooks},
+		{.name = "webhooks show",
+				.synopsis = "ID",
+				.summary = "One of them, and how its deliveries go",
+				.min_args = 1,
+				.max_args = 1,
+				.run = show},
 		{.name = "webhooks add",
 				.synopsis = "URL",
 				.summary = "Events are posted there, signed; its secret is shown once",
@@ -97,12 +134,14 @@ const AshCliCommand ash_fleet_cmd_webhook[] = {
 		{.name = "webhooks pause",
 				.synopsis = "ID",
 				.summary = "Keep its events for later",
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = pause_it},
 		{.name = "webhooks resume",
 				.synopsis = "ID",
 				.summary = "Deliver them",
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = resume},
@@ -116,6 +155,7 @@ const AshCliCommand ash_fleet_cmd_webhook[] = {
 		{.name = "webhooks remove",
 				.synopsis = "ID",
 				.summary = "Remove one",
+				.options = ash_cli_reason_options,
 				.min_args = 1,
 				.max_args = 1,
 				.run = remove_it},

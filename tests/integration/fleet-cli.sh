@@ -60,6 +60,8 @@ exits 2 "a share above one" "$fleet" simulate --fails 7
 
 # ---- log in ----
 
+mkdir -p "$dir"
+echo 'ddi: {enabled: true}' >"$dir/fleetd.yaml"
 "$fleetd" serve "$dir" --listen 127.0.0.1:0 --json >"$tmp/started" 2>"$tmp/log" &
 pid=$!
 at_exit+=("kill $pid")
@@ -91,14 +93,12 @@ exits 7 "another server does not get this one's token" env ASHLAR_FLEET_URL=http
 # ---- ask ----
 
 for verb in hosts groups\ version tokens releases channels policies rollouts events locks audit users \
-	api-tokens webhooks overview export; do
+	api-tokens webhooks ddi-targets ddi-modules overview overview\ timeline export; do
 	# shellcheck disable=SC2086 # words
 	ok "$verb" "$fleet" $verb
-	if [ "$verb" != export ]; then
-		# shellcheck disable=SC2086 # words
-		ok "$verb --json" "$fleet" $verb --json
-		ok "... is JSON" jq -e . "$tmp/out"
-	fi
+	# shellcheck disable=SC2086 # words
+	ok "$verb --json" "$fleet" $verb --json
+	ok "... is JSON" jq -e . "$tmp/out"
 done
 exits 3 "a host that is not there" "$fleet" host 00000000
 exits 3 "a rollout that is not there" "$fleet" rollouts show nothing
@@ -119,7 +119,36 @@ is "as the list shows" "$("$fleet" tokens --json | jq -r --arg id "$id" '.items[
 ok "a user" bash -c "echo 'a long enough password' | '$fleet' users add ann --role operator --password"
 ok "changed" "$fleet" users set ann --role viewer
 is "as the list shows" "$("$fleet" users --json | jq -r '.items[] | select(.name == "ann") | .role')" viewer
-ok "removed" "$fleet" users remove ann
+
+# Who has a password and no token.
+# told LINES PROGRAM…: on standard input.
+told()
+{
+	printf '%s\n' "$1" | "${@:2}"
+}
+cp "$XDG_CONFIG_HOME/ashlar/fleet.json" "$tmp/admin.json"
+exits 7 "a token has no password" told $'one\ntwo' "$fleet" password
+exits 1 "a wrong password" told 'not this one' "$fleet" login "$url" --name ann --ca "$dir/ca.pem"
+ok "log in by name" told 'a long enough password' "$fleet" login "$url" --name ann --ca "$dir/ca.pem"
+like "whoami" "$("$fleet" whoami)" 'name +ann'
+is "what is kept is for nobody else" "$(stat -c %a "$XDG_CONFIG_HOME/ashlar/fleet.json")" 600
+is "... and has no password in it" "$(grep -c 'long enough' "$XDG_CONFIG_HOME/ashlar/fleet.json")" 0
+cp "$XDG_CONFIG_HOME/ashlar/fleet.json" "$tmp/ann.json"
+exits 1 "a viewer changes nothing" "$fleet" tokens add
+exits 1 "one's own password, without the old one" told $'no idea\na still longer password' "$fleet" password
+exits 3 "a short one" told $'a long enough password\nshort' "$fleet" password
+ok "one's own password" told $'a long enough password\na still longer password' "$fleet" password
+ok "goes on with the new one" "$fleet" whoami
+exits 1 "other sessions have ended" env XDG_CONFIG_HOME="$tmp/other" bash -c "mkdir -p '$tmp/other/ashlar' &&
+	cp '$tmp/ann.json' '$tmp/other/ashlar/fleet.json' && '$fleet' whoami"
+like "... and it says what to do" "$(cat "$tmp/err")" "ashlar-fleet login"
+cp "$XDG_CONFIG_HOME/ashlar/fleet.json" "$tmp/ann.json"
+ok "logout" "$fleet" logout
+cp "$tmp/ann.json" "$XDG_CONFIG_HOME/ashlar/fleet.json"
+exits 1 "ends the session for the server too" "$fleet" whoami
+exits 1 "the old password is none" told 'a long enough password' "$fleet" login "$url" --name ann --ca "$dir/ca.pem"
+cp "$tmp/admin.json" "$XDG_CONFIG_HOME/ashlar/fleet.json"
+ok "the user is removed" "$fleet" users remove ann
 
 ok "an API token for a viewer" "$fleet" api-tokens add --role viewer --note page
 viewer=$(cat "$tmp/out")
@@ -131,9 +160,15 @@ like "and says what to do" "$(cat "$tmp/err")" "ashlar-fleet login"
 
 ok "a policy" "$fleet" policies set night --selector 'site = bern' --window '02:00-05:00 Europe/Zurich' --poll 10m
 like "is listed" "$("$fleet" policies)" 'night.*02:00-05:00 Europe/Zurich'
+ok "its note is changed" "$fleet" policies set night --note quiet --reason "to be nice"
+is "... and nothing else" "$("$fleet" policies show night --json | jq -c '[.selector, .windows, .poll, .note]')" \
+	'["site = bern",["02:00-05:00 Europe/Zurich"],600,"quiet"]'
+like "the reason is in the audit log" "$("$fleet" audit)" 'policy:?night.*to be nice'
 exits 3 "a window that is none" "$fleet" policies set night --selector all --window sometimes
 ok "a lock group" "$fleet" locks set rack1 --slots 2 --lease 30m
 is "is listed" "$("$fleet" locks --json | jq -r '.items[] | select(.group == "rack1") | .slots')" 2
+ok "it is paused" "$fleet" locks set rack1 --paused "a fire"
+like "... and nothing else changes" "$("$fleet" locks show rack1 | xargs)" 'slots 2 lease 1800 paused a fire'
 exits 2 "a slot is taken away only with a reason" "$fleet" locks release rack1 host
 ok "removed" "$fleet" locks remove rack1
 ok "a webhook" "$fleet" webhooks add https://127.0.0.1:9/hook --kind rollout.halted
@@ -142,6 +177,28 @@ hook=$("$fleet" webhooks --json | jq -r '.items[0].id')
 ok "paused" "$fleet" webhooks pause "$hook"
 ok "resumed" "$fleet" webhooks resume "$hook"
 ok "removed" "$fleet" webhooks remove "$hook"
+
+# ---- devices that speak DDI ----
+
+ok "a device" "$fleet" ddi-targets add panel-1
+like "its token alone is printed" "$(cat "$tmp/out")" '^[0-9a-f]{32}$'
+ok "a module" "$fleet" ddi-modules add firmware 1.1 --type os
+module=$(cat "$tmp/out")
+mkdir -p "$dir/content/ddi/upload"
+echo hello >"$dir/content/ddi/upload/panel.swu"
+ok "a file for it" "$fleet" ddi-modules file "$module" panel.swu
+like "is told by its hash" "$(cat "$tmp/out")" "sha256 +$(echo hello | sha256sum | cut -d' ' -f1)"
+exits 3 "one that is not there" "$fleet" ddi-modules file "$module" other.swu
+exits 2 "a module that is no number" "$fleet" ddi-actions start panel-1 panel 1.1 firmware
+ok "an action" "$fleet" ddi-actions start panel-1 panel 1.1 "$module" --kind soft --weight 5 --reason "a new panel"
+action=$(cat "$tmp/out")
+like "is listed" "$("$fleet" ddi-actions panel-1)" " *$action +panel +1\.1 +running +yes +soft"
+ok "is forced" "$fleet" ddi-actions force panel-1 "$action"
+is "... which shows" "$("$fleet" ddi-actions show panel-1 "$action" --json | jq -r .kind)" forced
+ok "is cancelled" "$fleet" ddi-actions cancel panel-1 "$action"
+ok "is ended without the device" "$fleet" ddi-actions quit panel-1 "$action"
+like "... which shows" "$("$fleet" ddi-actions show panel-1 "$action")" 'state +cancel'
+ok "the device goes" "$fleet" ddi-targets remove panel-1
 
 # ---- settings out and in ----
 
