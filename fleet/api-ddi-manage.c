@@ -78,6 +78,25 @@ static gboolean list_targets(AshRequest *request, GError **error)
 	return ash_page_reply(request, &page, error);
 }
 
+static gboolean show_target(AshRequest *request, GError **error)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	bool is_found = false;
+	const AshPage page = {
+			.sql = "SELECT " TARGET " FROM ddi_target WHERE id = $1",
+			.values = ASH_DB_VALUES(ASH_DB_T(ash_route_part(request, 0))),
+			.add = add_target,
+	};
+
+	json_builder_begin_object(json);
+	if (!ash_page_find(request->db, &page, json, &is_found, error))
+		return FALSE;
+	if (!is_found)
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
+				"there is no target '%.64s'", ash_route_part(request, 0));
+	return ash_route_reply(request, json);
+}
+
 typedef struct {
 	const char *id;
 	char *token;
@@ -177,6 +196,46 @@ static gboolean list_modules(AshRequest *request, GError **error)
 			.add = add_module,
 	};
 	return ash_page_reply(request, &page, error);
+}
+
+static gboolean take_artifact(const AshDbRow *row, gpointer data, GError **error)
+{
+	JsonBuilder *json = data;
+
+	json_builder_begin_object(json);
+	ash_json_add_string(json, "filename", ash_db_row_text(row, 0));
+	ash_json_add_int(json, "size", ash_db_row_int(row, 1));
+	ash_json_add_string(json, "sha256", ash_db_row_text(row, 2));
+	json_builder_end_object(json);
+	return TRUE;
+}
+
+static gboolean show_module(AshRequest *request, GError **error)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	int64_t id = 0;
+	bool is_found = false;
+
+	if (!ash_change_parse(ash_route_part(request, 0), -1, &id, error))
+		return FALSE;
+	const AshPage page = {
+			.sql = "SELECT " MODULE " FROM ddi_module WHERE id = $1",
+			.values = ASH_DB_VALUES(ASH_DB_I(id)),
+			.add = add_module,
+	};
+	json_builder_begin_object(json);
+	if (!ash_page_find(request->db, &page, json, &is_found, error))
+		return FALSE;
+	if (!is_found)
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
+				"there is no such module");
+	ash_json_begin_array(json, "artifacts");
+	if (!ash_db_query(request->db,
+			    "SELECT filename, size, sha256 FROM ddi_artifact WHERE module = $1 ORDER BY filename LIMIT 1000",
+			    ASH_DB_VALUES(ASH_DB_I(id)), take_artifact, json, error))
+		return FALSE;
+	json_builder_end_array(json);
+	return ash_route_reply(request, json);
 }
 
 typedef struct {
@@ -574,12 +633,20 @@ const AshRoute ash_api_ddi_manage_routes[] = {
 		{"POST", "/v1/ddi/targets", ASH_ROLE_ADMIN, "Make one; its token is told this once",
 				make_target, .members = target_members,
 				.answer = "{\"id\":\"dev1\",\"token\":\"0123456789abcdef0123456789abcdef\"}"},
+		{"GET", "/v1/ddi/targets/{id}", ASH_ROLE_VIEWER, "One device", show_target,
+				.answer = "{\"id\":\"dev1\",\"attributes\":{},\"installed\":{},"
+					  "\"created_at\":1,\"last_seen\":1,\"address\":"
+					  "\"192.0.2.1\",\"auto_confirm\":false}"},
 		{"DELETE", "/v1/ddi/targets/{id}", ASH_ROLE_ADMIN, "Remove one, with its history",
 				remove_target},
 		{"GET", "/v1/ddi/modules", ASH_ROLE_VIEWER, "What can be installed", list_modules,
 				.answer = "{\"items\":[{\"id\":1,\"name\":\"firmware\",\"version\":\"1\",\"type\":\"os\"}]}"},
 		{"POST", "/v1/ddi/modules", ASH_ROLE_ADMIN, "Make a module", make_module,
 				.members = module_members, .answer = "{\"id\":1}"},
+		{"GET", "/v1/ddi/modules/{id}", ASH_ROLE_VIEWER, "One module, with its files",
+				show_module,
+				.answer = "{\"id\":1,\"name\":\"firmware\",\"version\":\"1\",\"type\":\"os\","
+					  "\"artifacts\":[{\"filename\":\"a.raucb\",\"size\":13,\"sha256\":\"…\"}]}"},
 		{"POST", "/v1/ddi/modules/{id}/artifacts", ASH_ROLE_ADMIN,
 				"Add a file that lies in content/ddi/upload", make_artifact,
 				.members = artifact_members,
