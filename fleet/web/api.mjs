@@ -187,5 +187,24 @@ export function usePages(path, args, limit = 100) {
 	return { ...state, fresh, error: fresh ? state.error : null, loading: !fresh || state.loading, more, reload, change };
 }
 
+// What was asked for is asked for anew when @on(event) says that it is stale, once for many events.
+export function useStale(reload, on, wait = 1500) {
+	useEffect(() => {
+		let timer = 0, last = 0;
+		const run = () => {
+			timer = 0;
+			last = Date.now();
+			reload();
+		};
+		const leave = follow((events, isBehind) => {
+			if ((isBehind || events.some(on)) && !timer) timer = setTimeout(run, Math.max(250, last + wait - Date.now()));
+		});
+		return () => {
+			leave();
+			clearTimeout(timer);
+		};
+	}, [reload]);
+}
+
 // The newest first, whatever order they came in.
 export const newest = (releases) => [...releases].sort((a, b) => b.added_at - a.added_at || b.id - a.id);

@@ -19,16 +19,17 @@ import { Channels } from "./view-channels.mjs";
 import { Joining } from "./view-joining.mjs";
 import { Locks } from "./view-locks.mjs";
 import { Access } from "./view-access.mjs";
+import { Devices, Device } from "./view-devices.mjs";
 import { Audit, Activity } from "./view-audit.mjs";
 
 // fleet/web-route.c serves the page at each of these.
 const ROUTES = [
 	[/^\/$/, Overview], [/^\/hosts$/, Hosts], [/^\/hosts\/([^/]+)$/, Host], [/^\/rollouts$/, Rollouts], [/^\/rollouts\/new$/, NewRollout, "operator"], [/^\/rollouts\/([^/]+)$/, Rollout],
-	[/^\/releases$/, Releases], [/^\/releases\/([^/]+)$/, Release], [/^\/channels$/, Channels], [/^\/joining$/, Joining], [/^\/locks$/, Locks], [/^\/access$/, Access, "admin"], [/^\/activity$/, Activity], [/^\/audit$/, Audit, "admin"],
+	[/^\/releases$/, Releases], [/^\/releases\/([^/]+)$/, Release], [/^\/channels$/, Channels], [/^\/devices$/, Devices], [/^\/devices\/([^/]+)$/, Device], [/^\/joining$/, Joining], [/^\/locks$/, Locks], [/^\/access$/, Access, "admin"], [/^\/activity$/, Activity], [/^\/audit$/, Audit, "admin"],
 ];
 const PLACES = [
 	["/", "Overview", "overview", "o"], ["/hosts", "Hosts", "hosts", "h"], ["/rollouts", "Rollouts", "rollouts", "r"], ["/releases", "Releases", "releases", "e"], ["/channels", "Channels", "channels", "c"],
-	["/joining", "Joining", "joining", "j"], ["/locks", "Locks", "locks", "l"], ["/activity", "Activity", "activity", "a"], ["/access", "Access", "access", "p", "admin"], ["/audit", "Audit", "audit", "u", "admin"],
+	["/devices", "Devices", "devices", "d"], ["/joining", "Joining", "joining", "j"], ["/locks", "Locks", "locks", "l"], ["/activity", "Activity", "activity", "a"], ["/access", "Access", "access", "p", "admin"], ["/audit", "Audit", "audit", "u", "admin"],
 ];
 const mine = () => PLACES.filter(([, , , , role]) => !role || can(role));
 
@@ -74,6 +75,19 @@ function Theme() {
 	return html`<button type="button" class="icon-button" aria-label=${text} title=${text} onClick=${() => choose(next)}><${Icon} name=${icon} /></button>`;
 }
 
+// All sessions of that name end with it, this one too. What logged in by a token has no password.
+const isNamed = () => !session.get().name.startsWith("token:");
+const password = () => ask({
+	title: "Your password", text: "All your sessions end: you log in anew, here and wherever else.", confirm: "Change it", done: "Changed. Log in with the new one.",
+	fields: [{ name: "old", label: "Old password", type: "password", required: true, autocomplete: "current-password", maxlength: 1024 }, { name: "new", label: "New password", type: "password", required: true, autocomplete: "new-password", maxlength: 1024, hint: "10 characters at least." }, { name: "again", label: "New password again", type: "password", required: true, autocomplete: "new-password", maxlength: 1024 }],
+	act: async (v) => {
+		if (v.new !== v.again) throw new Error("the new password is not twice the same");
+		await call("POST", "/v1/session/password", { old: v.old, new: v.new });
+		live.stop();
+		session.set(null);
+	},
+});
+
 async function leave() {
 	await attempt(() => call("DELETE", "/v1/session"));
 	live.stop();
@@ -85,7 +99,7 @@ function Navigation({ path, open, onClose }) {
 	return html`<nav id="navigation" class=${open ? "is-open" : ""} aria-label="Main" onClick=${(e) => e.target.closest("a") && onClose()}>
 		<a class="brand" href="/"><${Mark} /><span>Ashlar</span></a>
 		<ul>${mine().map(([to, name, icon]) => html`<li><a href=${to} aria-current=${now(to) ? "page" : undefined}><${Icon} name=${icon} />${name}</a></li>`)}</ul>
-		<div class="nav-end"><div class="who"><${Icon} name="access" /><span><bdi class="name">${session.get().name}</bdi><small>${session.get().role}</small></span><button type="button" class="icon-button" aria-label="Log out" title="Log out" onClick=${leave}><${Icon} name="exit" /></button></div>
+		<div class="nav-end"><div class="who"><${Icon} name="access" /><span><bdi class="name">${session.get().name}</bdi><small>${session.get().role}</small></span>${isNamed() && html`<button type="button" class="icon-button" aria-label="Change your password" title="Change your password" onClick=${password}><${Icon} name="key" /></button>`}<button type="button" class="icon-button" aria-label="Log out" title="Log out" onClick=${leave}><${Icon} name="exit" /></button></div>
 		<div class="nav-tools"><${Link} /><${Theme} /><button type="button" class="icon-button" aria-label="Keyboard help" title="Keyboard help" onClick=${help}><${Icon} name="help" /></button></div></div></nav>`;
 }
 

@@ -18,6 +18,8 @@ export function say(text, kind = "good") {
 // options, rows, when(values)}. @typed: what has to be typed before the act is possible. @act(values) runs; when it
 // fails its error is shown and the dialog stays. @done: said when it succeeded. @show(answer): content in place of the
 // fields afterwards, for what is shown once.
+export const REASON = { name: "reason", label: "Reason", maxlength: 500, hint: "It is kept in the audit log." };
+
 export const ask = (spec) => question.set({ ...spec, id: ++serial });
 
 // An act without a question, from a button.
@@ -39,6 +41,13 @@ export function Field({ of: f, value, onInput, id }) {
 	};
 	if (f.type === "check")
 		return html`<label class="check"><input type="checkbox" id=${id} checked=${Boolean(value)} onChange=${(e) => onInput(e.target.checked)} /><span>${f.label}${f.hint && html`<small id=${`${id}-hint`}>${f.hint}</small>`}</span></label>`;
+	if (f.type === "choices") {
+		const flip = (id) => onInput(value.includes(id) ? value.filter((v) => v !== id) : [...value, id]);
+		return html`<fieldset class="choices"><legend>${f.label}</legend>${f.options.map(([o, text], i) => html`<label class="check"><input type="checkbox" id=${i ? undefined : id} name=${f.name} value=${o} checked=${value.includes(o)} onChange=${() => flip(o)} /><span>${text}</span></label>`)}</fieldset>`;
+	}
+	// Its text is the value; what is too large is the server's to refuse.
+	if (f.type === "file")
+		return html`<div class="field"><label for=${id}>${f.label}${!f.required && html`<small> optional</small>`}</label><input type="file" id=${id} name=${f.name} accept=${f.accept} required=${f.required} onChange=${async (e) => onInput(e.target.files[0] ? await e.target.files[0].text() : "")} />${f.hint && html`<small>${f.hint}</small>`}</div>`;
 	const input = f.options
 		? html`<select ...${common} value=${value} onChange=${(e) => onInput(e.target.value)}>${f.options.map((o) => html`<option value=${o[0]} selected=${String(o[0]) === String(value)}>${o[1]}</option>`)}</select>`
 		: f.rows ? html`<textarea ...${common} rows=${f.rows} value=${value} onInput=${(e) => onInput(e.target.value)}></textarea>`
@@ -48,7 +57,7 @@ export function Field({ of: f, value, onInput, id }) {
 
 function Question({ spec }) {
 	const box = useRef(null);
-	const [values, setValues] = useState(() => Object.fromEntries((spec.fields || []).map((f) => [f.name, f.value ?? (f.type === "check" ? false : "")])));
+	const [values, setValues] = useState(() => Object.fromEntries((spec.fields || []).map((f) => [f.name, f.value ?? (f.type === "check" ? false : f.type === "choices" ? [] : "")])));
 	const [typed, setTyped] = useState("");
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState("");
@@ -82,7 +91,7 @@ function Question({ spec }) {
 		${(spec.fields || []).filter((f) => !f.when || f.when(values)).map((f) => html`<${Field} key=${f.name} of=${f} id=${`ask-${f.name}`} value=${values[f.name]} onInput=${(v) => setValues((was) => ({ ...was, [f.name]: v }))} />`)}
 		${spec.typed && html`<div class="field"><label for="ask-typed">Type <strong>${spec.typed}</strong> to confirm</label><input id="ask-typed" value=${typed} onInput=${(e) => setTyped(e.target.value)} autocomplete="off" inputmode=${/^\d+$/.test(spec.typed) ? "numeric" : undefined} /></div>`}`}
 		${error && html`<p class="form-error" role="alert"><${Icon} name="alert" />${error}</p>`}</div>
-		<footer>${answer === undefined && spec.act && html`<button type="button" onClick=${close}>Cancel</button>`}
+		<footer>${answer === undefined && spec.act && html`<button type="button" onClick=${close}>${/^Cancel/.test(spec.confirm) ? "Back" : "Cancel"}</button>`}
 		<button class=${spec.danger && answer === undefined ? "danger primary" : "primary"} disabled=${answer === undefined && !ready}>${answer !== undefined || !spec.act ? "Close" : busy ? "Working…" : spec.confirm || "Do it"}</button></footer></form></dialog>`;
 }
 

@@ -3,7 +3,7 @@
 import { html, useState } from "./base.mjs";
 import { useGet, can, put, remove, part, query, newest } from "./api.mjs";
 import { Head, Panel, Load, Empty, Age, Name, List, Badge, ReleaseLink } from "./ui.mjs";
-import { ask, attempt } from "./dialog.mjs";
+import { ask, REASON } from "./dialog.mjs";
 import * as words from "./words.mjs";
 
 const releaseOf = (c, releases) => (c.release && typeof c.release === "object" ? c.release : releases.find((r) => r.id === c.release));
@@ -29,9 +29,9 @@ export function Channels() {
 	});
 	const policy = (p) => ask({
 		title: p ? `Policy ${p.name.slice(0, 60)}` : "New policy", confirm: "Save", wide: true, text: "Of all policies that match a host, the one with the lowest rank rules.",
-		fields: [!p && { name: "name", label: "Name", required: true, maxlength: 64 }, { name: "rank", label: "Rank", type: "number", value: p?.rank ?? 100, required: true }, { name: "selector", label: "Hosts", value: p?.selector || "", required: true, placeholder: "site = bern" }, { name: "windows", label: "Windows", rows: 3, value: (p?.windows || []).join("\n"), hint: "One a line, for example: Mon-Fri 02:00-05:00 Europe/Zurich. Empty: any time." }, { name: "poll", label: "Check-in interval, seconds", type: "number", min: 0, value: p?.poll ?? 0, hint: "0: the server's own" }, { name: "note", label: "Note", value: p?.note }].filter(Boolean),
+		fields: [!p && { name: "name", label: "Name", required: true, maxlength: 64 }, { name: "rank", label: "Rank", type: "number", value: p?.rank ?? 100, required: true }, { name: "selector", label: "Hosts", value: p?.selector || "", required: true, placeholder: "site = bern" }, { name: "windows", label: "Windows", rows: 3, value: (p?.windows || []).join("\n"), hint: "One a line, for example: Mon-Fri 02:00-05:00 Europe/Zurich. Empty: any time." }, { name: "poll", label: "Check-in interval, seconds", type: "number", min: 0, value: p?.poll ?? 0, hint: "0: the server's own" }, { name: "note", label: "Note", value: p?.note }, REASON].filter(Boolean),
 		done: "Saved.", act: async (v) => {
-			await put(`/v1/policies/${part(p?.name || v.name)}`, { rank: Number(v.rank), selector: v.selector, windows: v.windows.split("\n").map((w) => w.trim()).filter(Boolean), poll: Number(v.poll), note: v.note });
+			await put(`/v1/policies/${part(p?.name || v.name)}`, { rank: Number(v.rank), selector: v.selector, windows: v.windows.split("\n").map((w) => w.trim()).filter(Boolean), poll: Number(v.poll), note: v.note, reason: v.reason || undefined });
 			policies.reload();
 		},
 	});

@@ -58,10 +58,29 @@ function Columns({ shown, onChange }) {
 		<button type="button" class="small" onClick=${() => onChange(USUAL.split(","))}>As usual</button></fieldset></details>`;
 }
 
+// How many hosts have which value of a key; "" is no group: those that lack it.
+const KEYS = ["version", "health", "state", "channel", "agent", "arch", "image", "variant", "verdict", "rollout", "kernel"];
+function Groups({ selector, by, setBy }) {
+	const [typed, setTyped] = useState(by);
+	useEffect(() => setTyped(by), [by]);
+	const view = useGet(by ? query("/v1/hosts/count", { selector, by }) : null, { on: (e) => e.kind.startsWith("host."), wait: 5000, keep: true });
+	const submit = (event) => {
+		event.preventDefault();
+		setBy(typed.trim());
+	};
+	const all = [...(view.data?.groups || [])].sort((a, b) => b.count - a.count);
+	const most = all[0]?.count || 1;
+	return html`<details class="groups" open=${Boolean(by)}><summary>Group by a label, a fact or what a host says</summary><form class="line-form" onSubmit=${submit}>
+		<div class="field"><label for="group-by">Key</label><input id="group-by" list="group-keys" value=${typed} onInput=${(e) => setTyped(e.target.value)} placeholder="site" autocomplete="off" spellcheck="false" maxlength="200" /><datalist id="group-keys">${KEYS.map((k) => html`<option value=${k}></option>`)}</datalist></div>
+		<button class="primary">Group</button>${by && html`<button type="button" onClick=${() => setBy("")}>No groups</button>`}</form>
+		${by && (view.error ? html`<p class="form-error" role="alert"><${Icon} name="alert" />${view.error.message}</p>` : view.data?.groups && (all.length ? html`<ul class="group-list" aria-label=${`Hosts by ${by}`.slice(0, 100)}>${all.map((g) => html`<li key=${g.value}><a href=${query("/hosts", { selector: words.both(selector, g.value === "" ? `not has ${by}` : `${by} = ${words.quote(g.value)}`), by })}><${Name}>${g.value || "none"}<//></a><span class="group-bar" aria-hidden="true"><i style=${{ width: `${(100 * g.count) / most}%` }}></i></span><b>${words.count(g.count)}</b></li>`)}</ul>` : html`<p class="calm soft">No host matches.</p>`))}</details>`;
+}
+
 export function Hosts() {
 	const [selector, setSelector] = useArgument("selector");
 	const [sort, setSort] = useArgument("sort", "name");
 	const [columnIds, setColumnIds] = useArgument("columns", USUAL);
+	const [by, setBy] = useArgument("by");
 	const [typed, setTyped] = useState(selector);
 	const [picked, setPicked] = useState(() => new Set());
 	const [joined, setJoined] = useState(0);
@@ -107,7 +126,8 @@ export function Hosts() {
 		<div class="quick" role="group" aria-label="Quick filters">${QUICK.map(([s, text]) => {
 			const on = s === "all" ? !selector || selector === "all" : selector === s;
 			return html`<button type="button" class="chip" aria-pressed=${on ? "true" : "false"} onClick=${() => setSelector(s === "all" ? "" : s)}>${text}</button>`;
-		})}<label class="sort-phone"><span class="sr">Sort by</span><select value=${sort} onChange=${(e) => setSort(e.target.value)}>${["name", "health", "version", "seen"].map((s) => html`<option value=${s} selected=${s === sort}>by ${s}</option>`)}</select></label></div></div>
+		})}<label class="sort-phone"><span class="sr">Sort by</span><select value=${sort} onChange=${(e) => setSort(e.target.value)}>${["name", "health", "version", "seen"].map((s) => html`<option value=${s} selected=${s === sort}>by ${s}</option>`)}</select></label></div>
+		<${Groups} selector=${selector} by=${by} setBy=${setBy} /></div>
 		${joined > 0 && html`<button type="button" class="news" onClick=${() => {
 			setJoined(0);
 			pages.reload();

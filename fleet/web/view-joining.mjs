@@ -51,7 +51,7 @@ function Tokens() {
 
 export function Joining() {
 	const waiting = useGet("/v1/hosts?selector=state%20%3D%20pending&limit=200", { on: (e) => /^host\.(pending|approved|retired|joined|forgotten)/.test(e.kind), wait: 1500 });
-	return html`<${Head} title="Joining" />
+	return html`<${Head} title="Joining" sub=${html`<span>The fleet's authority: <a href="/v1/ca" download="fleet-ca.pem">its certificate</a>, <a href="/v1/crl" download="fleet.crl">what it withdrew</a></span>`} />
 		<${Panel} id="pending" title="Waiting for approval" note=${waiting.data?.items?.length || ""}><${Load} of=${waiting} what="Who waits">${(list) => list.items.length ? html`<${List} label="Hosts that wait" rows=${list.items} columns=${[{ head: "Host", class: "grow", cell: (h) => html`<${HostLink} id=${h.id} name=${h.name} />` }, { head: "Key", cell: (h) => html`<${Digest} of=${h.id} length=${16} />` }, { head: "Since", cell: (h) => html`<${Age} at=${h.enrolled} />` }, { head: "Labels", cell: (h) => html`<${Labels} of=${h.labels} />` },
 			can("operator") && { head: "", name: "Acts", class: "acts", cell: (h) => html`<button type="button" class="small primary" onClick=${() => approve(h)}>Approve</button> ${can("admin") && html`<button type="button" class="small danger" onClick=${() => retire(h)}>Refuse</button>`}` }]} />` : html`<p class="calm soft">Nobody waits.</p>`}<//><//>
 		${can("admin") ? html`<${Tokens} />` : html`<${Panel} id="tokens" title="Join tokens"><p class="calm soft">Admins make join tokens.</p><//>`}`;

@@ -4,14 +4,14 @@ import { html } from "./base.mjs";
 import { useGet, can, put, post, remove, part } from "./api.mjs";
 import { Head, Panel, Load, Empty, Age, Name, List, Badge } from "./ui.mjs";
 import { Icon } from "./icons.mjs";
-import { ask } from "./dialog.mjs";
+import { ask, REASON } from "./dialog.mjs";
 import * as words from "./words.mjs";
 
 const edit = (g, then) => ask({
 	title: g ? `Group ${g.group.slice(0, 60)}` : "New group of locks", confirm: "Save",
-	fields: [!g && { name: "group", label: "Name", required: true, maxlength: 64 }, { name: "slots", label: "Slots: so many may reboot at once", type: "number", min: 0, value: g?.slots ?? 1, required: true }, { name: "lease", label: "Lease, seconds", type: "number", min: 0, value: g?.lease ?? 3600, required: true, hint: "A holder that takes longer is late." }, { name: "frees_late", label: "A late holder loses its slot", type: "check", value: Boolean(g?.frees_late) }, { name: "paused", label: "Paused, because", value: g?.paused || "", hint: "While it says why, nobody gets a slot." }].filter(Boolean),
+	fields: [!g && { name: "group", label: "Name", required: true, maxlength: 64 }, { name: "slots", label: "Slots: so many may reboot at once", type: "number", min: 0, value: g?.slots ?? 1, required: true }, { name: "lease", label: "Lease, seconds", type: "number", min: 0, value: g?.lease ?? 3600, required: true, hint: "A holder that takes longer is late." }, { name: "frees_late", label: "A late holder loses its slot", type: "check", value: Boolean(g?.frees_late) }, { name: "paused", label: "Paused, because", value: g?.paused || "", hint: "While it says why, nobody gets a slot." }, REASON].filter(Boolean),
 	done: "Saved.", act: async (v) => {
-		await put(`/v1/locks/${part(g?.group || v.group)}`, { slots: Number(v.slots), lease: Number(v.lease), frees_late: v.frees_late, paused: v.paused });
+		await put(`/v1/locks/${part(g?.group || v.group)}`, { slots: Number(v.slots), lease: Number(v.lease), frees_late: v.frees_late, paused: v.paused, reason: v.reason || undefined });
 		then();
 	},
 });
@@ -19,8 +19,8 @@ const free = (g, h, then) => ask({ title: `Take the slot from ${String(h.id).sli
 	await post(`/v1/locks/${part(g.group)}/release`, { id: h.id, reason: v.reason });
 	then();
 } });
-const drop = (g, then) => ask({ title: `Remove group ${g.group.slice(0, 60)}`, text: "Its holders lose their slots.", confirm: "Remove", danger: true, done: "Removed.", act: async () => {
-	await remove(`/v1/locks/${part(g.group)}`);
+const drop = (g, then) => ask({ title: `Remove group ${g.group.slice(0, 60)}`, text: "Its holders lose their slots.", confirm: "Remove", danger: true, done: "Removed.", fields: [REASON], act: async (v) => {
+	await remove(`/v1/locks/${part(g.group)}`, { reason: v.reason || undefined });
 	then();
 } });
 

@@ -5,7 +5,7 @@ import { useGet, usePages, can, get, post, query, part, newest } from "./api.mjs
 import { useArgument } from "./router.mjs";
 import { Head, Panel, Load, Empty, Badge, Age, Name, List, Tabs, TabPanel, Facts, Digest, HostLink, Loading, Failure, Menu, Shown } from "./ui.mjs";
 import { Icon } from "./icons.mjs";
-import { Field, ask, attempt, say } from "./dialog.mjs";
+import { Field, ask, attempt, say, REASON } from "./dialog.mjs";
 import * as words from "./words.mjs";
 
 const Marks = ({ of: r }) => html`${r.is_barrier ? html`<${Badge} word="barrier" tone="updating" />` : ""} ${r.dead_end ? html`<${Badge} word="dead end" tone="degraded" />` : ""} ${r.withdrawn ? html`<${Badge} word="withdrawn" tone="bad" />` : ""}${(r.channels || []).map((c) => html`<a class="label" href="/channels"><bdi>${c}</bdi></a>`)}`;
@@ -25,6 +25,22 @@ function PackageSearch() {
 			: html`<p class="calm"><${Icon} name="check" /> No host runs ${asked.name}${asked.below ? ` below ${asked.below}` : ""}.</p>`}<//>`}<//>`;
 }
 
+function packagesOf(text) {
+	const lines = text.split("\n").map((line) => line.trim().split(/\s+/)).filter(([name]) => name);
+	const short = lines.find((line) => line.length !== 3);
+	if (short) throw new Error(`a package is a name, a version and an architecture, not '${short.join(" ").slice(0, 60)}'`);
+	return lines.length ? lines.map(([name, version, arch]) => ({ name, version, arch })) : undefined;
+}
+
+function jsonOf(text, what) {
+	if (!text) return undefined;
+	try {
+		return JSON.parse(text);
+	} catch {
+		throw new Error(`the ${what} document is no JSON`);
+	}
+}
+
 export function Releases() {
 	const view = usePages("/v1/releases", {}, 100);
 	const scan = async () => {
@@ -34,8 +50,8 @@ export function Releases() {
 			view.reload();
 		}
 	};
-	const paste = () => ask({ title: "Add a release", text: "The signed document as it was published. The server checks its form; hosts check its signature.", confirm: "Add", wide: true, fields: [{ name: "document", label: "Document (JSON)", rows: 10, required: true }, { name: "is_barrier", label: "Barrier: nobody passes it by", type: "check" }], done: "Added.", act: async (v) => {
-		await post("/v1/releases", { document: v.document, is_barrier: v.is_barrier });
+	const paste = () => ask({ title: "Add a release", text: "The signed document as it was published. The server checks its form; hosts check its signature.", confirm: "Add", wide: true, fields: [{ name: "document", label: "Document (JSON)", rows: 8, required: true }, { name: "packages", label: "Packages", rows: 4, placeholder: "openssl 3.0.15-1 amd64", hint: "One a line: name, version, architecture." }, { name: "spdx", label: "SBOM as SPDX", type: "file", accept: ".json" }, { name: "cyclonedx", label: "SBOM as CycloneDX", type: "file", accept: ".json" }, { name: "is_barrier", label: "Barrier: nobody passes it by", type: "check" }, REASON], done: "Added.", act: async (v) => {
+		await post("/v1/releases", { document: v.document, is_barrier: v.is_barrier, packages: packagesOf(v.packages), spdx: jsonOf(v.spdx, "SPDX"), cyclonedx: jsonOf(v.cyclonedx, "CycloneDX"), reason: v.reason || undefined });
 		view.reload();
 	} });
 	return html`<${Head} title="Releases" actions=${can("admin") && html`<button type="button" class="primary" onClick=${scan}>Look for new ones</button><${Menu} label="More" items=${[{ text: "Add a document by hand…", act: paste }]} />`} />

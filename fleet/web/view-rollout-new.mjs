@@ -9,10 +9,11 @@ import { Selector } from "./selector.mjs";
 import { Field, say } from "./dialog.mjs";
 import * as words from "./words.mjs";
 
-const START = { name: "", release: "", selector: "", canaries: "", channel: "", growth: "4", first: "4", soak: "300", deadline: "5400", ring_pause: "0", max_in_flight: "0", tolerated: "0.01", alpha: "0.01", budgets: "", windows: "", on_halt: "hold", reason: "" };
+const START = { name: "", release: "", selector: "", canaries: "", channel: "", growth: "4", first: "4", soak: "300", deadline: "5400", begin: "86400", lapse: "900", patience: "86400", ring_pause: "0", max_in_flight: "0", tolerated: "0.01", alpha: "0.01", budgets: "", windows: "", on_halt: "hold", reason: "" };
 
 function specOf(v) {
 	const spec = { release: Number(v.release), selector: v.selector || "all", growth: Number(v.growth), first: Number(v.first), soak: Number(v.soak), deadline: Number(v.deadline), tolerated: Number(v.tolerated), alpha: Number(v.alpha), on_halt: v.on_halt };
+	for (const name of ["begin", "lapse", "patience"]) if (v[name] !== START[name]) spec[name] = Number(v[name]);
 	if (v.name) spec.name = v.name;
 	if (v.canaries) spec.canaries = v.canaries;
 	if (v.channel) spec.channel = v.channel;
@@ -91,7 +92,9 @@ export function NewRollout() {
 			<${Panel} id="pace" title="How fast"><div class="fields">${field("growth", "Growth of the rings", { options: [["2", "careful: each ring twice the one before"], ["4", "normal: four times"], ["10", "urgent: ten times"]] })}
 			${field("first", "Hosts in the first ring", { type: "number", min: 1, max: 10000, required: true })}${field("soak", "Soak, seconds", { type: "number", min: 0, required: true, hint: "healthy for so long counts as confirmed" })}${field("deadline", "Silent after, seconds", { type: "number", min: 60, required: true, hint: "without a result counts as a failure" })}
 			${field("ring_pause", "Pause between rings, seconds", { type: "number", min: 0 })}${field("max_in_flight", "At most at once", { type: "number", min: 0, hint: "0: no limit" })}
-			${field("budgets", "Budgets by label", { placeholder: "site=10%, rack=1", hint: "so many at most of each value, at once" })}${field("windows", "Windows", { rows: 2, placeholder: "02:00-05:00 Europe/Zurich", hint: "one a line; empty: those of the hosts" })}</div><//>
+			${field("budgets", "Budgets by label", { placeholder: "site=10%, rack=1", hint: "so many at most of each value, at once" })}${field("windows", "Windows", { rows: 2, placeholder: "02:00-05:00 Europe/Zurich", hint: "one a line; empty: those of the hosts" })}</div>
+			<details class="more-fields"><summary>How long it is patient</summary><div class="fields">${field("lapse", "Comes for it within, seconds", { type: "number", min: 60, required: true, hint: "otherwise its place goes to the next host" })}${field("begin", "Begins within, seconds", { type: "number", min: 60, required: true, hint: "a host that is heard of, and waits for its own window" })}
+			${field("patience", "Heard of within, seconds", { type: "number", min: 60, required: true, hint: "when only hosts are left that nothing is heard of, it finishes without them" })}</div></details><//>
 			<${Panel} id="stop" title="When it stops"><div class="fields">${field("tolerated", "Tolerated share of failures", { type: "number", min: 0.0001, max: 0.5, step: "any", required: true, hint: "0.01 is one in a hundred" })}${field("alpha", "Chance of halting a good release", { type: "number", min: 0.0001, max: 0.5, step: "any", required: true })}
 			${field("on_halt", "On halt", { options: [["hold", "hold: nobody else gets it"], ["revert", "revert: those that took it are sent back"]] })}${channels.data?.items && field("channel", "When it has finished", { options: [["", "leave the channels alone"], ...channels.data.items.map((c) => [c.name, `point channel ${c.name} to it`])] })}
 			${field("reason", "Reason", { maxlength: 500 })}</div><//></div>

@@ -33,7 +33,7 @@ const WORDS = {
 };
 
 const change = (r, act, then) => ask({
-	title: `${WORDS[act][0]}: ${title(r).slice(0, 60)}`, text: WORDS[act][1], confirm: WORDS[act][0], danger: act === "revert" || act === "cancel", done: WORDS[act][2],
+	title: `${WORDS[act][0]}: ${title(r).slice(0, 60)}`, text: WORDS[act][1], confirm: act === "cancel" ? "Cancel it" : WORDS[act][0], danger: act === "revert" || act === "cancel", done: WORDS[act][2],
 	typed: act === "revert" ? String(r.counts?.confirmed || 0) : undefined,
 	fields: [{ name: "reason", label: "Reason", required: act === "resume" || act === "revert", maxlength: 500, hint: "It is kept in the ledger and in the audit log." }],
 	act: async (v) => {
@@ -83,7 +83,7 @@ export function Rollout({ id }) {
 			<div><${Panel} id="failures" title="Failures"><${Gauge} failures=${r.failures || 0} halts=${r.halts_at || 0} />
 				${r.table?.length > 0 && html`<details><summary>All limits</summary><ul class="limits">${r.table.map(([m, f]) => html`<li>${words.limits([[m, f]])}</li>`)}</ul></details>`}<//>
 			<${Panel} id="next" title="What it waits for"><p class="next">${r.next || "Nothing: it has ended."}</p><//>
-			<${Panel} id="spec" title="How"><${Facts} of=${[["Growth", `first ${s.first ?? 4}, then × ${s.growth ?? 4}`], ["Tolerated", `${words.percent(s.tolerated ?? 0.01, 1)} failures; halts a good one in ${words.percent(s.alpha ?? 0.01, 1)} at most`], ["Soak", words.duration(s.soak ?? 300)], ["Silent after", words.duration(s.deadline ?? 5400)], s.canaries && ["Canaries", html`<code>${s.canaries}</code>`], s.max_in_flight > 0 && ["At once", words.plural(s.max_in_flight, "host")],
+			<${Panel} id="spec" title="How"><${Facts} of=${[["Growth", `first ${s.first ?? 4}, then × ${s.growth ?? 4}`], ["Tolerated", `${words.percent(s.tolerated ?? 0.01, 1)} failures; halts a good one in ${words.percent(s.alpha ?? 0.01, 1)} at most`], ["Soak", words.duration(s.soak ?? 300)], ["Silent after", words.duration(s.deadline ?? 5400)], ["Begins within", words.duration(s.begin ?? 86400)], ["Comes within", words.duration(s.lapse ?? 900)], ["Heard of within", words.duration(s.patience ?? 86400)], s.ring_pause > 0 && ["Between rings", words.duration(s.ring_pause)], s.canaries && ["Canaries", html`<code>${s.canaries}</code>`], s.max_in_flight > 0 && ["At once", words.plural(s.max_in_flight, "host")],
 				...(s.budgets || []).map((b) => ["Budget", `${b.max} for each ${b.label}`]), s.windows?.length > 0 && ["Windows", s.windows.join("; ")], s.channel && ["Then", html`channel <b>${s.channel}</b> points to it`], ["On halt", s.on_halt === "revert" ? "those that took it are sent back" : "hold"]]} /><//></div></div>`;
 	}}<//>`;
 }

@@ -52,6 +52,7 @@ start()
 {
 	rm -f "$tmp/fleet.json"
 	mkdir "$1"
+	printf 'ddi:\n  enabled: true\n' >"$1/fleetd.yaml"
 	"$ashlar_bin/ashlar-fleetd" serve "$1" --listen 127.0.0.1:0 --json >"$tmp/fleet.json" 2>>"$tmp/fleet.log" &
 	fleet_pid=$!
 	at_exit+=("kill $fleet_pid")
@@ -76,8 +77,9 @@ api()
 }
 
 ok "ashlar-fleetd serves" start "$tmp/fleet"
-mkdir "$tmp/keys"
-relay node tests/lib/page/check-real.mjs "$fleet_url" "$fleet_token" "$tmp/keys"
+upload=$tmp/fleet/content/ddi/upload
+mkdir -p "$tmp/keys" "$upload"
+relay node tests/lib/page/check-real.mjs "$fleet_url" "$fleet_token" "$tmp/keys" "$upload"
 kill "$fleet_pid"
 
 # Another, with hosts that take what they are told.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// check-real.mjs URL TOKEN DIRECTORY: the page against ashlar-fleetd itself: every view, and what an admin does on the
-// first day, with hosts that join while one looks.
+// check-real.mjs URL TOKEN DIRECTORY UPLOAD: the page against ashlar-fleetd itself: every view, and what an admin does on
+// the first day, with hosts that join while one looks. UPLOAD is the server's content/ddi/upload.
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { open } from "./browser.mjs";
 import { watch, until, audit, contrast, wide, ok, is, summary, shoot } from "./tools.mjs";
 
-const [url, token, directory] = process.argv.slice(2);
+const [url, token, directory, upload] = process.argv.slice(2);
 const browser = await open();
 const text = (page, selector = "main") => page.$eval(selector, (e) => e.innerText);
 const closed = (page) => until(page, () => !document.querySelector("dialog"));
@@ -21,6 +21,27 @@ function post(path, body) {
 		});
 		call.on("error", failed);
 		call.end(JSON.stringify(body));
+	});
+}
+
+// As a device calls.
+function fetchAs(path, options, body) {
+	return new Promise((done, failed) => {
+		const call = request(url + path, { rejectUnauthorized: false, ...options }, (answer) => {
+			let all = "";
+			answer.on("data", (part) => (all += part));
+			answer.on("end", () => {
+				let json = {};
+				try {
+					json = JSON.parse(all);
+				} catch {
+					// Some answers are empty.
+				}
+				done({ status: answer.statusCode, body: json });
+			});
+		});
+		call.on("error", failed);
+		call.end(body ? JSON.stringify(body) : undefined);
 	});
 }
 
@@ -59,6 +80,130 @@ const does = async (page, name, label) => {
 	is(name, error, "");
 	if (error) await page.keyboard.press("Escape");
 };
+
+// By the keyboard alone: Tab until it has the focus, then Enter.
+async function press(page, label, within = "main") {
+	for (let i = 0; i < 60; i++) {
+		await page.keyboard.press("Tab");
+		if (await page.evaluate((t, w) => document.activeElement.closest(w) !== null && document.activeElement.textContent.trim() === t, label, within)) return page.keyboard.press("Enter");
+	}
+	throw new Error(`Tab does not reach '${label}' in ${within}`);
+}
+const focused = (page, id) => until(page, (i) => document.activeElement?.id === i, id);
+
+async function devices(page) {
+	await page.evaluate(() => document.activeElement.blur());
+	await page.keyboard.press("g");
+	await page.keyboard.press("d");
+	ok("g d leads to the devices, and there is none", await until(page, () => /There is no device yet/.test(document.querySelector("main").innerText)));
+	await press(page, "New device");
+	await focused(page, "ask-id");
+	await page.keyboard.type("press-7");
+	await page.keyboard.press("Enter");
+	ok("a device is made by the keyboard, its token is shown", await until(page, () => /^[0-9a-f]{32}$/.test(document.querySelector("dialog .secret code")?.innerText)));
+	const key = await text(page, "dialog .secret code");
+	await press(page, "Close", "dialog");
+	await closed(page);
+	await to(page, "/devices?tab=modules");
+	await press(page, "New module");
+	await focused(page, "ask-name");
+	await page.keyboard.type("firmware");
+	await page.keyboard.press("Tab");
+	await page.keyboard.type("2.1");
+	await page.keyboard.press("Enter");
+	await closed(page);
+	ok("a module is made", await until(page, () => /no file so far/.test(document.querySelector(".channel")?.innerText)));
+	writeFileSync(`${upload}/press.swu`, "thirteen byte");
+	await press(page, "Add a file");
+	await focused(page, "ask-filename");
+	await page.keyboard.type("press.sw");
+	await page.keyboard.press("Enter");
+	ok("a file that is not there is said", await until(page, () => /press\.sw/.test(document.querySelector("dialog .form-error")?.innerText)));
+	page.seen.length = 0;
+	await page.focus("#ask-filename");
+	await page.keyboard.press("End");
+	await page.keyboard.type("u");
+	await page.keyboard.press("Enter");
+	await closed(page);
+	ok("a file is added, with its size and digest", await until(page, () => /press\.swu[\s\S]*13 B/.test(document.querySelector(".channel table")?.innerText)));
+
+	const ask = (path, more = {}) => fetchAs(path, { headers: { Authorization: `TargetToken ${key}`, Accept: "application/hal+json", ...more.headers }, method: more.method || "GET" }, more.body);
+	is("the device asks with its token", (await ask("/DEFAULT/controller/v1/press-7")).status, 200);
+	await to(page, "/devices/press-7");
+	await press(page, "Install");
+	await page.waitForSelector("#ask-modules");
+	await page.focus("#ask-modules");
+	await page.keyboard.press("Space");
+	await page.select("#ask-kind", "soft");
+	await shoot(page, "real-install");
+	await press(page, "Install", "dialog");
+	await closed(page);
+	ok("an action is given, and shown", await until(page, () => /firmware[\s\S]*soft[\s\S]*running/.test(document.querySelector("table[aria-label=Actions]")?.innerText)));
+	await page.click("table[aria-label=Actions] .menu button");
+	await click(page, "Force…");
+	await page.waitForSelector("#ask-reason");
+	await does(page, "soft becomes forced", "Force");
+	ok("and shown", await until(page, () => /forced/.test(document.querySelector("table[aria-label=Actions]")?.innerText)));
+	const base = (await ask("/DEFAULT/controller/v1/press-7")).body;
+	const at = new URL(base._links.deploymentBase.href);
+	const deployment = (await ask(at.pathname + at.search)).body;
+	is("the device is told the file and its digest", deployment.deployment.chunks[0].artifacts[0].filename, "press.swu");
+	await page.click("table[aria-label=Actions] td.acts > button");
+	await ask(`${at.pathname}/feedback`, { method: "POST", headers: { "Content-Type": "application/json" }, body: { id: deployment.id, status: { execution: "closed", result: { finished: "success" }, details: ["it presses again"] } } });
+	ok("what the device says is shown without a question", await until(page, () => /finished/.test(document.querySelector("table[aria-label=Actions]")?.innerText) && /it presses again/.test(document.querySelector("[aria-labelledby=said]")?.innerText)));
+	await shoot(page, "real-device");
+	await click(page, "Install");
+	await page.waitForSelector("#ask-modules");
+	await page.click("#ask-modules");
+	await does(page, "another is given", "Install");
+	await until(page, () => document.querySelectorAll("table[aria-label=Actions] tbody tr").length === 2);
+	await page.click("table[aria-label=Actions] .menu button");
+	await click(page, "Cancel…");
+	await page.waitForSelector("#ask-reason");
+	await does(page, "and cancelled", "Cancel it");
+	ok("which waits for the device", await until(page, () => /canceling/.test(document.querySelector("table[aria-label=Actions]")?.innerText)));
+	is("devices: no error", page.seen, []);
+}
+
+// Out as a document, a change in it, a look, and in again.
+async function transfer(page) {
+	await to(page, "/access?tab=transfer");
+	await click(page, "Show it");
+	await page.waitForSelector("[aria-labelledby=export] pre");
+	const yaml = await text(page, "[aria-labelledby=export] pre");
+	ok("the export is shown, without a secret", /stable/.test(yaml) && /nights/.test(yaml) && !/argon2/.test(yaml));
+	const put = (value) => page.$eval("#import-yaml", (e, v) => {
+		e.value = v;
+		e.dispatchEvent(new Event("input", { bubbles: true }));
+	}, value);
+	await put(yaml);
+	await click(page, "What would it change?");
+	ok("what was exported changes nothing", await until(page, () => /Nothing: the fleet is as/.test(document.querySelector("[aria-labelledby=would]")?.innerText)));
+	await put("channels: [");
+	await click(page, "What would it change?");
+	ok("a document that is none is refused in words", await until(page, () => document.querySelector("[aria-labelledby=import] .form-error")?.innerText.length > 10));
+	page.seen.length = 0;
+	await put(yaml.replace("02:00-05:00", "03:00-06:00"));
+	await click(page, "What would it change?");
+	ok("a change is shown member by member before it is made", await until(page, () => /change[\s\S]*policy nights[\s\S]*- windows[\s\S]*02:00[\s\S]*\+ windows[\s\S]*03:00/.test(document.querySelector("[aria-labelledby=would]")?.innerText)));
+	await shoot(page, "real-import");
+	is("import: names", await audit(page), []);
+	is("import: contrast", await contrast(page), []);
+	await put(`${yaml}\n`);
+	ok("a document that was changed since is not applied", await until(page, () => /look again/.test(document.querySelector("[aria-labelledby=would]")?.innerText) && document.querySelector("[aria-labelledby=would] button").disabled));
+	await put(yaml.replace("02:00-05:00", "03:00-06:00"));
+	await until(page, () => !document.querySelector("[aria-labelledby=would] button").disabled);
+	await click(page, "Apply 1 change");
+	await page.waitForSelector("#ask-typed");
+	await page.type("#ask-typed", "1");
+	await click(page, "Apply", "dialog");
+	ok("it is applied", await until(page, () => /1 change was made/.test(document.querySelector("dialog")?.innerText)));
+	await click(page, "Close", "dialog");
+	await closed(page);
+	await to(page, "/channels");
+	ok("and so the policy is", /03:00-06:00/.test(await text(page)));
+	is("import: no error", page.seen, []);
+}
 
 async function admin() {
 	const page = await fresh();
@@ -187,13 +332,19 @@ async function admin() {
 	await click(page, "Close", "dialog");
 	await closed(page);
 
+	await devices(page);
+	await transfer(page);
+
+	await to(page, "/hosts?by=site");
+	ok("hosts are counted by a label", await until(page, () => /bern\s*2/.test(document.querySelector(".group-list")?.innerText)));
+
 	await to(page, "/audit");
 	await click(page, "Verify the chain");
 	ok("the chain of the audit log holds", await until(page, () => /The chain holds/.test(document.querySelector(".notice")?.innerText)));
 	ok("the newest is first, with its reason", /smells of smoke/.test(await text(page)));
 	is("no error on the way", page.seen, []);
 
-	const paths = ["/", "/hosts", `/hosts/${id}`, `/hosts/${id}?tab=history`, `/hosts/${id}?tab=journal`, `/hosts/${id}?tab=facts`, "/rollouts", "/rollouts/new", "/releases", "/channels", "/joining", "/locks", "/access", "/access?tab=api-tokens", "/access?tab=webhooks", "/activity", "/audit"];
+	const paths = ["/", "/hosts", `/hosts/${id}`, `/hosts/${id}?tab=history`, `/hosts/${id}?tab=journal`, `/hosts/${id}?tab=facts`, "/rollouts", "/rollouts/new", "/releases", "/channels", "/devices", "/devices?tab=modules", "/devices/press-7?action=1", "/joining", "/locks", "/access", "/access?tab=api-tokens", "/access?tab=webhooks", "/activity", "/audit"];
 	for (const path of paths) {
 		page.seen.length = 0;
 		const problems = [];
@@ -220,6 +371,31 @@ async function viewer() {
 	ok("the new operator logs in by name", await until(page, () => document.querySelector("#navigation")));
 	await to(page, "/hosts");
 	ok("a viewer sees hosts, and no act", !/Act on/.test(await text(page)));
+	const change = async (old, next, again) => {
+		for (const [id, value] of [["#ask-old", old], ["#ask-new", next], ["#ask-again", again]]) {
+			await page.$eval(id, (e) => {
+				e.value = "";
+				e.dispatchEvent(new Event("input", { bubbles: true }));
+			});
+			await page.type(id, value);
+		}
+		await page.keyboard.press("Enter");
+	};
+	const refused = (words) => until(page, (w) => new RegExp(w).test(document.querySelector("dialog .form-error")?.innerText), words);
+	await page.focus("[aria-label='Change your password']");
+	await page.keyboard.press("Enter");
+	await page.waitForSelector("#ask-old");
+	await change("correct horse battery", "another horse battery", "another hose battery");
+	ok("a new password is typed twice", await refused("twice the same"));
+	await change("wrong horse battery", "another horse battery", "another horse battery");
+	ok("the old one has to be right", await refused("old password is wrong"));
+	is("own password: names", await audit(page), []);
+	await change("correct horse battery", "another horse battery", "another horse battery");
+	ok("one's own password is changed, and the session is over", await until(page, () => document.querySelector("#login-name") && !document.querySelector("dialog")));
+	await page.type("#login-name", "noor");
+	await page.type("#login-password", "another horse battery");
+	await page.keyboard.press("Enter");
+	ok("the new one logs in", await until(page, () => document.querySelector("#navigation")));
 	await page.click("[aria-label='Log out']");
 	await page.waitForSelector("#login-name");
 	await page.reload();

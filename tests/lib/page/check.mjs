@@ -70,12 +70,12 @@ async function logIn() {
 	await page.close();
 }
 
-const NAMES = { "/": "overview", "/hosts": "hosts", "/rollouts": "rollouts", "/rollouts/q7f2k9d3m1xa": "rollout", "/rollouts/b81mz0c4t6ye": "halted", "/rollouts/new?release=5": "new-rollout", "/releases": "releases", "/releases/5": "release", "/channels": "channels", "/joining": "joining", "/locks": "locks", "/access": "access", "/activity": "activity", "/audit": "audit" };
+const NAMES = { "/": "overview", "/hosts": "hosts", "/rollouts": "rollouts", "/rollouts/q7f2k9d3m1xa": "rollout", "/rollouts/b81mz0c4t6ye": "halted", "/rollouts/new?release=5": "new-rollout", "/releases": "releases", "/releases/5": "release", "/channels": "channels", "/devices": "devices", "/devices?tab=modules": "modules", "/devices/press-7?action=2": "device", "/hosts?by=site": "groups", "/joining": "joining", "/locks": "locks", "/access": "access", "/activity": "activity", "/audit": "audit" };
 
 async function everyPage(hosts) {
 	const page = await fresh("admin");
 	const host = hosts[12].id;
-	const paths = { ...NAMES, [`/hosts/${host}`]: "host", [`/hosts/${host}?tab=facts`]: "host-facts", "/releases/5?tab=diff&with=4": "diff", "/rollouts/q7f2k9d3m1xa?tab=hosts": "rollout-hosts", "/rollouts/q7f2k9d3m1xa?tab=ledger": "ledger", "/access?tab=webhooks": "webhooks", "/access?tab=api-tokens": "api-tokens", "/nowhere": "nowhere" };
+	const paths = { ...NAMES, [`/hosts/${host}`]: "host", [`/hosts/${host}?tab=facts`]: "host-facts", "/releases/5?tab=diff&with=4": "diff", "/rollouts/q7f2k9d3m1xa?tab=hosts": "rollout-hosts", "/rollouts/q7f2k9d3m1xa?tab=ledger": "ledger", "/access?tab=webhooks": "webhooks", "/access?tab=api-tokens": "api-tokens", "/access?tab=transfer": "transfer", "/nowhere": "nowhere" };
 	for (const [path, name] of Object.entries(paths)) {
 		const problems = [];
 		for (const theme of ["light", "dark"]) {
@@ -126,7 +126,7 @@ async function keyboard() {
 	is("it leads to the content", await page.evaluate(() => document.activeElement.id), "main");
 	is("Tab reaches every control of the overview, each with a visible focus", await walk(page), []);
 	await page.evaluate(() => document.activeElement.blur());
-	for (const [key, title] of [["h", "Hosts"], ["r", "Rollouts"], ["e", "Releases"], ["c", "Channels and policies"], ["j", "Joining"], ["l", "Locks"], ["a", "Activity"], ["u", "Audit"], ["p", "Operators and access"], ["o", "Overview"]]) {
+	for (const [key, title] of [["h", "Hosts"], ["r", "Rollouts"], ["e", "Releases"], ["c", "Channels and policies"], ["j", "Joining"], ["d", "Devices"], ["l", "Locks"], ["a", "Activity"], ["u", "Audit"], ["p", "Operators and access"], ["o", "Overview"]]) {
 		await page.keyboard.press("g");
 		await page.keyboard.press(key);
 		ok(`g ${key}: ${title}`, await until(page, (t) => document.querySelector("h1")?.textContent === t, title));
@@ -363,9 +363,9 @@ async function joining() {
 
 async function roles() {
 	const page = await fresh("guest");
-	for (const path of ["/hosts", "/rollouts", "/rollouts/q7f2k9d3m1xa", "/releases", "/channels", "/joining", "/locks"]) {
+	for (const path of ["/hosts", "/rollouts", "/rollouts/q7f2k9d3m1xa", "/releases", "/channels", "/joining", "/locks", "/devices", "/devices?tab=modules", "/devices/press-7"]) {
 		await to(page, path);
-		const acts = await page.$$eval("main button, main a.button", (all) => all.map((b) => b.textContent.trim()).filter((t) => /^(New|Act on|Pause|Revert|Cancel|Resume|Approve|Revoke|Change|Remove|Roll out|Take the slot|Look for)($| )/.test(t)));
+		const acts = await page.$$eval("main button, main a.button", (all) => all.map((b) => b.textContent.trim()).filter((t) => /^(New|Act on|Pause|Revert|Cancel|Resume|Approve|Revoke|Change|Remove|Roll out|Take the slot|Look for|Install|Add a file|Make)($| )/.test(t)));
 		is(`a viewer is offered no act at ${path}`, acts, []);
 	}
 	is("nor the places of admins", await page.$$eval("#navigation li a", (all) => all.map((a) => a.textContent).filter((t) => /Access|Audit/.test(t))), []);
@@ -377,7 +377,7 @@ async function roles() {
 async function states() {
 	const page = await fresh("admin");
 	await mock("empty", { empty: true });
-	for (const [path, words] of [["/", /No host has joined/], ["/hosts", /No host has joined/], ["/rollouts", /no rollout yet/], ["/releases", /no release yet/], ["/joining", /no join token/], ["/locks", /no group/]]) {
+	for (const [path, words] of [["/", /No host has joined/], ["/hosts", /No host has joined/], ["/rollouts", /no rollout yet/], ["/releases", /no release yet/], ["/joining", /no join token/], ["/locks", /no group/], ["/devices", /no device yet/], ["/devices?tab=modules", /nothing to install/]]) {
 		await to(page, path);
 		const main = await text(page);
 		ok(`empty: ${path} says what to do`, words.test(main));

@@ -26,6 +26,13 @@ const apiTokens = [{ id: "p0q8", role: "viewer", scope: "", note: "metrics", cre
 const webhooks = [{ id: "w1", url: "https://hooks.example/fleet", kinds: ["rollout.halted"], created_at: now() - 90000, created_by: "rosa", paused: "", cursor: 280 }];
 const audit = Array.from({ length: 30 }, (_, i) => ({ seq: 30 - i, at: now() - i * 4000, actor: i % 3 ? "rosa" : "noor", role: i % 3 ? "admin" : "operator", address: "192.0.2.7", action: ["host.hold", "rollout.create", "token.create", "channel.set"][i % 4], object: i % 4 ? "stable" : hosts[i]?.id.slice(0, 12) || "", reason: i % 4 ? "" : "it took turns with a copy", before: "", after: i % 2 ? '{"release":4}' : "", hash: digest(`audit ${i}`) }));
 
+const modules = [{ id: 1, name: "firmware", version: "2.1", type: "os", artifacts: [{ filename: "press.swu", size: 48234496, sha256: digest("press") }] }, { id: 2, name: "recipes", version: "2026-11", type: "application", artifacts: [] }];
+const targets = [{ id: "press-7", attributes: { hw: "rev 4", line: "B" }, installed: { name: "firmware", version: "2.0" }, created_at: now() - 8640000, last_seen: now() - 40, address: "192.0.2.77", auto_confirm: false },
+	{ id: data.HOSTILE[0], attributes: { [data.HOSTILE[2].slice(0, 60)]: data.HOSTILE[0] }, installed: {}, created_at: now() - 900, last_seen: 0, address: "", auto_confirm: true }];
+const actions = [{ id: 1, target: "press-7", name: "firmware", version: "2.0", modules: [1], kind: "forced", state: "finished", active: false, weight: 1000, schedule: "", created_at: now() - 640000, created_by: "rosa" }, { id: 2, target: "press-7", name: "firmware", version: "2.1", modules: [1, 2], kind: "soft", state: "retrieved", active: true, weight: 1000, schedule: "Sat 02:00-05:00 Europe/Zurich", created_at: now() - 600, created_by: "noor" }];
+const statuses = [{ at: now() - 500, state: "retrieved", messages: ["The target has looked at it."] }, { at: now() - 300, state: "proceeding", messages: ["downloading 34 %", data.HOSTILE[0]] }];
+const YAML = "# The fleet 0123456789abcdef: what its operators decided.\nformat: 1\nchannels:\n  - name: stable\n    release: host/1.4.0\n    note: what everybody runs\n";
+
 class Refusal extends Error {
 	constructor(status, kind, text, more) {
 		super(text);
@@ -135,7 +142,10 @@ function act(h, verb, body) {
 const listed = () => (empty ? [] : hosts);
 const routes = [
 	["GET", /^\/v1\/hosts$/, (_, a) => page([...listed().filter(matcher(a.get("selector") || ""))].sort((x, y) => (x[a.get("sort") || "name"] < y[a.get("sort") || "name"] ? -1 : 1)), a)],
-	["GET", /^\/v1\/hosts\/count$/, (_, a) => ({ count: listed().filter(matcher(a.get("selector") || "")).length, groups: [] })],
+	["GET", /^\/v1\/hosts\/count$/, (_, a) => {
+		const all = listed().filter(matcher(a.get("selector") || "")), by = a.get("by");
+		return { count: all.length, groups: by ? Object.entries(all.reduce((n, h) => ({ ...n, [h[by] ?? h.labels[by] ?? ""]: (n[h[by] ?? h.labels[by] ?? ""] || 0) + 1 }), {})).map(([value, count]) => ({ value, count })) : [] };
+	}],
 	["POST", /^\/v1\/hosts\/bulk$/, (_, a, b) => {
 		const all = hosts.filter(matcher(b.selector));
 		if (all.length !== b.expect) throw new Refusal(409, "count", `${all.length} hosts match, not ${b.expect}`, { count: all.length });
@@ -195,6 +205,13 @@ const routes = [
 	["POST", /^\/v1\/operators\/([^/]+)$/, ([name], a, b) => Object.assign(find(operators, "name", name), b), "admin"], ["DELETE", /^\/v1\/operators\/([^/]+)$/, ([name]) => (operators.splice(operators.findIndex((o) => o.name === name), 1), {}), "admin"],
 	["GET", /^\/v1\/api-tokens$/, () => ({ items: apiTokens }), "admin"], ["POST", /^\/v1\/api-tokens$/, (_, a, b) => ({ ...b, id: "n1", secret: "n1.0123456789" }), "admin"], ["POST", /^\/v1\/api-tokens\/([^/]+)\/revoke$/, ([id]) => Object.assign(find(apiTokens, "id", id), { revoked_at: now() }), "admin"],
 	["GET", /^\/v1\/webhooks$/, () => ({ items: webhooks }), "admin"], ["POST", /^\/v1\/webhooks$/, (_, a, b) => ({ id: "w2", ...b, secret: "s3cr3t" }), "admin"], ["POST", /^\/v1\/webhooks\/([^/]+)\/(pause|resume|replay)$/, ([id, verb], a, b) => Object.assign(find(webhooks, "id", id), { paused: verb === "pause" ? b.reason : "" }), "admin"],
+	["GET", /^\/v1\/ddi\/targets$/, (_, a) => page(empty ? [] : targets, a)], ["POST", /^\/v1\/ddi\/targets$/, (_, a, b) => ({ id: b.id, token: digest(b.id).slice(0, 32) }), "admin"], ["GET", /^\/v1\/ddi\/targets\/([^/]+)$/, ([id]) => find(targets, "id", id)], ["DELETE", /^\/v1\/ddi\/targets\/([^/]+)$/, () => ({}), "admin"],
+	["GET", /^\/v1\/ddi\/targets\/([^/]+)\/actions$/, ([id], a) => page(actions.filter((x) => x.target === id), a)], ["POST", /^\/v1\/ddi\/targets\/([^/]+)\/actions$/, () => ({ id: 3 })], ["GET", /^\/v1\/ddi\/targets\/([^/]+)\/actions\/(\d+)$/, ([, n]) => ({ ...find(actions, "id", n), statuses })],
+	["GET", /^\/v1\/ddi\/modules$/, (_, a) => page(empty ? [] : modules, a)], ["GET", /^\/v1\/ddi\/modules\/(\d+)$/, ([id]) => find(modules, "id", id)],
+	["GET", /^\/v1\/export$/, () => YAML, "admin"], ["POST", /^\/v1\/import$/, (_, a, b) => {
+		if (!b.yaml.includes(":")) throw new Refusal(400, "request", "line 1: expected a mapping");
+		return { changes: b.yaml === YAML ? [] : [{ act: "change", kind: "channel", name: "stable", before: { release: "host/1.4.0", note: "what everybody runs" }, after: { release: "host/1.4.1", note: "what everybody runs" } }, { act: "add", kind: "webhook", name: "https://hooks.example/new", before: null, after: { kinds: ["rollout.halted"] } }, { act: "remove", kind: "operator", name: data.HOSTILE[0], before: { role: "viewer", scope: data.HOSTILE[2] }, after: null }], unknown_hosts: 1, ...(a.get("dry_run") ? {} : { secrets: [{ webhook: "https://hooks.example/new", secret: "s3cr3t" }] }) };
+	}, "admin"],
 	["GET", /^\/v1\/locks$/, () => ({ items: empty ? [] : locks })], ["PUT", /^\/v1\/locks\/([^/]+)$/, ([group], a, b) => Object.assign(locks.find((g) => g.group === group) || locks[locks.push({ group, holders: [] }) - 1], b)],
 	["POST", /^\/v1\/locks\/([^/]+)\/release$/, ([group], a, b) => {
 		const g = find(locks, "group", group);
