@@ -33,10 +33,8 @@ struct AshImageBlob {
 	AshArchive *stream;
 	bool is_at_end;
 	char *diff_id;
-	uint64_t max_bytes, unpacked, stepped;
+	uint64_t max_bytes, unpacked;
 	AshSha256 *diff_hash;
-	AshImageBlobStep step;
-	gpointer step_data;
 };
 
 static AshImageError too_big_or(const GError *cause, AshImageError too_big)
@@ -208,12 +206,6 @@ void ash_image_blob_free(AshImageBlob *blob)
 	g_free(blob);
 }
 
-void ash_image_blob_watch(AshImageBlob *blob, AshImageBlobStep step, gpointer data)
-{
-	blob->step = step;
-	blob->step_data = data;
-}
-
 gboolean ash_image_blob_source(
 		gpointer data, const void **out_data, size_t *out_size, GError **error)
 {
@@ -232,10 +224,7 @@ gboolean ash_image_blob_source(
 				blob->max_bytes);
 	blob->unpacked += *out_size;
 	ash_sha256_update(blob->diff_hash, *out_data, *out_size);
-	if (blob->step == NULL || blob->unpacked - blob->stepped < ASH_IMAGE_BLOB_STEP)
-		return TRUE;
-	blob->stepped = blob->unpacked;
-	return blob->step(blob->unpacked, blob->step_data, error);
+	return TRUE;
 }
 
 gboolean ash_image_blob_finish(AshImageBlob *blob, GError **error)

@@ -33,13 +33,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshImageBlob, ash_image_blob_free)
 gboolean ash_image_blob_source(
 		gpointer blob, const void **out_data, size_t *out_size, GError **error);
 
-/* Called with how much was unpacked so far, each ASH_IMAGE_BLOB_STEP bytes: to look whether there is room. */
-enum {
-	ASH_IMAGE_BLOB_STEP = 32 << 20,
-};
-typedef gboolean (*AshImageBlobStep)(uint64_t unpacked, gpointer data, GError **error);
-void ash_image_blob_watch(AshImageBlob *blob, AshImageBlobStep step, gpointer data);
-
 /* Reads what is left, and judges: ASH_IMAGE_ERROR_CORRUPT unless the file is the one that was named, _HOSTILE unless it
  * unpacked to what its config says.
  */

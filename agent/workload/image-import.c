@@ -11,6 +11,7 @@
 
 #include "agent/fault.h"
 #include "agent/staging.h"
+#include "agent/workload/image-ahead.h"
 #include "agent/workload/image-archive.h"
 #include "agent/workload/image-blob.h"
 #include "agent/workload/image-private.h"
@@ -25,14 +26,15 @@
 enum {
 	/* Headers and padding of a tar, beside its files. */
 	TAR_OVERHEAD_BYTES = 1 << 30,
+	/* After so many it is looked whether there is room. */
+	STEP_BYTES = 32 << 20,
 };
 
 /* ---- layers -------------------------------------------------------------------------------------- */
 
 /* A layer takes no more of the disk than leaves some for the host. */
-static gboolean check_room(uint64_t unpacked, gpointer data, GError **error)
+static gboolean check_room(const AshImageImport *import, uint64_t unpacked, GError **error)
 {
-	const AshImageImport *import = data;
 	struct statvfs fs;
 
 	if (!ash_interrupt_check(error) ||
@@ -90,6 +92,52 @@ static gboolean write_layer(AshImageImport *import, const char *diff_id, AshImag
 	return TRUE;
 }
 
+typedef struct {
+	const AshImageImport *import;
+	AshImageAhead *ahead;
+	uint64_t unpacked, stepped;
+} Stream;
+
+/* AshArchiveSource */
+static gboolean read_stream(gpointer data, const void **out_data, size_t *out_size, GError **error)
+{
+	Stream *stream = data;
+
+	if (!ash_image_ahead_source(stream->ahead, out_data, out_size, error))
+		return FALSE;
+	stream->unpacked += *out_size;
+	if (stream->unpacked - stream->stepped < STEP_BYTES)
+		return TRUE;
+	stream->stepped = stream->unpacked;
+	return check_room(stream->import, stream->unpacked, error);
+}
+
+/* What is behind the end of the tar counts for its digest. */
+static gboolean read_rest(Stream *stream, GError **error)
+{
+	const void *data = NULL;
+	size_t size = 1;
+
+	while (size > 0)
+		if (!read_stream(stream, &data, &size, error))
+			return FALSE;
+	return TRUE;
+}
+
+/* Inflated and hashed by one thread, written by this one. */
+static gboolean unpack_stream(AshImageImport *import, AshImageBlob *blob, AshLayerNotes *notes,
+		AshImageTree **out_tree, uint64_t *out_bytes, GError **error)
+{
+	g_autoptr(AshImageAhead) ahead = NULL;
+
+	if (!ash_image_ahead_new(ash_image_blob_source, blob, &ahead, error))
+		return FALSE;
+	Stream stream = {.import = import, .ahead = ahead};
+	return ash_layer_unpack(read_stream, &stream, import->left_bytes, &import->store, notes,
+			       out_tree, out_bytes, error) &&
+	       read_rest(&stream, error);
+}
+
 static gboolean unpack(
 		AshImageImport *import, const char *diff_id, AshImageBlob *blob, GError **error)
 {
@@ -97,12 +145,10 @@ static gboolean unpack(
 	uint64_t bytes = 0;
 	AshLayerNotes notes;
 
-	if (!check_room(0, import, error))
+	if (!check_room(import, 0, error))
 		return FALSE;
 	ash_layer_notes_init(&notes);
-	ash_image_blob_watch(blob, check_room, import);
-	gboolean is_ok = ash_layer_unpack(ash_image_blob_source, blob, import->left_bytes,
-					 &import->store, &notes, &tree, &bytes, error) &&
+	gboolean is_ok = unpack_stream(import, blob, &notes, &tree, &bytes, error) &&
 			 ash_image_blob_finish(blob, error);
 	g_autofree char *said = ash_image_notes_format(&notes);
 	ash_layer_notes_clear(&notes);
