@@ -16,12 +16,14 @@
 #include "lib/file.h"
 #include "lib/interrupt.h"
 #include "lib/target.h"
+#include "lib/version.h"
 
 #define FORMAT "1\n"
 
 typedef struct {
 	const AshPublication *publication;
 	AshArchiveWriter *writer;
+	GHashTable *objects; /* names of those that are in it */
 	AshBundleResult result;
 } Bundle;
 
@@ -55,7 +57,7 @@ static gboolean add_metadata(Bundle *bundle, GError **error)
 	       add_version(bundle, publication->published.workloads, "workloads", error);
 }
 
-/* The release's document, and those of all recalls: small, and a host needs to see them. */
+/* The release's document (NULL: none), and those of all recalls: small, and a host needs to see them. */
 static gboolean add_documents(Bundle *bundle, const AshPublicationHost *host,
 		const AshPublicationTarget *release, GError **error)
 {
@@ -119,7 +121,8 @@ static gboolean add_objects(Bundle *bundle, const char *commit, const char *from
 	for (guint i = 0; i < names->len; i++) {
 		g_autofree char *object = ash_content_object_path(names->pdata[i]);
 		g_autofree char *name = g_build_filename("repo", object, NULL);
-		if (g_hash_table_contains(skip, names->pdata[i]))
+		if (g_hash_table_contains(skip, names->pdata[i]) ||
+				!g_hash_table_add(bundle->objects, g_strdup(names->pdata[i])))
 			continue;
 		if (!add(bundle, name, name, error))
 			return FALSE;
@@ -145,18 +148,80 @@ static gboolean add_content(Bundle *bundle, const AshPublicationHost *host,
 	return TRUE;
 }
 
-static gboolean fill(Bundle *bundle, const AshPublicationHost *host, const char *version,
+static gboolean add_release(Bundle *bundle, const AshPublicationHost *host, const char *version,
 		const AshBundleOptions *options, GError **error)
 {
-	g_autoptr(GBytes) format = g_bytes_new_static(FORMAT, strlen(FORMAT));
 	g_autoptr(AshRelease) release = NULL;
 	AshPublicationTarget *target = NULL;
 
 	return ash_publication_get_release(bundle->publication, host, version, &target, error) &&
 	       load_release(bundle, target, &release, error) &&
-	       ash_archive_add_bytes(bundle->writer, "ashlar-bundle", format, error) &&
-	       add_metadata(bundle, error) && add_documents(bundle, host, target, error) &&
-	       add_content(bundle, host, release, options, error) &&
+	       add_documents(bundle, host, target, error) &&
+	       add_content(bundle, host, release, options, error);
+}
+
+/* ---- workloads ---- */
+
+/* The newest, when @wanted is "". */
+static AshPublicationTarget *find_workload(
+		const AshPublication *publication, const char *name, const char *wanted)
+{
+	AshPublicationTarget *best = NULL;
+
+	for (guint i = 0; i < publication->workloads->len; i++) {
+		AshPublicationTarget *target = publication->workloads->pdata[i];
+		if (strcmp(target->name, name) == 0 &&
+				(*wanted == '\0' ? best == NULL || ash_version_compare(
+										   target->version,
+										   best->version) >
+												0
+						 : strcmp(target->version, wanted) == 0))
+			best = target;
+	}
+	return best;
+}
+
+static gboolean add_workload(Bundle *bundle, const char *text, GError **error)
+{
+	g_auto(GStrv) parts = g_strsplit(text, "=", 2);
+	const char *version = parts[0] != NULL && parts[1] != NULL ? parts[1] : "";
+	AshPublicationTarget *target =
+			parts[0] != NULL ? find_workload(bundle->publication, parts[0], version)
+					 : NULL;
+
+	if (target == NULL)
+		return ash_throw(error, ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_NOT_FOUND,
+				"no workload '%s' is published", text);
+	g_autofree char *location = ash_publication_location(target);
+	g_autofree char *name = g_build_filename("targets", location, NULL);
+	bundle->result.workloads++;
+	if (!add(bundle, name, name, error))
+		return FALSE;
+	if (*target->commit != '\0')
+		return add_objects(bundle, target->commit, NULL, error);
+	bundle->result.elsewhere++;
+	return TRUE;
+}
+
+static gboolean add_workloads(Bundle *bundle, const char *const *workloads, GError **error)
+{
+	for (; workloads != NULL && *workloads != NULL; workloads++)
+		if (!add_workload(bundle, *workloads, error))
+			return FALSE;
+	return TRUE;
+}
+
+/* ---- the file ---- */
+
+static gboolean fill(Bundle *bundle, const AshPublicationHost *host, const char *version,
+		const AshBundleOptions *options, GError **error)
+{
+	g_autoptr(GBytes) format = g_bytes_new_static(FORMAT, strlen(FORMAT));
+
+	return ash_archive_add_bytes(bundle->writer, "ashlar-bundle", format, error) &&
+	       add_metadata(bundle, error) &&
+	       (version == NULL || add_release(bundle, host, version, options, error)) &&
+	       add_workloads(bundle, options->workloads, error) &&
 	       ash_archive_finish(bundle->writer, error);
 }
 
@@ -189,7 +254,10 @@ gboolean ash_bundle_write(const AshPublication *publication, const AshPublicatio
 	g_autofree char *temp = g_strconcat(path, ".new", NULL);
 	Bundle bundle = {.publication = publication};
 
-	if (!write_file(&bundle, host, version, options, temp, path, error)) {
+	bundle.objects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	gboolean is_ok = write_file(&bundle, host, version, options, temp, path, error);
+	g_hash_table_unref(bundle.objects);
+	if (!is_ok) {
 		unlink(temp);
 		return FALSE;
 	}

@@ -13,8 +13,9 @@
  *	ashlar-bundle                        "1\n", the format, first of all
  *	metadata/1.root.json, …, timestamp.json, N.snapshot.json, N.targets.json, N.workloads.json
  *	targets/host/NAME/ARCH/HASH.VERSION.json     of the release, and of all recalls
+ *	targets/workload/NAME/HASH.VERSION.json      of the workloads that were asked for
  *	deltas/TOCOMMIT-FROMCOMMIT.delta     with --from
- *	repo/objects/ab/cdef….filez, …       of the commit, or what --from does not have
+ *	repo/objects/ab/cdef….filez, …       of the commit, or what --from does not have; of the workloads' images
  *
  * A host unpacks it into a directory with just these names (agent/paths.h).
  */
@@ -22,15 +23,17 @@
 typedef struct {
 	const char *from; /* version that the hosts run; NULL: any, so all objects are needed */
 	bool is_full;     /* with @from: all objects too */
+	const char *const *workloads; /* "NAME" (the newest) or "NAME=VERSION"; NULL: none */
 } AshBundleOptions;
 
 typedef struct {
 	uint64_t bytes; /* of the file */
 	uint64_t objects;
-	unsigned deltas;
+	unsigned deltas, workloads;
+	unsigned elsewhere; /* workloads with images of registries, which are not in it */
 } AshBundleResult;
 
-/* @path is replaced when the bundle is whole and synced. */
+/* @path is replaced when the bundle is whole and synced. @version, @host: NULL for workloads alone. */
 gboolean ash_bundle_write(const AshPublication *publication, const AshPublicationHost *host,
 		const char *version, const AshBundleOptions *options, const char *path,
 		AshBundleResult *out_result, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -14,6 +14,7 @@ static gboolean opt_full;
 static char *opt_name;
 static char *opt_arch;
 static char *opt_variant;
+static char **opt_workloads;
 
 static const GOptionEntry options[] = {
 		{"output", 'o', 0, G_OPTION_ARG_FILENAME, &opt_output, "Write the bundle to FILE",
@@ -26,6 +27,9 @@ static const GOptionEntry options[] = {
 				"Of the host NAME, when there are several", "NAME"},
 		{"arch", 0, 0, G_OPTION_ARG_STRING, &opt_arch, "For the architecture ARCH", "ARCH"},
 		{"variant", 0, 0, G_OPTION_ARG_STRING, &opt_variant, "Of the variant NAME", "NAME"},
+		{"workload", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_workloads,
+				"Put the workload NAME into it, with its image; may be repeated",
+				"NAME[=V]"},
 		{0},
 };
 
@@ -35,8 +39,11 @@ static void print(const AshCliContext *context, const AshBundleResult *result)
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
 	if (!context->json) {
-		printf("%s (%s: %u deltas, %" G_GUINT64_FORMAT " objects)\n", opt_output, size,
+		printf("%s (%s: %u deltas, %" G_GUINT64_FORMAT " objects", opt_output, size,
 				result->deltas, result->objects);
+		if (result->workloads > 0)
+			printf(", %u workloads", result->workloads);
+		puts(")");
 		return;
 	}
 	json_builder_begin_object(json);
@@ -44,6 +51,7 @@ static void print(const AshCliContext *context, const AshBundleResult *result)
 	ash_json_add_uint(json, "bytes", result->bytes);
 	ash_json_add_uint(json, "deltas", result->deltas);
 	ash_json_add_uint(json, "objects", result->objects);
+	ash_json_add_uint(json, "workloads", result->workloads);
 	json_builder_end_object(json);
 	g_autofree char *text = ash_json_format(json, false);
 	fputs(text, stdout);
@@ -92,7 +100,11 @@ static void warn_if_not_chosen(AshCliContext *context, const AshPublication *pub
 
 static gboolean run(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	const AshBundleOptions bundle_options = {.from = opt_from, .is_full = opt_full};
+	const AshBundleOptions bundle_options = {
+			.from = opt_from,
+			.is_full = opt_full,
+			.workloads = (const char *const *) opt_workloads,
+	};
 	AshPublicationHost host = {opt_name, opt_variant, opt_arch};
 	g_autoptr(AshPublication) publication = NULL;
 	AshBundleResult result = {0};
@@ -100,24 +112,33 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 	if (opt_output == NULL)
 		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
 				"where to? -o FILE is missing");
+	if (args[1] == NULL && opt_workloads == NULL)
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"what? A VERSION, or --workload, is missing");
 	if (!ash_publication_open(args[0], NULL, &publication, error) ||
-			!ash_publication_find_host(publication, &host, error) ||
+			(args[1] != NULL &&
+					!ash_publication_find_host(publication, &host, error)) ||
 			!ash_bundle_write(publication, &host, args[1], &bundle_options, opt_output,
 					&result, error))
 		return FALSE;
-	warn_if_not_chosen(context, publication, &host, args[1]);
+	if (args[1] != NULL)
+		warn_if_not_chosen(context, publication, &host, args[1]);
+	if (result.elsewhere > 0)
+		ash_progress_warn(context->progress,
+				"images of registries are not in it: %u of the workloads need them on the host",
+				result.elsewhere);
 	print(context, &result);
 	return TRUE;
 }
 
 const AshCliCommand ash_cmd_bundle = {
 		.name = "bundle",
-		.synopsis = "DIR VERSION",
-		.summary = "Put a published release into one file.",
+		.synopsis = "DIR [VERSION]",
+		.summary = "Put a published release, or workloads, into one file.",
 		.details = "For hosts without a network: 'ashlarctl bundle FILE' takes it there. It needs no "
 			   "keys, and hosts believe no more of it than of a server.",
 		.options = options,
-		.min_args = 2,
+		.min_args = 1,
 		.max_args = 2,
 		.run = run,
 };

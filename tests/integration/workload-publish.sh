@@ -194,6 +194,29 @@ jq -nc --argjson now "$(date +%s)" '{now: $now, name: "host", variant: "", arch:
 	"$ashlar_bin/ashlar-worker" --root "$tmp/host" verify >"$tmp/verify"
 is "the verb verify takes them too" "$(jq -c '.result | [.release, .workloads[0].version]' "$tmp/verify")" '[null,"1.0"]'
 
+# ---- without a network ----------------------------------------------------------------------------
+exits 2 "a bundle of nothing" "$ashlar" bundle "$pub" -o "$tmp/bundle"
+exits 3 "of a workload that there is not" "$ashlar" bundle "$pub" --workload hello=9 -o "$tmp/bundle"
+ok "workloads go into a file" "$ashlar" bundle "$pub" --workload hello --workload web=2.0 -o "$tmp/bundle"
+stderr_like "that an image of a registry is not in it is told" '1 of the workloads'
+is "definitions, and the image's objects once" "$(tar tf "$tmp/bundle" | grep -c '^targets/workload/') \
+$(tar tf "$tmp/bundle" | sed -n 's,^repo/objects/.*\.\([a-z]*\)$,\1,p' | sort | uniq -c | xargs)" \
+	"2 1 commit 1 dirmeta 3 dirtree 1 filez"
+far=$tmp/far
+mkdir -p "$far/usr/lib/ashlar" "$far/proc" "$far/efi" "$far/sysroot/ostree"
+cp "$keys/root.json" "$far/usr/lib/ashlar/root.json"
+: >"$far/proc/cmdline"
+ostree --repo="$far/sysroot/ostree/repo" init --mode=bare
+far() { "$ashlar_bin/ashlar-worker" --root "$far" "$1" <<<"$2"; }
+ok "a host takes it" far bundle "$(jq -nc --arg path "$tmp/bundle" '{path: $path}')"
+ok "verifies what it wants" far workload-verify "$(jq -nc --argjson now "$(date +%s)" \
+	'{now: $now, staging: "/var/lib/ashlar/bundle", wanted: [{name: "hello", version: ""}, {name: "web", version: ""}]}')"
+is "all of it" "$(jq -c '.result.workloads | map([.name, .version, .word])' "$tmp/out")" \
+	'[["hello","1.0",null],["web","2.0",null]]'
+says '{release: .image, method: "objects", delta: null, staging: "/var/lib/ashlar/bundle"}' >"$tmp/import"
+far import "$(cat "$tmp/import")" >/dev/null
+is "and has the image" "$(ostree --repo="$far/sysroot/ostree/repo" ls -R "$image" | grep -c hello)" 1
+
 # ---- old states go --------------------------------------------------------------------------------
 ok "publish --prune" publish --prune --keep 1
 is "keeps what is signed, and the image of it" \
