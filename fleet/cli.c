@@ -38,10 +38,15 @@ char *ash_cli_plain(const char *text)
 
 static JsonNode *find_member(JsonObject *object, const char *member)
 {
+	g_auto(GStrv) words = g_strsplit(member, "|", 2);
 	g_auto(GStrv) parts = g_strsplit(member, ".", 2);
 
 	if (object == NULL)
 		return NULL;
+	if (words[1] != NULL) {
+		JsonNode *first = find_member(object, words[0]);
+		return first != NULL ? first : find_member(object, words[1]);
+	}
 	if (parts[1] == NULL || json_object_has_member(object, member))
 		return json_object_get_member(object, member);
 	return find_member(ash_json_find_object(object, parts[0]), parts[1]);
@@ -196,6 +201,16 @@ void ash_cli_print_page(JsonObject *object, const AshCliColumn *columns)
 		if (strcmp(text, "-") != 0)
 			printf("%-*s  %s\n", (int) width, title, text);
 	}
+}
+
+void ash_cli_print_list(JsonObject *object, const char *member, const AshCliColumn *columns)
+{
+	JsonArray *list = ash_json_find_objects(object, member);
+
+	if (list == NULL || json_array_get_length(list) == 0)
+		return;
+	putchar('\n');
+	ash_cli_print_table(list, columns);
 }
 
 void ash_cli_print_json(JsonNode *node)

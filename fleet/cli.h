@@ -24,8 +24,8 @@ typedef enum {
 } AshCliCell;
 
 typedef struct {
-	const char *title;  /* NULL ends */
-	const char *member; /* "certificate.not_after": of a member that is an object */
+	const char *title; /* NULL ends */
+	const char *member; /* "certificate.not_after": of a member that is an object; "a|b": a, or else b */
 	AshCliCell cell;
 } AshCliColumn;
 
@@ -57,6 +57,8 @@ extern const GOptionEntry ash_cli_reason_options[];
 void ash_cli_print_table(JsonArray *items, const AshCliColumn *columns);
 /* Titles of tables do as well: they are written small. */
 void ash_cli_print_page(JsonObject *object, const AshCliColumn *columns);
+/* The list @member of @object, if there is something in it, as a table below an empty line. */
+void ash_cli_print_list(JsonObject *object, const char *member, const AshCliColumn *columns);
 void ash_cli_print_json(JsonNode *node);
 /* What was made with a secret: that alone, so that it can be piped; or all of it with --json. */
 void ash_cli_print_secret(AshCliContext *context, JsonNode *node);
@@ -85,6 +87,9 @@ gboolean ash_cli_add_labels(JsonBuilder *builder, char **words, GError **error)
 gboolean ash_cli_need(const char *option, const char *value, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
+/* Of an assignment, in two lists. */
+extern const AshCliColumn ash_cli_assignment_columns[];
+
 /* The verbs, by file. */
 extern const AshCliCommand ash_fleet_cmd_login[];
 extern const AshCliCommand ash_fleet_cmd_host[];
@@ -100,5 +105,7 @@ extern const AshCliCommand ash_fleet_cmd_lock[];
 extern const AshCliCommand ash_fleet_cmd_operator[];
 extern const AshCliCommand ash_fleet_cmd_webhook[];
 extern const AshCliCommand ash_fleet_cmd_ddi[];
+extern const AshCliCommand ash_fleet_cmd_workload[];
+extern const AshCliCommand ash_fleet_cmd_assignment[];
 extern const AshCliCommand ash_fleet_cmd_export[];
 extern const AshCliCommand ash_fleet_cmd_simulate[];

@@ -35,19 +35,26 @@ static const GOptionEntry start_options[] = {
 
 /* ---- targets ---- */
 
+static const AshCliColumn target_columns[] = {
+		{"ID", "id", ASH_CLI_TEXT},
+		{"SEEN", "last_seen", ASH_CLI_AGO},
+		{"ADDRESS", "address", ASH_CLI_TEXT},
+		{"INSTALLED", "installed", ASH_CLI_MAP},
+		{"AUTO-CONFIRM", "auto_confirm", ASH_CLI_BOOL},
+		{"ATTRIBUTES", "attributes", ASH_CLI_MAP},
+		{0},
+};
+
 static gboolean targets(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	static const AshCliColumn columns[] = {
-			{"ID", "id", ASH_CLI_TEXT},
-			{"SEEN", "last_seen", ASH_CLI_AGO},
-			{"ADDRESS", "address", ASH_CLI_TEXT},
-			{"INSTALLED", "installed", ASH_CLI_MAP},
-			{"AUTO-CONFIRM", "auto_confirm", ASH_CLI_BOOL},
-			{"ATTRIBUTES", "attributes", ASH_CLI_MAP},
-			{0},
-	};
+	return ash_cli_list(context, "/v1/ddi/targets", 0, target_columns, "no devices", error);
+}
 
-	return ash_cli_list(context, "/v1/ddi/targets", 0, columns, "no devices", error);
+static gboolean targets_show(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autofree char *path = ash_cli_path("/v1/ddi/targets/", args[0], "");
+
+	return ash_cli_show(context, path, target_columns, error);
 }
 
 static gboolean targets_add(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -76,17 +83,37 @@ static gboolean targets_remove(AshCliContext *context, char **args, int *out_exi
 
 /* ---- modules ---- */
 
+static const AshCliColumn module_columns[] = {
+		{"ID", "id", ASH_CLI_NUMBER},
+		{"NAME", "name", ASH_CLI_TEXT},
+		{"VERSION", "version", ASH_CLI_TEXT},
+		{"TYPE", "type", ASH_CLI_TEXT},
+		{0},
+};
+
 static gboolean modules(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	static const AshCliColumn columns[] = {
-			{"ID", "id", ASH_CLI_NUMBER},
-			{"NAME", "name", ASH_CLI_TEXT},
-			{"VERSION", "version", ASH_CLI_TEXT},
-			{"TYPE", "type", ASH_CLI_TEXT},
+	return ash_cli_list(context, "/v1/ddi/modules", 0, module_columns, "no modules", error);
+}
+
+static gboolean modules_show(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	static const AshCliColumn files[] = {
+			{"FILE", "filename", ASH_CLI_TEXT},
+			{"BYTES", "size", ASH_CLI_NUMBER},
+			{"SHA256", "sha256", ASH_CLI_TEXT},
 			{0},
 	};
+	g_autofree char *path = ash_cli_path("/v1/ddi/modules/", args[0], "");
+	g_autoptr(JsonNode) node = NULL;
 
-	return ash_cli_list(context, "/v1/ddi/modules", 0, columns, "no modules", error);
+	if (!ash_cli_get(context, path, &node, error))
+		return FALSE;
+	if (context->json)
+		return TRUE;
+	ash_cli_print_page(json_node_get_object(node), module_columns);
+	ash_cli_print_list(json_node_get_object(node), "artifacts", files);
+	return TRUE;
 }
 
 /* What was made: its id, for the next command. */
@@ -183,12 +210,8 @@ static gboolean actions_show(AshCliContext *context, char **args, int *out_exit,
 		return FALSE;
 	if (context->json)
 		return TRUE;
-	JsonArray *statuses = ash_json_find_objects(json_node_get_object(node), "statuses");
 	ash_cli_print_page(json_node_get_object(node), action_columns);
-	if (statuses != NULL && json_array_get_length(statuses) > 0) {
-		putchar('\n');
-		ash_cli_print_table(statuses, said);
-	}
+	ash_cli_print_list(json_node_get_object(node), "statuses", said);
 	return TRUE;
 }
 
@@ -245,6 +268,12 @@ const AshCliCommand ash_fleet_cmd_ddi[] = {
 		{.name = "ddi-targets",
 				.summary = "List devices that speak hawkBit's DDI",
 				.run = targets},
+		{.name = "ddi-targets show",
+				.synopsis = "ID",
+				.summary = "One of them",
+				.min_args = 1,
+				.max_args = 1,
+				.run = targets_show},
 		{.name = "ddi-targets add",
 				.synopsis = "ID",
 				.summary = "Let one in; its token is shown once",
@@ -260,6 +289,12 @@ const AshCliCommand ash_fleet_cmd_ddi[] = {
 				.max_args = 1,
 				.run = targets_remove},
 		{.name = "ddi-modules", .summary = "List what they can install", .run = modules},
+		{.name = "ddi-modules show",
+				.synopsis = "MODULE",
+				.summary = "One of them, with its files",
+				.min_args = 1,
+				.max_args = 1,
+				.run = modules_show},
 		{.name = "ddi-modules add",
 				.synopsis = "NAME VERSION",
 				.summary = "Make a module; prints its number",

@@ -176,9 +176,11 @@ webhooks resume w1 R
 webhooks replay w1 --from 5 R
 webhooks remove w1 R
 ddi-targets
+ddi-targets show d1
 ddi-targets add d1 R
 ddi-targets remove d1 R
 ddi-modules
+ddi-modules show 1
 ddi-modules add os 1 --type os R
 ddi-modules file 1 panel.swu R
 ddi-actions d1

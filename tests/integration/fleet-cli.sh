@@ -188,6 +188,8 @@ mkdir -p "$dir/content/ddi/upload"
 echo hello >"$dir/content/ddi/upload/panel.swu"
 ok "a file for it" "$fleet" ddi-modules file "$module" panel.swu
 like "is told by its hash" "$(cat "$tmp/out")" "sha256 +$(echo hello | sha256sum | cut -d' ' -f1)"
+like "is listed with its module" "$("$fleet" ddi-modules show "$module")" "panel\\.swu +6 "
+like "the device" "$("$fleet" ddi-targets show panel-1)" "id +panel-1"
 exits 3 "one that is not there" "$fleet" ddi-modules file "$module" other.swu
 exits 2 "a module that is no number" "$fleet" ddi-actions start panel-1 panel 1.1 firmware
 ok "an action" "$fleet" ddi-actions start panel-1 panel 1.1 "$module" --kind soft --weight 5 --reason "a new panel"
