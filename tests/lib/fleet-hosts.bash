@@ -3,7 +3,7 @@
 # Simulated hosts for tests that source tests/lib/tap.sh and tests/lib/fleet.bash first: each has a key and a certificate,
 # checks in over mutual TLS, and takes what it is told.
 #
-#	release_add VERSION          into the fleet; its commit is release_commit VERSION
+#	release_add VERSION [PACKAGES]    into the fleet; its commit is release_commit VERSION; PACKAGES: "openssl=3.0.1-1 …"
 #	hosts_join COUNT LABELS      hosts edge-1… join by a token of the admin's; LABELS is JSON
 #	hosts_round [HOST…]          they check in once, all at a time; answers are taken in. Fails when one was not answered
 #	hosts_on VERSION             how many run it
@@ -40,7 +40,9 @@ release_add()
 		name: "host", variant: "", architecture: "amd64", version: $version, commit: $commit, "replaces-min": "",
 		created: "2026-11-22T10:00:00Z", size: {bytes: 1, inodes: 1, "boot-bytes": 1, "archive-bytes": 1,
 		"largest-object-bytes": 1}, deltas: [], notes: ""}')
-	api POST /v1/releases "$(jq -nc --arg document "$document" '{document: $document}')"
+	api POST /v1/releases "$(jq -nc --arg document "$document" --arg packages "${2:-}" '{document: $document} +
+		if $packages == "" then {} else {packages: [$packages | splits(" +") | split("=") |
+			{name: .[0], version: .[1], arch: "amd64"}]} end')"
 	[[ $status = 20* ]]
 }
 

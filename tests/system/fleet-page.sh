@@ -84,15 +84,15 @@ kill "$fleet_pid"
 
 # Another, with hosts that take what they are told.
 ok "another serves" start "$tmp/fleet2"
-for version in 1.0 2.0 3.0; do
-	ok "release $version is added" release_add "$version"
-done
+ok "release 1.0 is added" release_add 1.0 "bash=5.2.15-2 openssl=3.0.14-1 telnet=0.17-44"
+ok "release 2.0 is added" release_add 2.0 "bash=5.2.15-2 curl=8.1.2-1 openssl=3.0.15-1"
+ok "release 3.0 is added" release_add 3.0
 ok "20 hosts join" hosts_join 20 '{"site":"bern"}'
 ok "they check in" hosts_round
 # shellcheck disable=SC2034
 bad_versions=3.0
 # shellcheck disable=SC2119
-(while :; do hosts_round; done) >"$tmp/rounds.log" 2>&1 &
+(while :; do hosts_round; read -rt 0.4 <> <(:); done) >"$tmp/rounds.log" 2>&1 &
 rounds=$!
 at_exit+=("kill $rounds")
 relay node tests/lib/page/check-rollout.mjs "$fleet_url" "$fleet_token"

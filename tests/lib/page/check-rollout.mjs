@@ -16,13 +16,128 @@ const click = async (label, within = "main") => {
 };
 const main = () => page.$eval("main", (e) => e.innerText);
 
-async function begin(version, name) {
+const fill = async (selector, value) => {
+	await page.waitForSelector(selector);
+	await page.$eval(selector, (e) => (e.value = ""));
+	await page.type(selector, value);
+};
+const closed = () => until(page, () => !document.querySelector("dialog"));
+const to = async (path) => {
+	await page.goto(url + path);
+	await until(page, () => document.querySelector("main h1") && !document.querySelector(".loading"));
+};
+const idOf = (version) => page.evaluate(async (v) => (await (await fetch("/v1/releases?limit=100")).json()).items.find((r) => r.version === v).id, version);
+
+// A release that is added by hand, its marks, what changed, and who runs an old package.
+async function releases() {
+	await to("/releases");
+	await page.click(".head .menu button");
+	await click("Add a document by hand…");
+	await page.waitForSelector("#ask-document");
+	const made = await page.evaluate(async () => (await (await fetch(`/v1/releases/${(await (await fetch("/v1/releases")).json()).items[0].id}`)).json()).document);
+	await page.$eval("#ask-document", (e, v) => {
+		e.value = v;
+		e.dispatchEvent(new Event("input", { bubbles: true }));
+	}, JSON.stringify({ ...made, version: "4.0", commit: "4".repeat(64) }));
+	await page.type("#ask-packages", "openssl 3.0.16");
+	await click("Add", "dialog");
+	ok("a package without an architecture is said", await until(page, () => /'openssl 3.0.16'/.test(document.querySelector("dialog .form-error")?.innerText)));
+	await page.type("#ask-packages", "-1 amd64");
+	await page.evaluate(() => [...document.querySelectorAll("dialog footer button")].at(-1).click());
+	await closed();
+	ok("a release is added by hand", await until(page, () => /4\.0/.test(document.querySelector("main table")?.innerText)));
+
+	const [two, four] = [await idOf("2.0"), await idOf("4.0")];
+	await to(`/releases/${two}?tab=diff`);
+	await page.select("#diff-with", String(await idOf("1.0")));
+	ok("what changed between two releases is shown", await until(page, () => /openssl[\s\S]*3\.0\.14-1[\s\S]*3\.0\.15-1[\s\S]*1 added[\s\S]*curl[\s\S]*1 removed[\s\S]*telnet/.test(document.querySelector(".diff")?.innerText)));
+	is("difference: names", await audit(page), []);
+
+	await to(`/releases/${four}`);
+	for (const [item, field, words, shown] of [["Make it a barrier…", "", "", /barrier/], ["Mark as a dead end…", "#ask-dead_end", "the disk is laid out anew", /Dead end: the disk is laid out anew/], ["Withdraw…", "#ask-withdrawn", "it smells", /Withdrawn: it smells/]]) {
+		await page.click(".head .menu button");
+		await page.waitForSelector(".menu-list");
+		for (let i = 0; i < 4 && (await page.evaluate(() => document.activeElement.textContent)) !== item; i++) await page.keyboard.press("ArrowDown");
+		await page.keyboard.press("Enter");
+		await page.waitForSelector("dialog");
+		if (field) {
+			await click("Save", "dialog");
+			ok(`${item} needs its why`, Boolean(await page.$("dialog[open]")));
+			await page.type(field, words);
+		}
+		await click("Save", "dialog");
+		await closed();
+		ok(`${item} is shown, by the keyboard alone`, await until(page, (re) => new RegExp(re).test(document.querySelector("main").innerText), shown.source));
+	}
+	ok("what is withdrawn is not rolled out", !(await page.$$eval("main .head a.button", (all) => all.map((a) => a.textContent))).includes("Roll out"));
+	await shoot(page, "real-release-marks");
+	await to(`/rollouts/new?release=${four}`);
+	ok("nor offered for it", !(await page.$$eval("#new-release option", (all) => all.map((o) => o.text))).some((t) => t.includes("4.0")));
+	page.seen.length = 0; // The dry run of what is withdrawn is refused: 409.
+	await to(`/releases/${four}`);
+	await page.click(".head .menu button");
+	await click("Give it again…");
+	await page.waitForSelector("dialog");
+	await click("Save", "dialog");
+	await closed();
+	await page.click(".head .menu button");
+	await click("Not a dead end any more…");
+	await page.waitForSelector("dialog");
+	await click("Save", "dialog");
+	await closed();
+	ok("marks are taken off again", await until(page, () => !document.querySelector("main .notice")));
+
+	await to("/releases");
+	await page.type("#package", "openssl");
+	await page.type("#below", "3.0.15-1");
+	await page.keyboard.press("Enter");
+	ok("who runs a package below a version", await until(page, () => /20 hosts run openssl below 3\.0\.15-1/.test(document.querySelector("[aria-labelledby=who]").innerText)));
+	await shoot(page, "real-package-search");
+	await fill("#below", "3.0.14-1");
+	await page.keyboard.press("Enter");
+	ok("and that nobody does", await until(page, () => /No host runs openssl below 3\.0\.14-1/.test(document.querySelector("[aria-labelledby=who]").innerText)));
+}
+
+// Four hosts took it, and are sent back.
+async function back() {
+	await begin("2.0", "spring", async () => {
+		await page.select("#new-growth", "2");
+		await fill("#new-ring_pause", "3600");
+		await page.$eval(".more-fields", (e) => (e.open = true));
+		await fill("#new-lapse", "600");
+	});
+	ok("a rollout's patience is told", /Comes within\s*10 min/.test(await main()));
+	ok("its first ring took it", await patiently(() => /4 confirmed/.test(document.querySelector(".wall li:last-child .stones")?.getAttribute("aria-label"))));
+	await click("Pause");
+	await page.waitForSelector("#ask-reason");
+	await click("Pause", "dialog");
+	await closed();
+	await until(page, () => document.querySelector(".head .badge")?.innerText === "paused");
+	await click("Revert");
+	await page.waitForSelector("#ask-typed");
+	const last = () => page.$eval("dialog footer button:last-child", (b) => b.disabled);
+	ok("to revert, the count of hosts is typed", await last());
+	await page.type("#ask-typed", "4");
+	await page.keyboard.press("Enter");
+	ok("and a reason is given", Boolean(await page.$("dialog[open]")));
+	await page.type("#ask-reason", "the customer asked");
+	await page.keyboard.press("Enter");
+	await closed();
+	ok("those that took it went back, and it says so", await patiently(() => /4\s*returned/.test(document.querySelector("main .legend")?.innerText)));
+	await shoot(page, "real-rollout-reverted");
+	is("reverted: names", await audit(page), []);
+	is("reverted: contrast", await contrast(page), []);
+	ok("and it ends by that", await patiently(() => document.querySelector(".head .badge")?.innerText === "cancelled" && !/Revert/.test(document.querySelector(".head .actions")?.innerText || "")));
+}
+
+async function begin(version, name, more = async () => {}) {
 	await page.goto(`${url}/rollouts/new`);
 	await page.waitForSelector("#new-release");
 	await page.select("#new-release", await page.$eval("#new-release", (s, v) => [...s.options].find((o) => o.text.includes(` ${v},`)).value, version));
 	await page.type("#new-name", name);
 	await page.$eval("#new-soak", (e) => (e.value = ""));
 	await page.type("#new-soak", "1");
+	await more();
 	ok(`${name}: the dry run says what would happen`, await until(page, () => /20\s*hosts/.test(document.querySelector("#preview").closest("section").innerText) && /at 4 hosts, the 2nd failure stops it/.test(document.querySelector("#preview").closest("section").innerText)));
 	await until(page, () => !document.querySelector(".is-stale") && !document.querySelector(".form-end button").disabled);
 	await page.click(".form-end button");
@@ -42,6 +157,8 @@ async function run() {
 	await page.waitForSelector("#navigation");
 	page.seen.length = 0;
 
+	await releases();
+	await back();
 	await begin("2.0", "autumn");
 	ok("the first ring fills up live", await patiently(() => /4 confirmed/.test(document.querySelector(".wall li:last-child .stones")?.getAttribute("aria-label"))));
 	await shoot(page, "real-rollout-running");
