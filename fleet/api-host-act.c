@@ -92,8 +92,13 @@ static gboolean run_labels(AshDb *db, const char *id, Act *act, GError **error)
 static gboolean parse_order(AshRequest *request, Act *act, GError **error)
 {
 	act->argument = "";
-	return ash_json_text(request->body, "verb", &act->verb, error) &&
-	       ash_json_text_opt(request->body, "argument", &act->argument, error);
+	if (!ash_json_text(request->body, "verb", &act->verb, error))
+		return FALSE;
+	if (g_str_has_prefix(act->verb, "workload-"))
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
+				"orders about workloads are given by "
+				"POST /v1/hosts/{id}/workloads/{name}");
+	return ash_json_text_opt(request->body, "argument", &act->argument, error);
 }
 
 static gboolean run_order(AshDb *db, const char *id, Act *act, GError **error)

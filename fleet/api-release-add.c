@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "fleet/api-release.h"
+#include "fleet/api-workload.h"
 #include "fleet/change.h"
 #include "fleet/published.h"
 #include "fleet/server.h"
@@ -193,6 +194,8 @@ static gboolean scan_all(AshRequest *request, Scan *scan, GError **error)
 {
 	for (guint i = 0; i < scan->published->entries->len; i++) {
 		scan->entry = scan->published->entries->pdata[i];
+		if (scan->entry->is_workload)
+			continue;
 		ASH_PREFIX("%s", scan->entry->file);
 		if (!look_up(request, scan, error) ||
 				!(scan->entry->is_recall ? scan_recall(request, scan, error)
@@ -208,11 +211,13 @@ static gboolean scan_releases(AshRequest *request, GError **error)
 	g_autoptr(GPtrArray) added = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GPtrArray) recalled = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(JsonBuilder) json = json_builder_new();
+	unsigned workloads = 0;
 
 	if (!ash_published_open(request->server->config->content, &published, error))
 		return ash_change_answer(error, ASH_PUBLISHED_ERROR, -1, ASH_ROUTE_ERROR_CONFLICT);
 	Scan scan = {.published = published, .added = added, .recalled = recalled};
-	if (!scan_all(request, &scan, error)) {
+	if (!scan_all(request, &scan, error) ||
+			!ash_api_workload_scan(request, published, &workloads, recalled, error)) {
 		ash_change_answer(error, ASH_PUBLISHED_ERROR, -1, ASH_ROUTE_ERROR_CONFLICT);
 		ash_change_answer(error, ASH_TARGET_ERROR, -1, ASH_ROUTE_ERROR_CONFLICT);
 		ash_change_answer(error, ASH_JSON_ERROR, -1, ASH_ROUTE_ERROR_CONFLICT);
@@ -222,6 +227,7 @@ static gboolean scan_releases(AshRequest *request, GError **error)
 	json_builder_begin_object(json);
 	add_titles(json, "added", added);
 	add_titles(json, "recalled", recalled);
+	ash_json_add_uint(json, "workloads", workloads);
 	ash_json_add_uint(json, "known", published->entries->len);
 	ash_json_add_int(json, "expires_at", published->expires_at);
 	return ash_route_reply(request, json);
@@ -243,10 +249,11 @@ const AshRoute ash_api_release_add_routes[] = {
 				.members = add_members, .answer = "{\"id\":7}",
 				.max_body_bytes = 32 << 20},
 		{"POST", "/v1/releases/scan", ASH_ROLE_ADMIN,
-				"Add what is new in the publication that this server serves; withdraw "
-				"what is recalled there",
+				"Add what is new in the publication that this server serves, releases and "
+				"definitions of workloads; withdraw what is recalled there",
 				scan_releases,
 				.answer = "{\"added\":[\"host 1.4.0 for amd64\"],\"recalled\":[],"
+					  "\"workloads\":2,"
 					  "\"known\":4,\"expires_at\":1}"},
 		{0},
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "fleet/api-host-workload.h"
 #include "fleet/api-host.h"
 #include "fleet/api-rollout.h"
 #include "fleet/scheduler.h"
@@ -99,7 +100,7 @@ static char *own_blocker(const char *report)
 	return g_strdup(text != NULL ? text : "");
 }
 
-static gboolean reply(AshRequest *request, const AshWhy *why)
+gboolean ash_api_why_reply(AshRequest *request, const AshWhy *why)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
@@ -151,7 +152,7 @@ static gboolean answer(AshRequest *request, const char *id, const AshHost *host,
 				.rollout_why = is_begun ? &rollout_why : NULL,
 				.own_blocker = blocker},
 			&why);
-	return reply(request, &why);
+	return ash_api_why_reply(request, &why);
 }
 
 static gboolean throw_none(const char *id, GError **error)
@@ -176,13 +177,20 @@ static gboolean show_why(AshRequest *request, GError **error)
 		return FALSE;
 	if (!row.is_there || !ash_live_get(request->server->live, bytes, &host))
 		return throw_none(id, error);
+	if (*ash_route_argument(request, "workload") != '\0')
+		return ash_api_host_workload_why(request, id, &host, row.reason, error);
 	return answer(request, id, &host, &row, error);
 }
+
+static const AshRouteMember arguments[] = {
+		{"workload", "string", false, "why it does not run this workload as it should"},
+		{0},
+};
 
 const AshRoute ash_why_routes[] = {
 		{"GET", "/v1/hosts/{id}/why", ASH_ROLE_VIEWER,
 				"Why is it not updated yet: the chain of conditions, and the first that blocks",
-				show_why,
+				show_why, .arguments = arguments,
 				.answer = "{\"answer\":\"waiting\",\"blocker\":\"its window is closed; it "
 					  "opens at 2026-11-23T02:00:00Z\",\"next\":1,\"conditions\":[{"
 					  "\"condition\":\"known\",\"met\":true,\"text\":\"the fleet knows "

@@ -16,6 +16,7 @@ void ash_checkin_work_reset(AshCheckinWork *work)
 	work->has_appended = work->has_wish = false;
 	work->order_count = work->ended_orders = 0;
 	g_clear_pointer(&work->release, g_free);
+	g_clear_pointer(&work->workloads, g_free);
 	g_clear_pointer(&work->hold, g_free);
 	g_clear_pointer(&work->rollout, g_free);
 	if (work->orders != NULL)
@@ -23,7 +24,7 @@ void ash_checkin_work_reset(AshCheckinWork *work)
 	work->orders = NULL;
 }
 
-static gboolean append(AshDb *db, AshCheckinWork *work, const AshEvent *event, GError **error)
+gboolean ash_checkin_append(AshDb *db, AshCheckinWork *work, const AshEvent *event, GError **error)
 {
 	work->has_appended = true;
 	return ash_db_lock_events(db, error) && ash_event_append(db, event, error);
@@ -99,7 +100,7 @@ static gboolean tell_report(AshDb *db, AshCheckinWork *work, GError **error)
 			.rollout = before->rollout,
 			.text = text,
 			.data = g_strchomp(data)};
-	return append(db, work, &event, error);
+	return ash_checkin_append(db, work, &event, error);
 }
 
 /* Not before 2020 and not of tomorrow: its clock is wrong, ours is asked. */
@@ -120,7 +121,7 @@ static gboolean write_events(AshDb *db, AshCheckinWork *work, GError **error)
 				.text = said->text,
 				.data = said->json,
 				.host_event = said->id};
-		if (said->id > work->before.event && !append(db, work, &event, error))
+		if (said->id > work->before.event && !ash_checkin_append(db, work, &event, error))
 			return FALSE;
 	}
 	if (checkin->event_count == 0)
@@ -215,13 +216,16 @@ static gboolean write_new(AshDb *db, AshCheckinWork *work, GError **error)
 {
 	const AshCheckin *checkin = work->checkin;
 	bool has_report = work->is_news || checkin->state != NULL || checkin->health != NULL ||
-			  checkin->facts != NULL || work->before.instance == 0;
+			  checkin->facts != NULL || work->before.instance == 0 ||
+			  work->before.said != work->after.said;
 
 	if (has_report && !write_report(db, work, error))
 		return FALSE;
 	if (!write_documents(db, work, error) || !write_events(db, work, error))
 		return FALSE;
 	if (work->is_news && !tell_report(db, work, error))
+		return FALSE;
+	if (checkin->workloads != NULL && !ash_checkin_write_workloads(db, work, error))
 		return FALSE;
 	return write_orders(db, work, error) && write_journal(db, work, error);
 }
@@ -231,7 +235,7 @@ static gboolean write_new(AshDb *db, AshCheckinWork *work, GError **error)
 typedef struct {
 	AshCheckinWork *work;
 	int64_t release;
-	char *verb;
+	char *verb, *workloads;
 } Wish;
 
 /* What the host shows: one line, within its limits (ASH_CHECKIN_MAX_TEXT; that of reasons is no larger). */
@@ -258,6 +262,7 @@ static gboolean take_wish(const AshDbRow *row, gpointer data, GError **error)
 	wish->work->hold = g_str_equal(ash_db_row_text(row, 4), "held")
 					   ? format_hold(ash_db_row_text(row, 5))
 					   : NULL;
+	wish->workloads = g_strdup(ash_db_row_text(row, 6));
 	return TRUE;
 }
 
@@ -283,37 +288,42 @@ static gboolean take_release(const AshDbRow *row, gpointer data, GError **error)
  * scheduler withdraws by the mirrored condition, so one of the two does nothing. Of one that does not run (any more) nothing
  * new is offered: it takes back what it gave, but of a large ring that lasts.
  */
-static gboolean offer(AshDb *db, AshCheckinWork *work, bool *out_may, GError **error)
+gboolean ash_checkin_offer(AshDb *db, AshCheckinWork *work, const char *rollout, bool otherwise,
+		bool *out_may, GError **error)
 {
 	int64_t changed = 0;
 	g_autofree char *outcome = NULL;
 
-	if (!ash_db_lock_events(db, error) ||
-			!ash_db_exec(db,
-					"UPDATE rollout_host SET outcome = 'offered', since = $3 WHERE "
-					"rollout = $1 AND host = $2 AND outcome = 'assigned' AND EXISTS "
-					"(SELECT 1 FROM rollout WHERE id = $1 AND state = 'running')",
-					ASH_DB_VALUES(ASH_DB_T(work->rollout), ASH_DB_T(work->id),
-							ASH_DB_I(work->now_s)),
-					&changed, error))
+	/* Who is held is offered nothing, and no rollout counts it. */
+	if (work->hold == NULL &&
+			(!ash_db_lock_events(db, error) ||
+					!ash_db_exec(db,
+							"UPDATE rollout_host SET outcome = 'offered', since = $3 WHERE "
+							"rollout = $1 AND host = $2 AND outcome = 'assigned' AND EXISTS "
+							"(SELECT 1 FROM rollout WHERE id = $1 AND state = 'running')",
+							ASH_DB_VALUES(ASH_DB_T(rollout),
+									ASH_DB_T(work->id),
+									ASH_DB_I(work->now_s)),
+							&changed, error)))
 		return FALSE;
 	if (changed > 0) {
 		const AshEvent event = {.at_s = work->now_s,
 				.kind = "rollout.host",
 				.host = work->id,
-				.rollout = work->rollout,
+				.rollout = rollout,
 				.text = "offered",
 				.data = "{\"outcome\":\"offered\"}"};
 		*out_may = true;
-		return append(db, work, &event, error);
+		return ash_checkin_append(db, work, &event, error);
 	}
 	if (!ash_db_query_string(db,
 			    "SELECT outcome FROM rollout_host WHERE rollout = $1 AND host = $2",
-			    ASH_DB_VALUES(ASH_DB_T(work->rollout), ASH_DB_T(work->id)), &outcome,
-			    error))
+			    ASH_DB_VALUES(ASH_DB_T(rollout), ASH_DB_T(work->id)), &outcome, error))
 		return FALSE;
-	*out_may = outcome != NULL && !g_str_equal(outcome, "withdrawn") &&
-		   !g_str_equal(outcome, "waiting") && !g_str_equal(outcome, "assigned");
+	*out_may = outcome == NULL ? otherwise
+				   : !g_str_equal(outcome, "withdrawn") &&
+						     !g_str_equal(outcome, "waiting") &&
+						     !g_str_equal(outcome, "assigned");
 	return TRUE;
 }
 
@@ -327,7 +337,7 @@ static gboolean find_release(AshDb *db, Wish *wish, GError **error)
 		return TRUE;
 	/* What is sent back took it already. */
 	if (work->rollout[0] != '\0' && !g_str_equal(wish->verb, "return") &&
-			!offer(db, work, &may, error))
+			!ash_checkin_offer(db, work, work->rollout, false, &may, error))
 		return FALSE;
 	if (!may)
 		return TRUE;
@@ -381,12 +391,15 @@ static gboolean find_wish(AshDb *db, AshCheckinWork *work, GError **error)
 	if (work->before.desired == work->have)
 		return TRUE;
 	gboolean ok = ash_db_query(db,
-			"SELECT desired, release, rollout, verb, state, reason FROM host WHERE id = $1",
+			"SELECT desired, release, rollout, verb, state, reason, wanted FROM host LEFT "
+			"JOIN host_workload ON host_workload.host = host.id WHERE id = $1",
 			ASH_DB_VALUES(ASH_DB_T(work->id)), take_wish, &wish, error);
 	work->has_wish = work->desired != work->have;
 	if (ok && work->has_wish)
-		ok = find_release(db, &wish, error);
+		ok = find_release(db, &wish, error) &&
+		     ash_checkin_answer_workloads(db, work, wish.workloads, error);
 	g_free(wish.verb);
+	g_free(wish.workloads);
 	return ok;
 }
 

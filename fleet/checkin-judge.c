@@ -64,6 +64,10 @@ void ash_checkin_take_in(AshHost *host, AshCheckin *checkin, int64_t now_s)
 		ash_pairs_ref(checkin->fact_pairs, checkin->fact_count);
 		ash_host_take_facts(host, checkin->fact_pairs, checkin->fact_count);
 	}
+	if (checkin->workloads_said != NULL) {
+		host->said |= ASH_HOST_SAID_WORKLOADS;
+		ash_host_set_text(&host->workloads, checkin->workloads_said);
+	}
 	AshHealth health = ash_host_derive_health(host);
 	if (health != host->health) {
 		host->health = health;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "fleet/checkin.h"
+#include "fleet/workload-said.h"
 #include "lib/checkin.h"
 #include "lib/error.h"
 #include "lib/json.h"
@@ -309,6 +310,65 @@ static gboolean take_journal(JsonObject *root, AshCheckin *checkin, GError **err
 	return TRUE;
 }
 
+/* ---- workloads ---- */
+
+static gboolean take_workloads(JsonObject *root, AshCheckin *checkin, GError **error)
+{
+	ASH_PREFIX("'workloads'");
+	JsonObject *workloads = NULL;
+
+	if (!take_object(root, "workloads", &workloads, error))
+		return FALSE;
+	return workloads == NULL ||
+	       (ash_workload_said_parse(workloads, &checkin->workloads_said, error) &&
+			       take_json(workloads, "workloads", ASH_CHECKIN_MAX_WORKLOADS,
+					       &checkin->workloads, error));
+}
+
+static gboolean take_log(JsonObject *log, size_t *inout_bytes, GError **error)
+{
+	JsonArray *lines = NULL;
+	uint64_t order = 0;
+	bool has_more = false;
+
+	if (!ash_json_uint(log, "order", INT64_MAX, &order, error) ||
+			!ash_json_bool_opt(log, "more", &has_more, error) ||
+			!take_array(log, "lines", &lines, error))
+		return FALSE;
+	guint count = lines != NULL ? json_array_get_length(lines) : 0;
+	for (guint i = 0; i < count; i++) {
+		JsonNode *line = json_array_get_element(lines, i);
+		if (!JSON_NODE_HOLDS_VALUE(line) || json_node_get_value_type(line) != G_TYPE_STRING)
+			return fail(error, "logs.lines", "an array of texts");
+		*inout_bytes += strlen(json_node_get_string(line)) + 3;
+	}
+	return TRUE;
+}
+
+/* Lines have whatever a program writes; who shows them makes it visible. */
+static gboolean take_logs(JsonObject *root, AshCheckin *checkin, GError **error)
+{
+	ASH_PREFIX("'logs'");
+	JsonArray *logs = NULL;
+	size_t bytes = 0;
+
+	if (!take_array(root, "logs", &logs, error))
+		return FALSE;
+	guint count = logs != NULL ? json_array_get_length(logs) : 0;
+	if (count > ASH_CHECKIN_MAX_ORDERS)
+		return too_many(error, "logs", ASH_CHECKIN_MAX_ORDERS);
+	for (guint i = 0; i < count; i++) {
+		JsonObject *log = NULL;
+		if (!take_element(logs, i, "logs", &log, error) || !take_log(log, &bytes, error))
+			return FALSE;
+	}
+	if (bytes > ASH_CHECKIN_MAX_LOGS)
+		return ash_throw(error, ASH_CHECKIN_ERROR, ASH_CHECKIN_ERROR_LIMIT,
+				"larger than %d bytes", ASH_CHECKIN_MAX_LOGS);
+	checkin->logs = count > 0 ? logs : NULL;
+	return TRUE;
+}
+
 static gboolean take_who(JsonObject *root, AshCheckin *checkin, GError **error)
 {
 	uint64_t seq = 0;
@@ -347,7 +407,8 @@ gboolean ash_checkin_parse(GBytes *body, AshCheckin **out_checkin, GError **erro
 	if (!take_who(root, checkin, error) || !take_state(root, checkin, error) ||
 			!take_health(root, checkin, error) || !take_facts(root, checkin, error) ||
 			!take_events(root, checkin, error) || !take_orders(root, checkin, error) ||
-			!take_journal(root, checkin, error))
+			!take_journal(root, checkin, error) ||
+			!take_workloads(root, checkin, error) || !take_logs(root, checkin, error))
 		return FALSE;
 	*out_checkin = g_steal_pointer(&checkin);
 	return TRUE;
@@ -361,6 +422,8 @@ void ash_checkin_free(AshCheckin *checkin)
 	g_free(checkin->state);
 	g_free(checkin->health);
 	g_free(checkin->facts);
+	g_free(checkin->workloads);
+	g_free(checkin->workloads_said);
 	ash_pairs_unref(checkin->fact_pairs, checkin->fact_count);
 	for (unsigned i = 0; i < checkin->event_count; i++) {
 		g_free(checkin->events[i].text);

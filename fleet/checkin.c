@@ -103,15 +103,20 @@ static void refuse_behind(Visit *visit, int64_t seq)
 	end(visit);
 }
 
-static void add_need(GString *json, uint8_t said)
+/* Workloads are asked for where the fleet wants some: other hosts, and older agents, need not say that they have none. */
+static void add_need(GString *json, const AshHost *host)
 {
 	static const struct {
 		uint8_t bit;
 		const char *text;
 	} parts[] = {{ASH_HOST_SAID_STATE, "\"state\""}, {ASH_HOST_SAID_HEALTH, "\"health\""},
-			{ASH_HOST_SAID_FACTS, "\"facts\""}};
+			{ASH_HOST_SAID_FACTS, "\"facts\""},
+			{ASH_HOST_SAID_WORKLOADS, "\"workloads\""}};
 	const char *comma = "";
+	unsigned said = host->said;
 
+	if (*host->wanted == '\0')
+		said |= ASH_HOST_SAID_WORKLOADS;
 	g_string_append(json, ",\"need\":[");
 	for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
 		if ((said & parts[i].bit) != 0)
@@ -150,6 +155,8 @@ static void add_wish(GString *json, const AshCheckinWork *work, const AshDesired
 {
 	g_string_append_printf(
 			json, ",\"release\":%s", work->release != NULL ? work->release : "null");
+	g_string_append_printf(json, ",\"workloads\":%s",
+			work->workloads != NULL ? work->workloads : "null");
 	if (work->hold != NULL)
 		g_string_append_printf(json, ",\"hold\":%s", work->hold);
 	if (when->windows == NULL || when->windows[0] == NULL)
@@ -174,7 +181,7 @@ static void answer(Visit *visit, const AshHost *host)
 		ash_desired_when(book, host, host->rollout, now, &when);
 	g_string_append_printf(json, "{\"seq\":%" G_GINT64_FORMAT ",\"event\":%" G_GINT64_FORMAT,
 			visit->seq, work != NULL ? work->event : host->event);
-	add_need(json, host->said);
+	add_need(json, host);
 	g_string_append_printf(json, ",\"next\":%u,\"desired\":%" G_GINT64_FORMAT,
 			next_s(visit, host, &when, now),
 			work != NULL ? work->desired : visit->have);

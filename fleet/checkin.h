@@ -14,7 +14,7 @@
  *
  *	parse    checkin-parse.c   bytes → AshCheckin, with every limit; PURE
  *	judge    checkin-judge.c   beside the host in memory: new, again, behind, a clone; PURE
- *	apply    checkin-apply.c   what is new, in the writer's transaction (fleet/writer.h)
+ *	apply    checkin-apply.c   what is new, in the writer's transaction (fleet/writer.h); checkin-workload.c
  *	answer   checkin.c         on the network thread what needs no disk; the rest after the commit
  *
  * On disk before the answer: seq, last_seen and address (one UPDATE, which is all of a check-in with no news), state,
@@ -69,6 +69,9 @@ typedef struct {
 	unsigned order_count;
 	const char *journal, *journal_version;
 	int64_t journal_at_s;
+	char *workloads;      /* JSON, for the table */
+	char *workloads_said; /* the same in short: fleet/workload-said.h */
+	JsonArray *logs;      /* of objects that fleet/workload-log.h reads; NULL: none */
 } AshCheckin;
 
 /* Errors: ASH_CHECKIN_ERROR, ASH_JSON_ERROR, ASH_PAIRS_ERROR: all 400. */
@@ -97,7 +100,7 @@ AshCheckinVerdict ash_checkin_judge(
 
 /* What of @host changes by an acknowledged check-in: seq, boot, report, facts, health. */
 void ash_checkin_take_in(AshHost *host, AshCheckin *checkin, int64_t now_s);
-/* Would rollouts want to know? State, booted commit, boot, verdict, failed commit, health. */
+/* Would rollouts of releases want to know? State, booted commit, boot, verdict, failed commit, health. */
 bool ash_checkin_is_news(const AshHost *before, const AshHost *after);
 
 /* When a host that does not wait comes again: on its own place in the interval, by its id, at least a quarter of it away.
@@ -129,6 +132,7 @@ typedef struct {
 	unsigned ended_orders;
 	bool has_wish;   /* desired is not 'have': what follows is answered */
 	char *release;   /* JSON; NULL: stay */
+	char *workloads; /* JSON; NULL: the fleet manages none */
 	char *hold;      /* JSON: why an operator holds it; NULL: nobody does */
 	GString *orders; /* JSON array; NULL: none open */
 	unsigned order_count;
@@ -139,6 +143,22 @@ typedef struct {
 gboolean ash_checkin_apply(AshDb *db, AshCheckinWork *work, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 void ash_checkin_work_reset(AshCheckinWork *work); /* the second half */
+
+/* ---- of the transaction: checkin-workload.c ---- */
+
+/* The report, and an event for what changed in it. */
+gboolean ash_checkin_write_workloads(AshDb *db, AshCheckinWork *work, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* @wanted: of table host_workload; what a rollout offers is offered by this. */
+gboolean ash_checkin_answer_workloads(AshDb *db, AshCheckinWork *work, const char *wanted,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* May it be answered with what @rollout wants? Turns 'assigned' into 'offered'. @otherwise: of a rollout that does not know
+ * the host.
+ */
+gboolean ash_checkin_offer(AshDb *db, AshCheckinWork *work, const char *rollout, bool otherwise,
+		bool *out_may, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ash_checkin_append(AshDb *db, AshCheckinWork *work, const AshEvent *event, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- the route ---- */
 

@@ -104,7 +104,11 @@ static gboolean add_rollout(const AshDbRow *row, gpointer data, GError **error)
 gboolean ash_desired_book_load(AshDb *db, AshDesiredBook **out_book, GError **error)
 {
 	g_autoptr(AshDesiredBook) book = ash_desired_book_new();
+	AshAssignmentBook *assignments = NULL;
 
+	if (!ash_assignment_book_load(db, &assignments, error))
+		return FALSE;
+	ash_desired_book_take_assignments(book, assignments);
 	if (!ash_db_query(db,
 			    "SELECT id, name, variant, arch, version, \"commit\", is_barrier, "
 			    "dead_end, withdrawn, document FROM release",

@@ -29,6 +29,7 @@ struct AshDesiredBook {
 	GHashTable *channels; /* name → id */
 	GHashTable *rollouts; /* id → Rollout */
 	GPtrArray *policies;  /* by rank and name */
+	AshAssignmentBook *assignments;
 };
 
 enum {
@@ -80,6 +81,7 @@ AshDesiredBook *ash_desired_book_new(void)
 	book->rollouts = g_hash_table_new_full(
 			g_str_hash, g_str_equal, g_free, (GDestroyNotify) free_rollout);
 	book->policies = g_ptr_array_new_with_free_func((GDestroyNotify) free_policy);
+	book->assignments = ash_assignment_book_new();
 	return book;
 }
 
@@ -99,7 +101,19 @@ void ash_desired_book_unref(AshDesiredBook *book)
 	g_hash_table_unref(book->channels);
 	g_hash_table_unref(book->rollouts);
 	g_ptr_array_unref(book->policies);
+	ash_assignment_book_free(book->assignments);
 	g_free(book);
+}
+
+void ash_desired_book_take_assignments(AshDesiredBook *book, AshAssignmentBook *take_assignments)
+{
+	ash_assignment_book_free(book->assignments);
+	book->assignments = take_assignments;
+}
+
+const AshAssignmentBook *ash_desired_book_assignments(const AshDesiredBook *book)
+{
+	return book->assignments;
 }
 
 static const char *line_name(

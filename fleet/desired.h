@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fleet/assignment.h"
 #include "fleet/live.h"
 #include "fleet/store/db.h"
 
@@ -49,7 +50,12 @@ gboolean ash_desired_book_add_policy(AshDesiredBook *book, const char *name, int
 gboolean ash_desired_book_load(AshDb *db, AshDesiredBook **out_book, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
+/* Instead of none. */
+void ash_desired_book_take_assignments(AshDesiredBook *book, AshAssignmentBook *take_assignments);
+
 /* Questions; borrowed from the book, NULL: none. */
+/* Of workloads; never NULL. */
+const AshAssignmentBook *ash_desired_book_assignments(const AshDesiredBook *book);
 const AshDesiredRelease *ash_desired_book_release(const AshDesiredBook *book, int64_t id);
 const AshDesiredRelease *ash_desired_book_commit(const AshDesiredBook *book, const char *commit);
 bool ash_desired_book_channel(const AshDesiredBook *book, const char *name, int64_t *out_release);

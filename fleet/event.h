@@ -24,6 +24,10 @@
  *                      .cancelled
  * rollout.act          {"act":"pause"|"resume"|"revert"|"cancel","reason":…}   asked for; what came of it follows
  * rollout.host         {"outcome":…,"ring":N}               one host's outcome in it
+ * host.workload         {"change":"ready"|"not-ready"|"failed"|"rolled-back"|"removed"|"missing"|"other","workload":NAME,
+ *                      "version":V}                         what it says of its workloads changed
+ * workload.added, .withdrawn, .changed                      {"workload":NAME,"version":V}
+ * assignment.changed                                        {"assignment":ID,"workload":NAME,"version":V}
  * release.added, .withdrawn, .changed; channel.changed; policy.changed; lock.changed; ddi.changed; operator.changed
  */
 

@@ -196,6 +196,7 @@ gboolean ash_host_forget(AshDb *db, const char *id, const AshHostBy *by, GError 
 	static const char *const statements[] = {
 			"DELETE FROM host_order WHERE host = $1",
 			"DELETE FROM host_journal WHERE host = $1",
+			"DELETE FROM host_workload WHERE host = $1",
 			("DELETE FROM rollout_host WHERE host = $1 AND rollout NOT IN "
 			 "(SELECT id FROM rollout WHERE ended_at = 0)"),
 	};
@@ -296,13 +297,21 @@ gboolean ash_host_change_labels(AshDb *db, const char *id, JsonObject *set, char
 
 static gboolean check_order(const char *verb, const char *argument, GError **error)
 {
-	static const char *const verbs[] = {
-			"check", "reboot", "forgive", "forget", "journal", "facts", NULL};
+	static const struct {
+		const char *verb;
+		bool has_argument;
+	} verbs[] = {{"check", false}, {"reboot", false}, {"forgive", true}, {"forget", false},
+			{"journal", false}, {"facts", false}, {"workload-start", true},
+			{"workload-stop", true}, {"workload-restart", true},
+			{"workload-forgive", true}, {"workload-logs", true}};
+	size_t i = 0;
 
-	if (!g_strv_contains(verbs, verb))
+	while (i < G_N_ELEMENTS(verbs) && !g_str_equal(verb, verbs[i].verb))
+		i++;
+	if (i == G_N_ELEMENTS(verbs))
 		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_REQUEST,
 				"'verb' is check, reboot, forgive, forget, journal or facts");
-	if (g_str_equal(verb, "forgive") == (argument[0] == '\0'))
+	if (verbs[i].has_argument == (argument[0] == '\0'))
 		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_REQUEST,
 				"'argument' is for forgive alone: a commit, a version, or all");
 	if (strlen(argument) > ASH_HOST_MAX_ARGUMENT || !g_utf8_validate(argument, -1, NULL))
@@ -353,6 +362,25 @@ gboolean ash_host_order(AshDb *db, const char *id, const char *verb, const char 
 		return FALSE;
 	*out_order = order;
 	return TRUE;
+}
+
+gboolean ash_host_drop_order(
+		AshDb *db, const char *id, int64_t order, int64_t now_s, GError **error)
+{
+	const AshHostBy by = {.actor = "", .reason = "", .now_s = now_s};
+	g_autofree char *verb = NULL;
+
+	if (!ash_db_query_string(db,
+			    "UPDATE host_order SET state = 'dropped', ended_at = $3 WHERE id = $1 AND "
+			    "host = $2 AND state = 'open' RETURNING verb",
+			    ASH_DB_VALUES(ASH_DB_I(order), ASH_DB_T(id), ASH_DB_I(now_s)), &verb,
+			    error))
+		return FALSE;
+	if (verb == NULL)
+		return TRUE;
+	g_autofree char *data = order_data(order, verb, "dropped");
+	g_autofree char *text = g_strdup_printf("order dropped: %s", verb);
+	return append(db, id, "host.order", &by, text, data, error);
 }
 
 gboolean ash_host_end_order(AshDb *db, const char *id, int64_t order, bool is_done,

@@ -72,9 +72,14 @@ gboolean ash_host_change_labels(AshDb *db, const char *id, JsonObject *set, char
 		const AshHostBy *by, char **out_before, char **out_after, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
-/* An order is answered with until the host says how it ended; "desired" grows, so that a host that waits is told now. */
+/* An order is answered with until the host says how it ended; "desired" grows, so that a host that waits is told now.
+ * @verb: of lib/checkin.h; the argument of those of workloads is checked by who makes them.
+ */
 gboolean ash_host_order(AshDb *db, const char *id, const char *verb, const char *argument,
 		const AshHostBy *by, int64_t *out_order, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Nobody waits for it any more: the host is not told it again. */
+gboolean ash_host_drop_order(AshDb *db, const char *id, int64_t order, int64_t now_s,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* What the host says of one; *out_changed false: not an open order of this host. */
 gboolean ash_host_end_order(AshDb *db, const char *id, int64_t order, bool is_done,
 		const char *result, int64_t now_s, bool *out_changed, GError **error)

@@ -9,11 +9,12 @@
 /* ---- one row ---- */
 
 /* Of the row_… below. What is short comes first: SQLite reads a row's overflow pages only for what lies in them. */
-#define COLUMNS                                                                                    \
-	"id, name, state, health_word, health_since, last_seen, reported_at, enrolled_at, "        \
-	"agent_state, verdict, \"commit\", version, image, variant, arch, failed_commit, boot, "   \
-	"said, seq, event, desired, release, rollout, verb, instance, silent_since, is_clone, "    \
-	"labels, facts"
+#define COLUMNS                                                                                      \
+	"id, name, state, health_word, health_since, last_seen, reported_at, enrolled_at, "          \
+	"agent_state, verdict, \"commit\", version, image, variant, arch, failed_commit, boot, "     \
+	"host.said, seq, event, desired, release, rollout, verb, instance, silent_since, is_clone, " \
+	"labels, facts, host_workload.wanted, host_workload.said"
+#define FROM " FROM host LEFT JOIN host_workload ON host_workload.host = host.id"
 
 /* A row that cannot be read (another hand than ours was at work) is a host without labels rather than no start. */
 static void take_pairs(const AshDbRow *row, unsigned column, unsigned max_count, AshHost *host,
@@ -53,6 +54,7 @@ static void read_report(const AshDbRow *row, AshHost *host)
 	host->seq = ash_db_row_int(row, 18);
 	host->event = ash_db_row_int(row, 19);
 	take_pairs(row, 28, ASH_CHECKIN_MAX_FACTS, host, ash_host_take_facts);
+	ash_host_set_text(&host->workloads, ash_db_row_text(row, 30));
 }
 
 /* Over an empty host, or over one that is known: there a check-in may have been faster than the reading of the row. */
@@ -76,6 +78,7 @@ static void read_row(const AshDbRow *row, AshHost *host)
 		host->release = ash_db_row_int(row, 21);
 		host->rollout = intern_row(row, 22);
 		host->verb = intern_row(row, 23);
+		ash_host_set_text(&host->wanted, ash_db_row_text(row, 29));
 	}
 	host->instance = ash_host_hash(ash_db_row_text(row, 24));
 	/* Said by the scheduler, which has not said yet that it is back when it was heard of since. */
@@ -129,7 +132,7 @@ gboolean ash_live_load(AshDbPool *pool, AshLive **out_live, GError **error)
 	/* Before the hosts: what happens while they are read is read again by the listener. */
 	if (!ash_event_last(db, &live->loaded_event, error))
 		return FALSE;
-	if (!ash_db_query(db, "SELECT " COLUMNS " FROM host", NULL, add_row, live, error))
+	if (!ash_db_query(db, "SELECT " COLUMNS FROM, NULL, add_row, live, error))
 		return FALSE;
 	if (!ash_db_query(db,
 			    "SELECT host, COUNT(*) FROM host_order WHERE state = 'open' "
@@ -162,7 +165,7 @@ static gboolean reload_row(const AshDbRow *row, gpointer data, GError **error)
 		entry = ash_live_add(shard, id);
 	AshHost before = entry->host;
 	read_row(row, &entry->host);
-	entry->host.open_orders = (uint16_t) MIN(ash_db_row_int(row, 29), UINT16_MAX);
+	entry->host.open_orders = (uint16_t) MIN(ash_db_row_int(row, 31), UINT16_MAX);
 	if (entry->wait > 0 && (before.desired != entry->host.desired ||
 					       before.state != entry->host.state ||
 					       before.open_orders != entry->host.open_orders))
@@ -181,7 +184,7 @@ static gboolean reload_locked(
 	if (!ash_db_query(db,
 			    "SELECT " COLUMNS
 			    ", (SELECT COUNT(*) FROM host_order WHERE host = host.id "
-			    "AND state = 'open') FROM host WHERE id = $1",
+			    "AND state = 'open')" FROM " WHERE id = $1",
 			    ASH_DB_VALUES(ASH_DB_T(id)), reload_row, &reload, error))
 		return FALSE;
 	if (!reload.is_there)

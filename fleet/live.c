@@ -15,7 +15,8 @@ enum {
 static const size_t text_fields[] = {offsetof(AshHost, name), offsetof(AshHost, agent_state),
 		offsetof(AshHost, verdict), offsetof(AshHost, commit), offsetof(AshHost, version),
 		offsetof(AshHost, image), offsetof(AshHost, variant), offsetof(AshHost, arch),
-		offsetof(AshHost, failed_commit), offsetof(AshHost, boot)};
+		offsetof(AshHost, failed_commit), offsetof(AshHost, boot),
+		offsetof(AshHost, wanted), offsetof(AshHost, workloads)};
 
 static const char **text_field(AshHost *host, size_t i)
 {

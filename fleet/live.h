@@ -53,6 +53,7 @@ enum {
 	ASH_HOST_SAID_FACTS = 4,
 	ASH_HOST_SAID_STUCK = 8,     /* "degraded": it cannot go on by itself */
 	ASH_HOST_SAID_RETURNED = 16, /* it remembers as bad a release newer than the one it runs */
+	ASH_HOST_SAID_WORKLOADS = 32,
 };
 
 /* One label or fact. Valid as long as a reference on the array is held. */
@@ -74,6 +75,8 @@ typedef struct {
 	int64_t seq, event, desired; /* acknowledged; desired: of table host */
 	int64_t release;             /* wanted: release.id; 0: none */
 	const char *rollout, *verb;
+	const char *wanted;    /* workloads: fleet/wanted.h; "" */
+	const char *workloads; /* that it says it has: fleet/workload-said.h; "" */
 	uint32_t label_count, fact_count;
 	const AshPair *labels, *facts; /* sorted by key; replaced whole */
 	uint16_t open_orders;

@@ -10,6 +10,8 @@
 #include "lib/json.h"
 #include "lib/target.h"
 #include "lib/version.h"
+#include "lib/workload-target.h"
+#include "lib/workload.h"
 
 G_DEFINE_QUARK(ash_published_error, ash_published_error)
 
@@ -122,6 +124,16 @@ static char *copy_text(JsonObject *object, const char *key)
 	return g_strdup(text != NULL ? text : "");
 }
 
+static char *expected_path(const AshPublishedEntry *entry)
+{
+	if (entry->is_workload)
+		return ash_workload_target_path(entry->name, entry->version);
+	return entry->is_recall ? ash_recall_path(entry->name, entry->variant, entry->arch,
+						  entry->version)
+				: ash_release_path(entry->name, entry->variant, entry->arch,
+						  entry->version);
+}
+
 /* Only what lies where a document of its name and version lies: nothing else is opened. Others are passed by. */
 static gboolean add_entry(
 		AshPublished *published, const char *path, JsonObject *object, GError **error)
@@ -135,21 +147,22 @@ static gboolean add_entry(
 	if (!ash_json_object(object, "hashes", &hashes, error) ||
 			!ash_json_text(hashes, "sha256", &sha256, error))
 		return FALSE;
-	if (g_strcmp0(kind, "release") != 0 && g_strcmp0(kind, "recall") != 0)
+	if (g_strcmp0(kind, "release") != 0 && g_strcmp0(kind, "recall") != 0 &&
+			g_strcmp0(kind, "workload") != 0)
 		return TRUE;
 	AshPublishedEntry *entry = g_new0(AshPublishedEntry, 1);
 	g_ptr_array_add(published->entries, entry);
 	entry->is_recall = strcmp(kind, "recall") == 0;
+	entry->is_workload = strcmp(kind, "workload") == 0;
 	entry->name = copy_text(custom, "name");
 	entry->variant = copy_text(custom, "variant");
 	entry->arch = copy_text(custom, "architecture");
 	entry->version = copy_text(custom, "version");
 	entry->commit = copy_text(custom, "commit");
 	entry->sha256 = g_strdup(sha256);
-	expected = entry->is_recall ? ash_recall_path(entry->name, entry->variant, entry->arch,
-						      entry->version)
-				    : ash_release_path(entry->name, entry->variant, entry->arch,
-						      entry->version);
+	expected = expected_path(entry);
+	if (entry->is_workload && !ash_workload_is_name(entry->name))
+		return throw_damaged(error, "a definition has no workload's name");
 	if (!ash_version_is_valid(entry->version) || strcmp(expected, path) != 0 ||
 			strstr(path, "..") != NULL || strchr(sha256, '/') != NULL)
 		return throw_damaged(error, "a document is not at the place of its name");
@@ -164,6 +177,8 @@ static int compare_entries(gconstpointer a, gconstpointer b)
 	const AshPublishedEntry *ea = *(AshPublishedEntry *const *) a;
 	const AshPublishedEntry *eb = *(AshPublishedEntry *const *) b;
 
+	if (ea->is_workload != eb->is_workload)
+		return ea->is_workload ? 1 : -1;
 	if (ea->is_recall != eb->is_recall)
 		return ea->is_recall ? 1 : -1;
 	int order = strcmp(ea->name, eb->name);
@@ -183,8 +198,23 @@ static gboolean read_targets(AshPublished *published, JsonObject *signed_object,
 				!add_entry(published, i->data, object, error))
 			return FALSE;
 	}
-	g_ptr_array_sort(published->entries, compare_entries);
 	return TRUE;
+}
+
+/* Definitions of workloads have a role of their own, which an older publication lacks. */
+static gboolean read_workloads(AshPublished *published, JsonObject *snapshot, GError **error)
+{
+	JsonObject *meta = ash_json_find_object(snapshot, "meta");
+	g_autoptr(JsonNode) node = NULL;
+	g_autofree char *name = NULL;
+	const char *sha256 = NULL;
+	JsonObject *object;
+
+	if (meta == NULL || !json_object_has_member(meta, "workloads.json"))
+		return TRUE;
+	return find_meta(snapshot, "workloads", &name, &sha256, error) &&
+	       read_metadata(published, "workloads", name, sha256, &node, &object, error) &&
+	       read_targets(published, object, error);
 }
 
 static gboolean read_all(AshPublished *published, GError **error)
@@ -193,17 +223,21 @@ static gboolean read_all(AshPublished *published, GError **error)
 	g_autofree char *snapshot_name = NULL;
 	g_autofree char *targets_name = NULL;
 	const char *sha256 = NULL;
-	JsonObject *object;
+	JsonObject *object, *signed_snapshot;
 
-	return read_metadata(published, "timestamp", "metadata/timestamp.json", NULL, &timestamp,
-			       &object, error) &&
-	       find_meta(object, "snapshot", &snapshot_name, &sha256, error) &&
-	       read_metadata(published, "snapshot", snapshot_name, sha256, &snapshot, &object,
-			       error) &&
-	       find_meta(object, "targets", &targets_name, &sha256, error) &&
-	       read_metadata(published, "targets", targets_name, sha256, &targets, &object,
-			       error) &&
-	       read_targets(published, object, error);
+	if (!read_metadata(published, "timestamp", "metadata/timestamp.json", NULL, &timestamp,
+			    &object, error) ||
+			!find_meta(object, "snapshot", &snapshot_name, &sha256, error) ||
+			!read_metadata(published, "snapshot", snapshot_name, sha256, &snapshot,
+					&signed_snapshot, error) ||
+			!find_meta(signed_snapshot, "targets", &targets_name, &sha256, error) ||
+			!read_metadata(published, "targets", targets_name, sha256, &targets,
+					&object, error) ||
+			!read_targets(published, object, error) ||
+			!read_workloads(published, signed_snapshot, error))
+		return FALSE;
+	g_ptr_array_sort(published->entries, compare_entries);
+	return TRUE;
 }
 
 gboolean ash_published_open(const char *dir, AshPublished **out_published, GError **error)

@@ -26,14 +26,15 @@ enum {
 typedef struct {
 	char *file; /* below the publication */
 	char *sha256;
-	bool is_recall;
-	char *name, *variant, *arch, *version, *commit; /* commit: "" of a recall */
+	bool is_recall, is_workload;
+	char *name, *variant, *arch, *version,
+			*commit; /* commit: "" of a recall; of a workload name and version */
 } AshPublishedEntry;
 
 typedef struct {
 	char *dir;
-	GPtrArray *entries; /* AshPublishedEntry: releases, lower versions first, then recalls */
-	int64_t expires_at; /* the first of timestamp, snapshot and targets */
+	GPtrArray *entries; /* AshPublishedEntry: releases, lower versions first, then recalls, then workloads */
+	int64_t expires_at;        /* the first of timestamp, snapshot and targets */
 	const char *expires_first; /* its name; static */
 } AshPublished;
 

@@ -28,7 +28,8 @@ AshRolloutSpec *ash_rollout_spec_new(void)
 {
 	AshRolloutSpec *spec = g_new0(AshRolloutSpec, 1);
 	char **texts[] = {&spec->id, &spec->name, &spec->release, &spec->commit, &spec->version,
-			&spec->selector, &spec->channel, &spec->canaries};
+			&spec->selector, &spec->channel, &spec->canaries, &spec->assignment,
+			&spec->workload, &spec->from};
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
 		*texts[i] = g_strdup("");
@@ -58,6 +59,9 @@ void ash_rollout_spec_free(AshRolloutSpec *spec)
 	g_free(spec->selector);
 	g_free(spec->channel);
 	g_free(spec->canaries);
+	g_free(spec->assignment);
+	g_free(spec->workload);
+	g_free(spec->from);
 	g_ptr_array_unref(spec->budgets);
 	g_strfreev(spec->windows);
 	g_array_unref(spec->table);
@@ -358,9 +362,10 @@ static gboolean read_table(JsonObject *object, GArray *table, GError **error)
 static gboolean check_members(JsonObject *object, GError **error)
 {
 	static const char *const known[] = {"id", "name", "release", "commit", "version",
-			"selector", "channel", "canaries", "tolerated", "alpha", "first", "growth",
-			"soak", "deadline", "begin", "lapse", "patience", "ring_pause",
-			"max_in_flight", "budgets", "windows", "on_halt", "table", "reason", NULL};
+			"selector", "channel", "canaries", "assignment", "workload", "from",
+			"tolerated", "alpha", "first", "growth", "soak", "deadline", "begin",
+			"lapse", "patience", "ring_pause", "max_in_flight", "budgets", "windows",
+			"on_halt", "table", "reason", NULL};
 	g_autoptr(GList) members = json_object_get_members(object);
 
 	for (GList *at = members; at != NULL; at = at->next)
@@ -384,6 +389,9 @@ static gboolean read_texts(JsonObject *object, AshRolloutSpec *spec, GError **er
 			{"selector", MAX_SELECTOR_BYTES, &spec->selector},
 			{"channel", ASH_ROLLOUT_MAX_TEXT, &spec->channel},
 			{"canaries", MAX_SELECTOR_BYTES, &spec->canaries},
+			{"assignment", 64, &spec->assignment},
+			{"workload", 64, &spec->workload},
+			{"from", 64, &spec->from},
 	};
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++)
@@ -432,7 +440,7 @@ gboolean ash_rollout_spec_parse(JsonObject *object, AshRolloutSpec **out_spec, G
 			!read_on_halt(object, &spec->reverts, error) ||
 			!read_table(object, spec->table, error))
 		return FALSE;
-	if (*spec->release == '\0')
+	if (*spec->release == '\0' && *spec->assignment == '\0')
 		return invalid(error, "release", "missing");
 	*out_spec = g_steal_pointer(&spec);
 	return TRUE;
@@ -503,6 +511,9 @@ char *ash_rollout_spec_format(const AshRolloutSpec *spec)
 	ash_json_add_text(builder, "selector", spec->selector);
 	ash_json_add_text(builder, "channel", spec->channel);
 	ash_json_add_text(builder, "canaries", spec->canaries);
+	ash_json_add_text(builder, "assignment", spec->assignment);
+	ash_json_add_text(builder, "workload", spec->workload);
+	ash_json_add_text(builder, "from", spec->from);
 	add_share(builder, "tolerated", spec->tolerated);
 	add_share(builder, "alpha", spec->alpha);
 	ash_json_add_uint(builder, "first", spec->first);

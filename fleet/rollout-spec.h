@@ -45,9 +45,13 @@ typedef struct {
 	char *release;          /* as the operator wrote it: NAME/VERSION, VERSION or id */
 	char *commit, *version; /* of the release; "" until it is created */
 	char *selector, *channel, *canaries; /* "" */
-	double tolerated, alpha;             /* p0, α; both 0.01 */
-	unsigned first, growth;              /* 4; 2 to 10: 2 careful, 4 normal, 10 urgent */
-	int64_t soak_s;                      /* 300: healthy for so long is confirmed */
+	/* Of a workload: the assignment that it moves, of which workload, and from which version; commit is the hash of
+	 * the definition, and release is empty. "" of a release.
+	 */
+	char *assignment, *workload, *from;
+	double tolerated, alpha; /* p0, α; both 0.01 */
+	unsigned first, growth;  /* 4; 2 to 10: 2 careful, 4 normal, 10 urgent */
+	int64_t soak_s;          /* 300: healthy for so long is confirmed */
 	int64_t deadline_s; /* 5400: after its reboot, or since it was last heard of, then it is silent */
 	int64_t begin_s; /* 86400: after the offer, for hosts that say that they are there but never reboot */
 	int64_t lapse_s; /* 900: an assigned host that did not come for it */
@@ -64,7 +68,8 @@ AshRolloutSpec *ash_rollout_spec_new(void); /* the defaults */
 void ash_rollout_spec_free(AshRolloutSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshRolloutSpec, ash_rollout_spec_free)
 
-/* The members of SPEC ("name", "release", … of the API) and, of what was kept, "id", "commit", "version", "table".
+/* The members of SPEC ("name", "release", … of the API) and, of what was kept, "id", "commit", "version", "workload",
+ * "from", "table". One of "release" and "assignment" is there.
  * Unknown members and values out of range are ASH_ROLLOUT_SPEC_ERROR_INVALID. Selectors are not looked into.
  */
 gboolean ash_rollout_spec_parse(JsonObject *object, AshRolloutSpec **out_spec, GError **error)

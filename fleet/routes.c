@@ -2,6 +2,7 @@
 #include "fleet/route.h"
 
 /* All arrays of routes: one line here, one below. */
+extern const AshRoute ash_api_assignment_routes[];
 extern const AshRoute ash_api_audit_routes[];
 extern const AshRoute ash_api_ddi_artifact_routes[];
 extern const AshRoute ash_api_ddi_manage_routes[];
@@ -10,6 +11,7 @@ extern const AshRoute ash_api_event_routes[];
 extern const AshRoute ash_api_export_routes[];
 extern const AshRoute ash_api_host_act_routes[];
 extern const AshRoute ash_api_host_routes[];
+extern const AshRoute ash_api_host_workload_routes[];
 extern const AshRoute ash_api_join_routes[];
 extern const AshRoute ash_api_lock_routes[];
 extern const AshRoute ash_api_operator_routes[];
@@ -23,6 +25,7 @@ extern const AshRoute ash_api_session_routes[];
 extern const AshRoute ash_api_stream_routes[];
 extern const AshRoute ash_api_token_routes[];
 extern const AshRoute ash_api_webhook_routes[];
+extern const AshRoute ash_api_workload_routes[];
 extern const AshRoute ash_content_routes[];
 extern const AshRoute ash_fleetlock_routes[];
 extern const AshRoute ash_metrics_routes[];
@@ -31,6 +34,7 @@ extern const AshRoute ash_web_routes[];
 extern const AshRoute ash_why_routes[];
 
 const AshRoute *const ash_routes[] = {
+		ash_api_assignment_routes,
 		ash_api_audit_routes,
 		ash_api_ddi_artifact_routes,
 		ash_api_ddi_manage_routes,
@@ -39,6 +43,7 @@ const AshRoute *const ash_routes[] = {
 		ash_api_export_routes,
 		ash_api_host_act_routes,
 		ash_api_host_routes,
+		ash_api_host_workload_routes,
 		ash_api_join_routes,
 		ash_api_lock_routes,
 		ash_api_operator_routes,
@@ -52,6 +57,7 @@ const AshRoute *const ash_routes[] = {
 		ash_api_stream_routes,
 		ash_api_token_routes,
 		ash_api_webhook_routes,
+		ash_api_workload_routes,
 		ash_content_routes,
 		ash_fleetlock_routes,
 		ash_metrics_routes,

@@ -61,11 +61,13 @@ static int64_t running_release(
 static gboolean assign(AshScheduler *scheduler, AshSchedulerEngine *engine,
 		const AshSchedulerDecision *decision, const char *host, GError **error)
 {
+	bool is_release = ash_scheduler_workload(engine) == NULL;
 	AshDesiredWant release = {.release = engine->release,
 			.rollout = engine->id,
 			.verb = "update",
 			.text = "its turn in the rollout has come"};
-	int64_t previous = running_release(scheduler, decision->host, &release.release);
+	int64_t previous = is_release ? running_release(scheduler, decision->host, &release.release)
+				      : 0;
 
 	if (release.release != engine->release)
 		g_hash_table_add(engine->by_way, g_strdup(host));
@@ -80,7 +82,9 @@ static gboolean assign(AshScheduler *scheduler, AshSchedulerEngine *engine,
 					       ASH_DB_I(decision->ring), ASH_DB_I(decision->at_s),
 					       ASH_DB_I(previous)),
 			       NULL, error) &&
-	       want(scheduler, host, &release, error) &&
+	       (is_release ? want(scheduler, host, &release, error)
+			   : ash_scheduler_workload_hold(
+					     scheduler, engine, decision->host, true, error)) &&
 	       tell(scheduler, engine, "rollout.host", host, "assigned", decision->ring, "", error);
 }
 
@@ -107,9 +111,14 @@ static gboolean withdraw(AshScheduler *scheduler, AshSchedulerEngine *engine,
 	if (changed == 0)
 		return TRUE;
 	ash_scheduler_look_again(scheduler, host);
-	return want(scheduler, host,
-			       &(AshDesiredWant){.rollout = "", .verb = "", .text = "withdrawn"},
-			       error) &&
+	return (ash_scheduler_workload(engine) != NULL
+					       ? ash_scheduler_workload_hold(scheduler, engine,
+								 decision->host, false, error)
+					       : want(scheduler, host,
+								 &(AshDesiredWant){.rollout = "",
+										 .verb = "",
+										 .text = "withdrawn"},
+								 error)) &&
 	       tell(scheduler, engine, "rollout.host", host, "withdrawn", decision->ring,
 			       decision->reason, error);
 }
@@ -120,6 +129,11 @@ static gboolean send_back(AshScheduler *scheduler, AshSchedulerEngine *engine,
 	bool is_known = false;
 	int64_t previous = 0;
 
+	if (ash_scheduler_workload(engine) != NULL)
+		return ash_scheduler_workload_hold(
+				       scheduler, engine, decision->host, false, error) &&
+		       tell(scheduler, engine, "rollout.host", host, "returning", decision->ring,
+				       "sent back", error);
 	if (!ash_db_query_int(scheduler->db,
 			    "SELECT previous FROM rollout_host WHERE rollout = $1 AND host = $2",
 			    ASH_DB_VALUES(ASH_DB_T(engine->id), ASH_DB_T(host)), &is_known,
@@ -177,7 +191,12 @@ static gboolean settle(AshScheduler *scheduler, AshSchedulerEngine *engine,
 	if (decision->outcome != ASH_ROLLOUT_OFFERED)
 		g_hash_table_remove(engine->offered, host);
 	if (decision->outcome == ASH_ROLLOUT_FAILED &&
-			!stop_wanting(scheduler, engine, host, error))
+			!(ash_scheduler_workload(engine) != NULL
+							? ash_scheduler_workload_hold(scheduler,
+									  engine, decision->host,
+									  false, error)
+							: stop_wanting(scheduler, engine, host,
+									  error)))
 		return FALSE;
 	ash_scheduler_look_again(scheduler, host);
 	return tell(scheduler, engine, "rollout.host", host, outcome, decision->ring,
@@ -230,6 +249,8 @@ static gboolean change_state(AshScheduler *scheduler, AshSchedulerEngine *engine
 			    NULL, error))
 		return FALSE;
 	if (decision->state == ASH_ROLLOUT_FINISHED && !move_channel(scheduler, engine, error))
+		return FALSE;
+	if (!ash_scheduler_workload_move(scheduler, engine, decision->state, error))
 		return FALSE;
 	return tell(scheduler, engine, kind, NULL, NULL, decision->ring, decision->reason, error);
 }

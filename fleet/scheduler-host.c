@@ -47,6 +47,8 @@ static bool can_take(const AshScheduler *scheduler, const AshSchedulerEngine *en
 	const AshDesiredRelease *target = target_of(scheduler, engine), *hop = NULL;
 	AshDesiredStep step;
 
+	if (ash_scheduler_workload(engine) != NULL)
+		return ash_scheduler_workload_can_take(scheduler, engine, host);
 	if (target == NULL || host->state != ASH_HOST_ACTIVE ||
 			!ash_selector_matches(engine->selector, host, scheduler->now_s))
 		return false;
@@ -78,22 +80,30 @@ static bool is_unsettled(AshRolloutOutcome outcome)
 	return outcome == ASH_ROLLOUT_ASSIGNED || outcome == ASH_ROLLOUT_OFFERED;
 }
 
+/* Of releases, or of the same workload. */
+static bool is_rival(const AshSchedulerEngine *engine, const AshSchedulerEngine *other)
+{
+	return other != engine &&
+	       g_strcmp0(ash_scheduler_workload(other), ash_scheduler_workload(engine)) == 0;
+}
+
 /* Another rollout, an operator's hand or its channel moves it. */
 static bool is_taken(AshScheduler *scheduler, const AshSchedulerEngine *engine, const AshHost *host,
 		const Extra *extra)
 {
 	const AshDesiredRelease *wanted = NULL;
 	AshRolloutHost there;
+	bool is_release = ash_scheduler_workload(engine) == NULL;
 
-	if (extra->is_by_hand)
+	if (extra->is_by_hand && is_release)
 		return true;
 	for (unsigned i = 0; i < scheduler->engines->len; i++) {
 		const AshSchedulerEngine *other = g_ptr_array_index(scheduler->engines, i);
-		if (other != engine && ash_rollout_host(other->rollout, host->id, &there) &&
+		if (is_rival(engine, other) && ash_rollout_host(other->rollout, host->id, &there) &&
 				is_unsettled(there.outcome))
 			return true;
 	}
-	if (*host->rollout != '\0' || host->release == 0)
+	if (!is_release || *host->rollout != '\0' || host->release == 0)
 		return false;
 	wanted = ash_desired_book_release(scheduler->turn_book, host->release);
 	return wanted != NULL && !g_str_equal(wanted->commit, host->commit);
@@ -169,6 +179,8 @@ static AshRolloutSaid said_of(const AshScheduler *scheduler, const AshSchedulerE
 
 	ash_host_id_format(host->id, id);
 	*out_commit = spec->commit;
+	if (ash_scheduler_workload(engine) != NULL)
+		return ash_scheduler_workload_said(engine, host);
 	if (wanted == NULL || !g_hash_table_contains(engine->by_way, id) ||
 			g_str_equal(host->commit, spec->commit))
 		return ash_rollout_said(spec, host->commit, host->failed_commit, host->agent_state,
@@ -192,7 +204,9 @@ static void report(AshScheduler *scheduler, AshSchedulerEngine *engine, const As
 		return;
 	if (said == ASH_ROLLOUT_SAID_FAILED) {
 		ash_host_id_format(host->id, id);
-		reason = read_failure(scheduler, id, commit);
+		reason = ash_scheduler_workload(engine) != NULL
+					 ? ash_scheduler_workload_failure(scheduler, engine, id)
+					 : read_failure(scheduler, id, commit);
 	}
 	ash_rollout_report(
 			engine->rollout, host->id, said, host->boot, reason != NULL ? reason : "");
@@ -447,6 +461,7 @@ gboolean ash_scheduler_look(AshScheduler *scheduler, const char *id, GError **er
 			return FALSE;
 	}
 	return (extra.is_by_hand || give_channel(scheduler, id, &host, error)) &&
+	       ash_scheduler_workload_look(scheduler, id, &host, error) &&
 	       tell_when(scheduler, id, error);
 }
 
@@ -512,6 +527,13 @@ static uint32_t kind_of(const Gather *all, const AshHost *host)
 	return all->kinds->len - 1;
 }
 
+static bool has_it(const AshSchedulerEngine *engine, const AshHost *host)
+{
+	if (ash_scheduler_workload(engine) != NULL)
+		return ash_scheduler_workload_said(engine, host) != ASH_ROLLOUT_SAID_OTHER;
+	return g_str_equal(host->commit, ash_rollout_spec(engine->rollout)->commit);
+}
+
 static bool gather(const AshHost *host, gpointer data)
 {
 	const Gather *all = data;
@@ -527,8 +549,7 @@ static bool gather(const AshHost *host, gpointer data)
 	memcpy(candidate.id, host->id, sizeof candidate.id);
 	candidate.kind = kind_of(all, host);
 	candidate.reach = reach_of(all->scheduler, all->engine, host, &extra);
-	candidate.has_it =
-			g_str_equal(host->commit, ash_rollout_spec(all->engine->rollout)->commit);
+	candidate.has_it = has_it(all->engine, host);
 	g_array_append_val(all->candidates, candidate);
 	return true;
 }

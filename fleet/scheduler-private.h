@@ -31,7 +31,7 @@ typedef struct {
 /* An active rollout. */
 typedef struct {
 	char *id;
-	int64_t release;
+	int64_t release; /* 0: of a workload */
 	AshRollout *rollout;
 	AshSelector *selector, *canaries; /* canaries NULL: none */
 	GPtrArray *budgets;               /* AshSelectorKey */
@@ -91,6 +91,29 @@ void ash_scheduler_refresh(AshScheduler *scheduler, AshSchedulerEngine *engine);
 void ash_scheduler_sweep(AshScheduler *scheduler);
 /* Who may change at another time than @old says is told so, a few in each turn. */
 void ash_scheduler_retell(AshScheduler *scheduler, const AshDesiredBook *old);
+
+/* scheduler-workload.c: rollouts of workloads, and what assignments want */
+/* Its workload; NULL: it is of a release. */
+const char *ash_scheduler_workload(const AshSchedulerEngine *engine);
+/* A host that its assignment counts for. */
+bool ash_scheduler_workload_can_take(const AshScheduler *scheduler,
+		const AshSchedulerEngine *engine, const AshHost *host);
+/* What the host says about it. */
+AshRolloutSaid ash_scheduler_workload_said(const AshSchedulerEngine *engine, const AshHost *host);
+/* Why it failed there, newly allocated; "" */
+char *ash_scheduler_workload_failure(
+		AshScheduler *scheduler, const AshSchedulerEngine *engine, const char *host);
+/* What its assignments want of it now. In the open transaction. */
+gboolean ash_scheduler_workload_look(AshScheduler *scheduler, const char *id, const AshHost *host,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* It is held at the rollout's version, or not any more. In the open transaction. */
+gboolean ash_scheduler_workload_hold(AshScheduler *scheduler, const AshSchedulerEngine *engine,
+		const uint8_t *host, bool is_held, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The rollout has finished, or sends its hosts back after that. In the open transaction. */
+gboolean ash_scheduler_workload_move(AshScheduler *scheduler, const AshSchedulerEngine *engine,
+		AshRolloutState state, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Those whose assignments want something else than what is wanted are to be looked at again. */
+void ash_scheduler_workload_sweep(AshScheduler *scheduler);
 
 /* scheduler-engine.c */
 gboolean ash_scheduler_engine_load(AshScheduler *scheduler, AshDb *db, const char *id,

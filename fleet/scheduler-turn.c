@@ -68,8 +68,8 @@ static bool concerns_host(const char *kind)
 {
 	static const char *const kinds[] = {"host.joined", "host.approved", "host.held",
 			"host.released", "host.retired", "host.forgotten", "host.labels",
-			"host.facts", "host.report", "host.silent", "host.back", "host.clone",
-			"host.pending", NULL};
+			"host.facts", "host.report", "host.workload", "host.silent", "host.back",
+			"host.clone", "host.pending", NULL};
 
 	return g_strv_contains(kinds, kind);
 }
@@ -122,7 +122,9 @@ static gboolean take_event(const AshEvent *event, gpointer data, GError **error)
 		add_news(batch, event);
 	else if (g_str_has_prefix(event->kind, "release.") ||
 			g_str_has_prefix(event->kind, "channel.") ||
-			g_str_has_prefix(event->kind, "policy."))
+			g_str_has_prefix(event->kind, "policy.") ||
+			g_str_has_prefix(event->kind, "workload.") ||
+			g_str_has_prefix(event->kind, "assignment."))
 		batch->is_book_stale = true;
 	batch->is_channel_moved |= batch->is_book_stale;
 	return TRUE;
@@ -186,7 +188,8 @@ static void take_report(AshScheduler *scheduler, const News *news)
 		const AshSchedulerEngine *engine = g_ptr_array_index(scheduler->engines, i);
 		AshRollout *rollout = engine->rollout;
 		AshRolloutHost known;
-		if (!ash_rollout_host(rollout, id, &known) ||
+		if (ash_scheduler_workload(engine) != NULL ||
+				!ash_rollout_host(rollout, id, &known) ||
 				known.outcome == ASH_ROLLOUT_WAITING ||
 				known.outcome == ASH_ROLLOUT_GONE)
 			continue;
@@ -245,6 +248,9 @@ static gboolean renew_book(AshScheduler *scheduler, GError **error)
 	scheduler->turn_book = book;
 	ash_scheduler_sweep(scheduler);
 	ash_scheduler_retell(scheduler, old);
+	if (!ash_assignment_book_is_same(
+			    ash_desired_book_assignments(old), ash_desired_book_assignments(book)))
+		ash_scheduler_workload_sweep(scheduler);
 	for (unsigned i = 0; i < scheduler->engines->len; i++)
 		ash_scheduler_refresh(scheduler, g_ptr_array_index(scheduler->engines, i));
 	return TRUE;
@@ -462,6 +468,7 @@ gboolean ash_scheduler_take_lead(AshScheduler *scheduler, GError **error)
 		return FALSE;
 	/* What an earlier leader had still to look at went with its memory. */
 	ash_scheduler_sweep(scheduler);
+	ash_scheduler_workload_sweep(scheduler);
 	for (unsigned i = 0; i < scheduler->engines->len; i++)
 		ash_scheduler_refresh(scheduler, g_ptr_array_index(scheduler->engines, i));
 	scheduler->led_since_s = scheduler->now_s;

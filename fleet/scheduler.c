@@ -61,6 +61,8 @@ static void hear(const AshEvent *event, gpointer data)
 	bool is_book = g_str_has_prefix(event->kind, "release.") ||
 		       g_str_has_prefix(event->kind, "channel.") ||
 		       g_str_has_prefix(event->kind, "policy.") ||
+		       g_str_has_prefix(event->kind, "workload.") ||
+		       g_str_has_prefix(event->kind, "assignment.") ||
 		       (g_str_has_prefix(event->kind, "rollout.") &&
 				       !g_str_equal(event->kind, "rollout.host"));
 

@@ -15,13 +15,15 @@ typedef enum {
 	ASH_SELECTOR_KEY_HEALTH,
 	ASH_SELECTOR_KEY_ENROLLED,
 	ASH_SELECTOR_KEY_SEEN,
+	ASH_SELECTOR_KEY_WORKLOAD,       /* its version */
+	ASH_SELECTOR_KEY_WORKLOAD_READY, /* "true", "false" */
 } AshSelectorKeyKind;
 
 struct AshSelectorKey {
 	AshSelectorKeyKind kind;
 	bool is_stable, is_version;
 	size_t offset; /* of an own text */
-	char *name;    /* of the label or fact */
+	char *name;    /* of the label, fact or workload */
 	char *text;    /* as it is written */
 };
 

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "fleet/selector-private.h"
+#include "fleet/workload-said.h"
 #include "lib/version.h"
+#include "lib/workload.h"
 
 G_DEFINE_QUARK(ash_selector_error, ash_selector_error)
 
@@ -96,6 +98,21 @@ static void set_pair_key(AshSelectorKey *key, AshSelectorKeyKind kind, const cha
 	key->is_version = g_str_equal(name, "kernel") || g_str_equal(name, "version");
 }
 
+/* "workload.NAME", "workload.NAME.ready": a name has no dot. */
+static bool set_workload_key(AshSelectorKey *key, const char *text)
+{
+	const char *dot = strchr(text, '.');
+	g_autofree char *name =
+			dot != NULL ? g_strndup(text, (gsize) (dot - text)) : g_strdup(text);
+
+	if (!ash_workload_is_name(name) || (dot != NULL && !g_str_equal(dot, ".ready")))
+		return false;
+	key->kind = dot != NULL ? ASH_SELECTOR_KEY_WORKLOAD_READY : ASH_SELECTOR_KEY_WORKLOAD;
+	key->is_version = dot == NULL;
+	key->name = g_steal_pointer(&name);
+	return true;
+}
+
 AshSelectorKey *ash_selector_key_new(const char *text)
 {
 	AshSelectorKey *key = g_new0(AshSelectorKey, 1);
@@ -112,6 +129,8 @@ AshSelectorKey *ash_selector_key_new(const char *text)
 			key->name = g_strdup(text);
 		return key;
 	}
+	if (g_str_has_prefix(text, "workload.") && set_workload_key(key, text + 9))
+		return key;
 	if (g_str_has_prefix(text, "label.") && text[6] != '\0')
 		set_pair_key(key, ASH_SELECTOR_KEY_LABEL, text + 6);
 	else if (g_str_has_prefix(text, "fact.") && text[5] != '\0')
@@ -133,6 +152,7 @@ void ash_selector_key_free(AshSelectorKey *key)
 bool ash_selector_key_is_text(const AshSelectorKey *key)
 {
 	return key->kind == ASH_SELECTOR_KEY_OWN || key->kind == ASH_SELECTOR_KEY_ID ||
+	       key->kind == ASH_SELECTOR_KEY_WORKLOAD_READY ||
 	       key->kind == ASH_SELECTOR_KEY_STATE || key->kind == ASH_SELECTOR_KEY_HEALTH;
 }
 
@@ -167,6 +187,18 @@ static int64_t age_of(const AshSelectorKey *key, const AshHost *host, int64_t no
 	return at_s > 0 ? MAX(now_s - at_s, 0) : -1;
 }
 
+static const char *workload_value(
+		const AshSelectorKey *key, const AshHost *host, char buffer[ASH_SELECTOR_KEY_BYTES])
+{
+	AshWorkloadSaid said;
+	bool is_there = ash_workload_said_find(host->workloads, key->name, &said);
+
+	if (key->kind == ASH_SELECTOR_KEY_WORKLOAD_READY)
+		return is_there && said.is_ready ? "true" : "false";
+	g_strlcpy(buffer, is_there ? said.version : "", ASH_SELECTOR_KEY_BYTES);
+	return buffer;
+}
+
 const char *ash_selector_key_value(const AshSelectorKey *key, const AshHost *host, int64_t now_s,
 		char buffer[ASH_SELECTOR_KEY_BYTES])
 {
@@ -198,6 +230,9 @@ const char *ash_selector_key_value(const AshSelectorKey *key, const AshHost *hos
 		return find_pair(host->labels, host->label_count, key->name);
 	case ASH_SELECTOR_KEY_FACT:
 		return find_pair(host->facts, host->fact_count, key->name);
+	case ASH_SELECTOR_KEY_WORKLOAD:
+	case ASH_SELECTOR_KEY_WORKLOAD_READY:
+		return workload_value(key, host, buffer);
 	}
 	g_assert_not_reached();
 }
@@ -378,7 +413,8 @@ static bool node_matches(const AshSelectorNode *node, const AshHost *host, int64
 	case ASH_SELECTOR_NUMBER:
 	case ASH_SELECTOR_VERSION:
 		return value_matches(node, ash_selector_key_value(node->key, host, now_s, buffer),
-				node->key->kind == ASH_SELECTOR_KEY_OWN);
+				node->key->kind == ASH_SELECTOR_KEY_OWN ||
+						node->key->kind == ASH_SELECTOR_KEY_WORKLOAD);
 	}
 	g_assert_not_reached();
 }

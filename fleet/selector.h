@@ -14,10 +14,12 @@
  * or-expression of and-expressions of terms; 'not' binds closest. Terms: KEY OP VALUE with = != < <= > >= ~ (glob with *
  * and ?), KEY in (V, …), has KEY, host ID-PREFIX (8 digits at least), all, none, ( … ). KEY: a label, else a fact
  * ("label.KEY", "fact.KEY" to be exact), or one of the host's own: name, id, state, health, agent, version, commit,
- * image, variant, arch, channel (a label), rollout, verdict, enrolled (age: > 7d), seen (age), joined by 'and', 'or'.
+ * image, variant, arch, channel (a label), rollout, verdict, enrolled (age: > 7d), seen (age), and of its workloads
+ * workload.NAME (the version that it reports; "" none) and workload.NAME.ready (true or false), joined by 'and', 'or'.
  * VALUE: bare word of letters, digits and . _ - : / + @, or "quoted" with \" and \\; the words and, or, not, in, has,
  * host, all, none are quoted where a key is meant. = and != compare texts. < <= > >= compare numbers with their units
- * (KiB, MiB, GiB, TiB, k, M, G, T, s, min, h, d), versions by lib/version.h when the key is version or kernel, ages when
+ * (KiB, MiB, GiB, TiB, k, M, G, T, s, min, h, d), versions by lib/version.h when the key is version, kernel or
+ * workload.NAME, ages when
  * it is enrolled or seen, and otherwise nothing: that is an error where the selector is read, or 'false' for a host's
  * value that is no number. A key that a host lacks: only != and not are true. One of the host's own that is empty (no
  * variant, no rollout) equals "", and 'has' says no.

@@ -31,21 +31,41 @@ void ash_why_clear(AshWhy *why)
 	g_clear_pointer(&why->conditions, g_array_unref);
 }
 
-static void met(Chain *chain, const char *condition, char *take_text)
+void ash_why_begin(AshWhy *out_why)
+{
+	*out_why = (AshWhy){.answer = ASH_WHY_UP_TO_DATE,
+			.blocker = "",
+			.conditions = g_array_new(FALSE, FALSE, sizeof(AshWhyCondition))};
+	g_array_set_clear_func(out_why->conditions, clear_condition);
+}
+
+void ash_why_met(AshWhy *why, const char *condition, char *take_text)
 {
 	AshWhyCondition row = {condition, true, take_text};
 
-	g_array_append_val(chain->why->conditions, row);
+	g_array_append_val(why->conditions, row);
+}
+
+void ash_why_blocked(AshWhy *why, const char *condition, AshWhyAnswer answer, int64_t next_s,
+		char *take_text)
+{
+	AshWhyCondition row = {condition, false, take_text};
+
+	g_array_append_val(why->conditions, row);
+	why->answer = answer;
+	why->next_s = next_s;
+	why->blocker = take_text;
+}
+
+static void met(Chain *chain, const char *condition, char *take_text)
+{
+	ash_why_met(chain->why, condition, take_text);
 }
 
 static void blocked(Chain *chain, const char *condition, AshWhyAnswer answer, int64_t next_s,
 		char *take_text)
 {
-	AshWhyCondition row = {condition, false, take_text};
-
-	g_array_append_val(chain->why->conditions, row);
-	chain->why->answer = answer;
-	chain->why->next_s = next_s;
+	ash_why_blocked(chain->why, condition, answer, next_s, take_text);
 	chain->is_over = true;
 }
 
@@ -308,12 +328,10 @@ void ash_why(const AshWhyFacts *facts, AshWhy *out_why)
 {
 	static void (*const questions[])(Chain *) = {
 			ask_active, ask_heard, ask_wanted, ask_release};
-	AshWhy why = {.answer = ASH_WHY_UP_TO_DATE,
-			.blocker = "",
-			.conditions = g_array_new(FALSE, FALSE, sizeof(AshWhyCondition))};
+	AshWhy why = {0};
 	Chain chain = {.facts = facts, .why = &why};
 
-	g_array_set_clear_func(why.conditions, clear_condition);
+	ash_why_begin(&why);
 	met(&chain, "known", g_strdup("the fleet knows it"));
 	for (size_t i = 0; i < G_N_ELEMENTS(questions) && !chain.is_over; i++)
 		questions[i](&chain);
@@ -326,9 +344,23 @@ void ash_why(const AshWhyFacts *facts, AshWhy *out_why)
 		ask_window(&chain);
 	if (!chain.is_over)
 		ask_host(&chain);
-	const AshWhyCondition *last =
-			&g_array_index(why.conditions, AshWhyCondition, why.conditions->len - 1);
-	if (!last->is_met)
-		why.blocker = last->text;
 	*out_why = why;
+}
+
+bool ash_why_ask_host(const AshWhyFacts *facts, AshWhy *why)
+{
+	Chain chain = {.facts = facts, .why = why};
+
+	ask_active(&chain);
+	if (!chain.is_over)
+		ask_heard(&chain);
+	return !chain.is_over;
+}
+
+bool ash_why_ask_rollout(const AshWhyFacts *facts, AshWhy *why)
+{
+	Chain chain = {.facts = facts, .why = why};
+
+	ask_rollout(&chain);
+	return !chain.is_over;
 }

@@ -48,6 +48,16 @@ typedef struct {
 } AshWhy;
 
 void ash_why(const AshWhyFacts *facts, AshWhy *out_why);
+
+/* ---- for chains about something else of a host: fleet/workload-why.h ---- */
+
+void ash_why_begin(AshWhy *out_why);
+void ash_why_met(AshWhy *why, const char *condition, char *take_text);
+void ash_why_blocked(AshWhy *why, const char *condition, AshWhyAnswer answer, int64_t next_s,
+		char *take_text);
+/* Is it active, is it heard of? Has its turn come? false: that is what blocks. */
+bool ash_why_ask_host(const AshWhyFacts *facts, AshWhy *why);
+bool ash_why_ask_rollout(const AshWhyFacts *facts, AshWhy *why);
 void ash_why_clear(AshWhy *why);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AshWhy, ash_why_clear)
 const char *ash_why_answer_text(AshWhyAnswer answer); /* "up to date" */

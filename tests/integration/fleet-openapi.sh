@@ -19,6 +19,20 @@ done
 ok "hosts join" hosts_join 6 '{"channel":"stable","site":"bern"}'
 ok "... and check in" hosts_round
 host=$(cat "$hosts/1.id")
+# A definition comes out of a publication, a report out of a check-in; here both lie in the database.
+python3 - "$tmp/fleet/fleet.db" "$host" <<'EOF'
+import json, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=30)
+digest = "0123456789abcdef" * 4
+for version in "1.0", "1.1":
+    document = {"workload": "web", "version": version, "image": "oci:registry.example/web@sha256:" + digest}
+    db.execute("INSERT INTO workload (name, version, sha256, document, added_at, isolation, score, words) VALUES "
+        "('web', ?, ?, ?, 1, 'container', 3, 'little')", (version, digest, json.dumps(document)))
+report = {"items": [{"name": "web", "version": "1.0", "ready": True}],
+    "missing": [{"name": "db", "version": "1.0", "word": "untrusted", "text": "t"}]}
+db.execute("INSERT INTO host_workload (host, report, at) VALUES (?, ?, 1)", (sys.argv[2], json.dumps(report)))
+db.commit()
+EOF
 while read -r method path json; do
 	api "$method" "$path" "$json"; like "$method $path" "$status $body" "^20"
 done <<EOF
@@ -31,6 +45,9 @@ PUT /v1/locks/rack-1 {"slots":2}
 POST /v1/ddi/targets {"id":"meter-1"}
 POST /v1/ddi/modules {"name":"os","version":"1","type":"os"}
 POST /v1/hosts/$host/orders {"verb":"check"}
+PUT /v1/assignments/edge-web {"workload":"web","version":"1.0","selector":"site = bern"}
+POST /v1/workloads/web/1.1 {"notes":"n"}
+POST /v1/hosts/$host/workloads/web {"act":"restart"}
 POST /v1/rollouts {"release":"2.0","selector":"site = bern","name":"n","soak":3600}
 EOF
 rollout=$(jq -r .id <<<"$body")
@@ -118,7 +135,9 @@ EOF
 
 ok "the server is asked for all of it" python3 "$tmp/beside.py" "$fleet_url" "$fleet_ca" "$fleet_token" "$tmp/results" \
 	"$(jq -nc --arg host "$host" --arg rollout "$rollout" --arg token "$token" --arg webhook "$webhook" '{
-		"/v1/hosts/\\{id\\}.*": [$host], "/v1/rollouts/.*": [$rollout], "/v1/tokens/.*": [$token],
+		"/v1/hosts/\\{id\\}/workloads/.*": [$host, "web"], "/v1/hosts/\\{id\\}.*": [$host],
+		"/v1/workloads/.*/diff/.*": ["web", "1.0", "1.1"], "/v1/workloads/\\{name\\}/.*": ["web", "1.0"],
+		"/v1/workloads/.*": ["web"], "/v1/assignments/.*": ["edge-web"], "/v1/rollouts/.*": [$rollout], "/v1/tokens/.*": [$token],
 		"/v1/webhooks/.*": [$webhook], "/v1/releases/\\{id\\}/diff/.*": ["1", "2"], "/v1/releases/.*": ["1"],
 		"/v1/channels/.*": ["stable"], "/v1/policies/.*": ["nights"], "/v1/operators/.*": ["ada"],
 		"/v1/locks/.*": ["rack-1"], "/v1/ddi/targets/.*": ["meter-1", "1"], "/v1/ddi/modules/.*": ["1", "x"]}')"

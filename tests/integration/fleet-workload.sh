@@ -1,0 +1,288 @@
+#!/bin/bash
+# needs: root ostree curl jq openssl python3
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2119
+# Workloads of a fleet, by the real server and hosts of curl, over SQLite and over PostgreSQL: definitions out of the
+# publication, assignments, what hosts are told and say, rollouts that stop and go back, orders, logs.
+. tests/lib/tap.sh
+. tests/lib/commit.sh
+. tests/lib/publication.sh
+. tests/lib/fleet.bash
+. tests/lib/fleet-hosts.bash
+. tests/lib/postgres.bash
+
+# ---- a publication -----------------------------------------------------------------------------------
+mkdir -p "$pub"
+"$ashlar" key make "$keys" --no-passphrase -q >/dev/null
+hex=$(printf '0123456789abcdef%.0s' 1 2 3 4)
+
+# definition NAME VERSION [LINE]…: is published with the next 'publish'
+definition()
+{
+	printf '%s\n' "workload: $1" "version: $2" "image: oci:registry.example/$1@sha256:$hex" "${@:3}" \
+		>"$tmp/$1-$2.yaml"
+	"$ashlar" workload release --keys "$keys" --publication "$pub" "$tmp/$1-$2.yaml" -q >/dev/null
+}
+greeting='parameters: [{name: greeting, type: string, default: hello, max: 64}, {name: level, type: int, default: "1", min: 0, max: 9}]'
+definition web 1.0 "$greeting"
+definition web 1.1 "$greeting" 'summary: Better'
+definition web 1.2 "$greeting" 'summary: Better still'
+definition web 2.0 "$greeting" 'network: {mode: nat, publish: ["8080:80"]}'
+definition db 1.0
+publish -q >/dev/null
+
+# ---- hosts -------------------------------------------------------------------------------------------
+
+# What they have and say: w_version[I] of web ("": none), w_ready[I], w_failed[I] a version, w_missing[I] "VERSION WORD".
+declare -A w_version w_ready w_failed w_missing w_wanted w_said
+# Versions that fail where they are started.
+w_bad=
+
+w_report()
+{
+	local i=$1 items='' missing='' failed=''
+	[ -z "${w_failed[$i]:-}" ] || failed="{\"version\":\"${w_failed[$i]}\",\"reason\":\"it did not answer\",\"at\":1}"
+	[ -z "${w_version[$i]:-}" ] || items="{\"name\":\"web\",\"version\":\"${w_version[$i]}\",\"origin\":\"signed\",\"state\":\"$([ "${w_ready[$i]}" = true ] && echo ready || echo starting)\",\"ready\":${w_ready[$i]},\"text\":\"\",\"isolation\":\"container\",\"effective\":\"container\",\"score\":12,\"restarts\":0,\"failed\":[$failed],\"instances\":[{\"name\":\"web\",\"state\":\"ready\",\"ready\":${w_ready[$i]},\"text\":\"\",\"address\":\"10.0.0.2\"}]}"
+	[ -z "${w_missing[$i]:-}" ] || missing="{\"name\":\"web\",\"version\":\"${w_missing[$i]% *}\",\"word\":\"${w_missing[$i]#* }\",\"text\":\"its signature is not of this fleet\"}"
+	printf '"workloads":{"items":[%s],"missing":[%s]}' "$items" "$missing"
+}
+
+# call HOST [MEMBERS]: one check-in; the answer in $answer, its status in $status.
+call()
+{
+	local i=$1 report
+	host_seq[$i]=$((host_seq[$i] + 1))
+	report=$(w_report "$i")
+	[ "$report" != "${w_said[$i]:-}" ] || report=
+	[ -z "${w_raw:-}" ] || report=$w_raw
+	printf '{"seq":%d,"instance":"%032x","boot":"boot-%d","wait":0,"have":%d,"state":{"state":"idle","since":1,"booted":{"commit":"%s","version":"1.0","name":"host","variant":"","arch":"amd64"},"verdict":"good","failed":[]},"health":{}%s%s}' \
+		"${host_seq[$i]}" "$i" "$i" "${host_have[$i]}" "$(release_commit 1.0)" "${report:+,$report}" \
+		"${2:+,$2}" >"$hosts/$i.body"
+	status=$(curl -sS --cacert "$fleet_ca" --max-time 30 --cert "$hosts/$i.pem" --key "$hosts/$i.key" \
+		-H 'Content-Type: application/json' --data-binary "@$hosts/$i.body" -o "$tmp/answer" -w '%{http_code}' \
+		"$fleet_url/v1/checkin")
+	answer=$(cat "$tmp/answer")
+	[ "$status" = 200 ] || return
+	w_said[$i]=${report:-${w_said[$i]:-}}
+	host_have[$i]=$(jq -r '.desired // 0' <<<"$answer")
+	! jq -e 'has("workloads")' <<<"$answer" >/dev/null || w_wanted[$i]=$(jq -c .workloads <<<"$answer")
+}
+
+# take HOST: it does what it was told: the version of web that is wanted comes up, or fails and the old one stays.
+take()
+{
+	local i=$1 version
+	version=$(jq -r 'if . == null then "" else (map(select(.name == "web"))[0].version // "") end' <<<"${w_wanted[$i]:-null}")
+	[ "${w_failed[$i]:-}" != "$version" ] || return 0
+	case " $w_bad " in
+	*" $version "*) w_failed[$i]=$version ;;
+	*)
+		w_version[$i]=$version
+		w_ready[$i]=true
+		;;
+	esac
+}
+
+# rounds COUNT [HOST…]: so often each checks in, takes, and says so.
+rounds()
+{
+	local round i asked=("${@:2}")
+	[ ${#asked[@]} -gt 0 ] || mapfile -t asked < <(seq 1 "$host_count")
+	for ((round = 0; round < $1; round++)); do
+		for i in "${asked[@]}"; do
+			call "$i" || return
+			take "$i"
+			call "$i" || return
+		done
+	done
+}
+
+# on VERSION: how many run it.
+on()
+{
+	local i count=0
+	for i in $(seq 1 "$host_count"); do
+		[ "${w_version[$i]:-}" != "$1" ] || count=$((count + 1))
+	done
+	echo "$count"
+}
+
+# eventually COMMAND…: within some seconds; hosts go on checking in.
+eventually()
+{
+	local until=$((SECONDS + 30))
+	until "$@"; do
+		[ "$SECONDS" -lt "$until" ] || return 1
+		rounds 1
+		sleep 0.1
+	done
+}
+
+all_on()
+{
+	[ "$(on "$1")" = "$host_count" ]
+}
+
+field()
+{
+	jq -r "$1" <<<"$body"
+}
+
+rollout_is()
+{
+	api GET "/v1/rollouts/$1" && [ "$(field .state)" = "$2" ]
+}
+
+# ---- the courses -------------------------------------------------------------------------------------
+
+definitions()
+{
+	api_is "the publication is read" 200 POST /v1/releases/scan '{}'
+	is "its definitions are new" "$(field .workloads)" 5
+	api POST /v1/releases/scan '{}'
+	is "once" "$(field .workloads)" 0
+	api_is "a list" 200 GET '/v1/workloads?name=web&limit=2'
+	is "of two, and more" "$(field '[.items[].version, .next] | length')" 3
+	api_is "a workload" 200 GET /v1/workloads/web
+	is "newest first" "$(field '[.versions[].version] | join(" ")')" "2.0 1.2 1.1 1.0"
+	api_is "a version" 200 GET /v1/workloads/web/2.0
+	is "its definition and what it may touch" \
+		"$(field '[.document.workload, .isolation, (.report.grants | map(.kind) | contains(["publish"])), .report.score == .score] | map(tostring) | join(" ")')" \
+		"web container true true"
+	api_is "a difference" 200 GET /v1/workloads/web/1.0/diff/2.0
+	is "to what may touch more" "$(field '[.is_wider, (.changes | map(.kind) | contains(["publish"]))] | map(tostring) | join(" ")')" "true true"
+	api GET /v1/workloads/web/2.0/diff/1.0
+	is "and back" "$(field .is_wider)" false
+	api_is "what is not there" 404 GET /v1/workloads/web/9.9
+	api_is "what nobody published" 404 GET /v1/workloads/nothing
+}
+
+assignments()
+{
+	local json
+	while read -r json; do
+		api PUT /v1/assignments/edge-web "$json"
+		is "refused: $json" "$status" 400
+	done <<'END'
+{"workload":"web","version":"9.9"}
+{"workload":"nothing","version":"1.0"}
+{"version":"1.0"}
+{"workload":"web","version":"1.0","parameters":{"colour":"red"}}
+{"workload":"web","version":"1.0","parameters":{"level":10}}
+{"workload":"web","version":"1.0","parameters":{"level":[]}}
+{"workload":"web","version":"1.0","selector":"site = = 3"}
+{"workload":"web","version":"1.0","rank":-1}
+END
+	api_is "a name that is none" 400 PUT '/v1/assignments/a%20b' '{"workload":"web","version":"1.0"}'
+	api PUT /v1/assignments/edge-web '{"workload":"web","version":"1.0","selector":"site = bern","expect":3}'
+	is "another number of hosts than was seen" "$status $(field .kind)" "409 count"
+	api PUT '/v1/assignments/edge-web?dry_run=1' '{"workload":"web","version":"1.0","selector":"site = bern"}'
+	is "what it would be" "$status $(field .hosts)" "200 $host_count"
+	api_is "which did nothing" 404 GET /v1/assignments/edge-web
+	call 1
+	is "the fleet manages no workloads there" "$(jq -c .workloads <<<"$answer")" null
+	api PUT /v1/assignments/edge-web '{"workload":"web","version":"1.0","selector":"site=bern","parameters":{"greeting":"hi","level":3},"note":"n","expect":'$host_count',"reason":"r"}'
+	is "an assignment is made" "$status $(field '[.id, .workload, .version, .selector, .rank, .parameters.greeting, .parameters.level, .hosts] | map(tostring) | join(" ")')" \
+		"200 edge-web web 1.0 site = bern 100 hi 3 $host_count"
+	ok "hosts take it" eventually all_on 1.0
+	is "with its parameters" "$(jq -c '.[0] | [.name, .version, .parameters]' <<<"${w_wanted[1]}")" '["web","1.0",{"greeting":"hi","level":"3"}]'
+	call 1
+	is "then nothing more is said about it" "$(jq -c '[has("workloads"), .need]' <<<"$answer")" '[false,[]]'
+	api GET "/v1/hosts/$(cat "$hosts/1.id")/workloads"
+	is "the host's own list" "$(field '.items[0] | [.name, .version, .ready, .wanted, .assignment, .rollout, .why] | map(tostring) | join(",")')" \
+		"web,1.0,true,1.0,edge-web,,"
+	api GET /v1/workloads/web
+	is "and the workload's" "$(field '[.counts.ready, .assignments[0].hosts, (.versions[] | select(.version == "1.0").hosts)] | map(tostring) | join(" ")')" \
+		"$host_count $host_count $host_count"
+	api GET '/v1/hosts?limit=100&selector=workload.web%20%3D%201.0%20and%20workload.web.ready%20%3D%20true%20and%20not%20has%20workload.db'
+	is "selectors know it" "$(field '.items | length')" "$host_count"
+
+	# One host alone has another, first by rank.
+	api PUT /v1/assignments/first '{"workload":"web","version":"1.1","selector":"name = edge-2","rank":10}'
+	is "the first by rank counts" "$(field .hosts)" 1
+	ok "for its host" eventually test_on 2 1.1
+	api GET /v1/assignments/edge-web
+	is "and the other one for the rest" "$(field .hosts)" $((host_count - 1))
+	api_is "it goes again" 204 DELETE /v1/assignments/first '{}'
+	ok "and the host has what the other one says" eventually all_on 1.0
+
+	# A version that may touch more.
+	api PUT /v1/assignments/edge-web '{"version":"2.0"}'
+	is "wider is refused" "$status $(field '[.kind, (.changes | map(select(.is_wider)) | length > 0)] | map(tostring) | join(" ")')" "409 wider true"
+	api PUT /v1/assignments/edge-web '{"version":"2.0","widen":true}'
+	is "without a reason too" "$status" 409
+	api_is "with one it is the operator's word" 200 PUT /v1/assignments/edge-web '{"version":"2.0","widen":true,"reason":"it is to be reached"}'
+	ok "all have it" eventually all_on 2.0
+	is "with the values that were set" "$(jq -r '.[0].parameters.greeting' <<<"${w_wanted[1]}")" hi
+	api_is "back to less needs none" 200 PUT /v1/assignments/edge-web '{"version":"1.0"}'
+	ok "and all go back" eventually all_on 1.0
+
+	# A host that is held is told to wait, and takes in what is said.
+	api POST "/v1/hosts/$(cat "$hosts/3.id")/hold" '{"reason":"repair"}'
+	call 3
+	is "who is held keeps what it has" "$(jq -r '.workloads[0].version + " " + .hold' <<<"$answer")" "1.0 repair"
+	api POST "/v1/hosts/$(cat "$hosts/3.id")/release-hold" '{}'
+	rounds 1 3
+}
+
+test_on()
+{
+	[ "${w_version[$1]:-}" = "$2" ]
+}
+
+wrong_reports()
+{
+	while IFS='|' read -r w_raw text; do
+		call 4
+		host_seq[4]=$((host_seq[4] - 1))
+		like "refused: ${w_raw:0:60}" "$status $answer" "^400 .*$text"
+	done <<'END'
+"workloads":[]|workloads
+"workloads":{"items":{}}|items
+"workloads":{"items":[1]}|items
+"workloads":{"items":[{"version":"1.0"}]}|name
+"workloads":{"items":[{"name":"Web"}]}|name
+"workloads":{"items":[{"name":"web","version":"1/0"}]}|version
+"workloads":{"items":[{"name":"web","ready":"yes"}]}|ready
+"workloads":{"missing":[{"name":"web","word":5}]}|word
+"logs":[{"order":1,"lines":[5]}]|lines
+"logs":{}|logs
+END
+	w_raw="\"workloads\":{\"items\":[{\"name\":\"web\",\"text\":\"$(head -c 70000 /dev/zero | tr '\0' x)\"}]}"
+	call 4
+	is "more than may be" "$status" 400
+	host_seq[4]=$((host_seq[4] - 1))
+	w_raw="\"workloads\":{\"items\":[$(for i in $(seq 129); do printf '%s{"name":"w%d"}' "$([ "$i" -eq 1 ] || echo ,)" "$i"; done)]}"
+	call 4
+	is "more of them than may be" "$status" 400
+	host_seq[4]=$((host_seq[4] - 1))
+	w_raw=
+	rounds 1 4
+	is "the host goes on" "$status" 200
+}
+
+whole()
+{
+	fleet_token='' fleet_listen=''
+	rm -f "$tmp"/*/.had-token
+	w_version=() w_ready=() w_failed=() w_missing=() w_wanted=() w_said=() w_bad=''
+	hosts_forget
+	ok "$1: a server starts" fleet_start "$tmp/$1" "content: $pub" 'rate: {operators: 0}' "${@:2}"
+	ok "$1: hosts join" hosts_join 6 '{"site":"bern"}'
+	ok "$1: and check in" rounds 1
+	definitions
+	assignments
+	wrong_reports
+	for course in "${courses[@]}"; do
+		"$course"
+	done
+	ok "$1: the server ends" fleet_stop
+}
+
+courses=()
+whole sqlite
+[ -z "${FWS_QUICK:-}" ] || { done_testing; exit; }
+postgres_need
+postgres_init 'fsync=off' && postgres_start
+whole postgres "database: \"$postgres\""
+done_testing
