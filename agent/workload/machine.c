@@ -486,6 +486,18 @@ static gboolean wrong(const Step *step, const char *what, GError **error)
 			what, ash_machine_state_text(step->machine->state));
 }
 
+static void start_again(const Step *step, AshMachineInstance *instance)
+{
+	if (ash_instance_is_live(instance->state)) {
+		instance->state = ASH_INSTANCE_STOPPING;
+		instance->is_again = true;
+		instance->is_broken = false;
+	} else {
+		set_instance(step, instance, ASH_INSTANCE_WAITING, NULL);
+	}
+	instance->n_crashes = instance->restarts = 0;
+}
+
 static gboolean step_instance(const Step *step, GError **error)
 {
 	AshMachine *machine = step->machine;
@@ -519,6 +531,10 @@ static gboolean step_instance(const Step *step, GError **error)
 			instance->state == ASH_INSTANCE_BACKOFF) {
 		if (step->world->now_us >= instance->until_us)
 			set_instance(step, instance, ASH_INSTANCE_WAITING, instance->text);
+	} else if (event->kind == ASH_MACHINE_EVENT_AGAIN && machine->is_wanted &&
+			(machine->state == ASH_MACHINE_UP ||
+					machine->state == ASH_MACHINE_STAGING)) {
+		start_again(step, instance);
 	} else {
 		return wrong(step, "what an instance did", error);
 	}
@@ -532,16 +548,8 @@ static void wake_instances(const Step *step, bool is_restart)
 {
 	for (guint i = 0; i < step->machine->instances->len; i++) {
 		AshMachineInstance *instance = step->machine->instances->pdata[i];
-		if (is_restart && ash_instance_is_live(instance->state)) {
-			instance->state = ASH_INSTANCE_STOPPING;
-			instance->is_again = true;
-			instance->is_broken = false;
-		} else if (!ash_instance_is_live(instance->state)) {
-			set_instance(step, instance, ASH_INSTANCE_WAITING, NULL);
-		} else {
-			continue;
-		}
-		instance->n_crashes = instance->restarts = 0;
+		if (is_restart || !ash_instance_is_live(instance->state))
+			start_again(step, instance);
 	}
 }
 
@@ -777,6 +785,7 @@ gboolean ash_machine_step(AshMachine *machine, const AshMachineWorld *world,
 	case ASH_MACHINE_EVENT_BROKEN:
 	case ASH_MACHINE_EVENT_EXITED:
 	case ASH_MACHINE_EVENT_TIMER:
+	case ASH_MACHINE_EVENT_AGAIN:
 		return step_instance(&step, error);
 	}
 	g_assert_not_reached();

@@ -168,6 +168,7 @@ typedef enum {
 	ASH_MACHINE_EVENT_BROKEN, /* text */
 	ASH_MACHINE_EVENT_EXITED, /* is_good: code 0; is_forced: it never began and never will; text */
 	ASH_MACHINE_EVENT_TIMER, /* until_us has come */
+	ASH_MACHINE_EVENT_AGAIN, /* somebody wants it stopped and started, with nothing against it */
 } AshMachineEventKind;
 
 typedef struct {

@@ -232,6 +232,26 @@ static void test_life(void)
 	g_assert_cmpint(machine_of(&host)->state, ==, ASH_MACHINE_ABSENT);
 }
 
+/* One is stopped and started, the other goes on. */
+static void test_again(void)
+{
+	g_auto(Host) host = {0};
+
+	host_init(&host);
+	bring_up(&host, 1);
+	g_assert_cmpuint(machine_of(&host)->instances->len, ==, 2);
+	g_assert_true(at(&host, 1, ASH_MACHINE_EVENT_AGAIN, false));
+	g_assert_cmpint(instance_of(&host, 0)->state, ==, ASH_INSTANCE_RUNNING);
+	g_assert_cmpint(instance_of(&host, 1)->state, ==, ASH_INSTANCE_STOPPING);
+	settle(&host, true);
+	assert_runs(&host, 1);
+	g_assert_cmpuint(instance_of(&host, 1)->restarts, ==, 0);
+	/* What is not wanted does not run. */
+	g_assert_true(simple(&host, ASH_MACHINE_EVENT_STOP));
+	settle(&host, true);
+	g_assert_false(at(&host, 0, ASH_MACHINE_EVENT_AGAIN, false));
+}
+
 static void test_budget(void)
 {
 	g_auto(Host) host = {0};
@@ -370,7 +390,10 @@ static void act_at_random(Host *host, GRand *rand)
 	guint count = machine_of(host)->instances->len;
 	guint i = count > 0 ? (guint) g_rand_int_range(rand, 0, (gint32) count) : 0;
 
-	switch (g_rand_int_range(rand, 0, 16)) {
+	switch (g_rand_int_range(rand, 0, 17)) {
+	case 16:
+		at(host, i, ASH_MACHINE_EVENT_AGAIN, false);
+		break;
 	case 0:
 		define(host, g_rand_int_range(rand, 0, N_VERSIONS));
 		break;
@@ -483,6 +506,7 @@ int main(int argc, char **argv)
 		memset(digests[i], 'a' + i, 64);
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/machine/life", test_life);
+	g_test_add_func("/machine/again", test_again);
 	g_test_add_func("/machine/budget", test_budget);
 	g_test_add_func("/machine/update", test_update);
 	g_test_add_func("/machine/trials", test_trials);
