@@ -23,6 +23,7 @@ enum {
 	MAX_LINE = 4096,
 	BEATS = 2,       /* so many times `every` without one is a hang */
 	GRACE_MS = 2000, /* what a check may take beyond its own time */
+	LOOK_US = 200 * 1000,
 };
 
 typedef struct {
@@ -232,6 +233,9 @@ gboolean ash_run_listen(AshRun *run, GError **error)
 
 	ash_bus_fd_free(run->news);
 	run->news = NULL;
+	/* A user has 128 of them as a rule, and all that root runs share these: without one it is looked at often. */
+	if (fd < 0 && errno == EMFILE)
+		return TRUE;
 	if (fd < 0 || inotify_add_watch(fd, run->dir, IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
 		return ash_throw_errno(error, "watching %s", run->dir);
 	int taken = fd;
@@ -379,8 +383,12 @@ int64_t ash_run_next_us(const AshRun *run)
 		return run->was_killed ? INT64_MAX : run->kill_us;
 	if (run->health == NULL)
 		return at_us;
-	if (ash_supervise_pid(run->dir) == 0) /* on_news tells */
-		return ash_health_deadline_us(run->health);
+	if (ash_supervise_pid(run->dir) == 0) {
+		int64_t deadline_us = ash_health_deadline_us(run->health);
+		/* on_news tells */
+		return run->news != NULL ? deadline_us
+					 : MIN(deadline_us, ash_bus_now_us() + LOOK_US);
+	}
 	ash_health_verdict(run->health, ash_bus_now_us(), &at_us, NULL);
 	at_us = MIN(at_us, beat_deadline_us(run));
 	for (guint i = 0; i < run->checks->len; i++) {
