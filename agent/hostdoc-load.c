@@ -39,7 +39,7 @@ static gboolean list(const char *root, const char *directory, GTree *paths, GErr
 	}
 }
 
-/* @is_settings: `updates:` alone is allowed */
+/* @is_settings: `updates:` and `workloads:` alone are allowed */
 static gboolean merge_file(const char *path, bool is_settings, AshHostdoc *doc, GError **error)
 {
 	g_autoptr(GBytes) text = NULL;
@@ -51,10 +51,10 @@ static gboolean merge_file(const char *path, bool is_settings, AshHostdoc *doc, 
 	for (guint i = 0; is_settings && map->kind == ASH_YAML_MAP && i < map->pairs->len; i++) {
 		const AshYamlPair *pair = map->pairs->pdata[i];
 		AshYamlNode at = {.file = map->file, .line = pair->line, .column = pair->column};
-		if (strcmp(pair->key, "updates") != 0)
+		if (strcmp(pair->key, "updates") != 0 && strcmp(pair->key, "workloads") != 0)
 			return ash_yaml_throw(&at, error, ASH_HOSTDOC_ERROR,
 					ASH_HOSTDOC_ERROR_UNKNOWN_KEY,
-					"only 'updates' may stand in agent.d; the rest belongs into the host document");
+					"only 'updates' and 'workloads' may stand in agent.d; the rest belongs into the host document");
 	}
 	return ash_hostdoc_merge(doc, map, error);
 }

@@ -49,6 +49,7 @@ AshHostdoc *ash_hostdoc_new(void)
 	doc->updates.windows = g_new0(char *, 1);
 	doc->updates.tries = 3;
 	doc->updates.keep = 2;
+	doc->has_fleet_workloads = true;
 	doc->networks = g_ptr_array_new_with_free_func(network_free);
 	doc->ntp = g_new0(char *, 1);
 	doc->ssh_keys = g_new0(char *, 1);
@@ -417,6 +418,11 @@ static const Key fleet_keys[] = {
 		{0},
 };
 
+static const Key workloads_keys[] = {
+		{"fleet", parse_bool, IN_DOC(has_fleet_workloads)},
+		{0},
+};
+
 static const Key keys[] = {
 		{"hostname", parse_text, IN_DOC(hostname), .check = ash_hostdoc_check_hostname},
 		{"updates", parse_map, .keys = updates_keys},
@@ -424,6 +430,7 @@ static const Key keys[] = {
 		{"ntp", parse_texts, IN_DOC(ntp), .check = ash_hostdoc_check_server},
 		{"ssh", parse_map, .keys = ssh_keys},
 		{"fleet", parse_map, .keys = fleet_keys},
+		{"workloads", parse_map, .keys = workloads_keys},
 		{0},
 };
 

@@ -8,7 +8,7 @@
 #include "lib/yaml.h"
 
 /* The host document: what one machine is told when it is made, as YAML. And the settings of the agent,
- * which are its `updates:` part and may also stand in agent.d (agent/paths.h).
+ * which are its `updates:` and `workloads:` parts and may also stand in agent.d (agent/paths.h).
  *
  *	hostname: web-3                      RFC 1123, at most 64 bytes
  *	updates:
@@ -36,6 +36,8 @@
  *	  url: https://fleet.example:8443    ashlar-fleetd
  *	  ca: |                              PEM; believed instead of the system's for this url
  *	  token: ID.SECRET                   to join with; may go when it has. Another one: join anew
+ *	workloads:
+ *	  fleet: true                        false: none that the fleet wants (default true)
  *
  * Where it comes from, first found wins, at each boot:
  *	1. the systemd credential `ashlar.host` (SMBIOS type 11 io.systemd.credential:ashlar.host=… or
@@ -86,6 +88,7 @@ typedef struct {
 	GPtrArray *networks;                      /* AshHostNetwork */
 	char **ntp, **ssh_keys;                   /* never NULL */
 	char *fleet_url, *fleet_ca, *fleet_token; /* NULL: none */
+	bool has_fleet_workloads;                 /* the fleet may put workloads here (default) */
 } AshHostdoc;
 
 AshHostdoc *ash_hostdoc_new(void); /* defaults */
@@ -104,7 +107,7 @@ gboolean ash_hostdoc_merge(AshHostdoc *doc, const AshYamlNode *map, GError **err
 gboolean ash_hostdoc_parse(const char *file, GBytes *text, AshHostdoc **out_doc, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
-/* ash_hostdoc_load: all of agent.d below @root (documents that may hold `updates:` alone), then the
+/* ash_hostdoc_load: all of agent.d below @root (documents that may hold `updates:` and `workloads:` alone), then the
  * document in force (host.yaml, else host.yaml.previous). Whatever is missing is fine.
  * @root: "" for this machine
  * @out_warnings: NULL-terminated; a broken file is left out, whole, and named here. May be NULL
