@@ -10,7 +10,7 @@
 
 static const char *const readers[] = {"List", "Status", "Report", "Graph", "Diff", NULL};
 static const char *const writers[] = {"Run", "Start", "Stop", "Restart", "Remove", "Exec", "Logs",
-		"Train", "Forgive", "Reload", NULL};
+		"Train", "Forgive", "Reload", "Want", NULL};
 
 bool ash_bus_workload_may_call(const char *method, uint32_t uid)
 {
@@ -91,7 +91,9 @@ static const sd_bus_vtable vtable[] = {
 	METHOD("Train"),
 	METHOD("Forgive"),
 	METHOD("Reload"),
+	METHOD("Want"),
 	SD_BUS_SIGNAL_WITH_ARGS("Event", SD_BUS_ARGS("s", event), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("Changed", SD_BUS_ARGS("s", nothing), 0),
 	SD_BUS_VTABLE_END,
 };
 /* clang-format on */
@@ -124,7 +126,43 @@ void ash_bus_workload_emit(AshBus *bus, const char *json)
 				"Event", "s", clean);
 }
 
+void ash_bus_workload_changed(AshBus *bus)
+{
+	if (bus->bus != NULL)
+		sd_bus_emit_signal(bus->bus, ASH_BUS_WORKLOAD_PATH, ASH_BUS_WORKLOAD_INTERFACE,
+				"Changed", "s", "");
+}
+
 /* ---- the client ---- */
+
+enum {
+	CALL_TIMEOUT_US = ASH_BUS_WORKLOAD_TIMEOUT_S * G_USEC_PER_SEC,
+};
+
+static gboolean make_call(AshBus *bus, const char *method, const char *text,
+		sd_bus_message **out_message, GError **error)
+{
+	if (!ash_bus_ensure_connected(bus, error))
+		return FALSE;
+	int r = sd_bus_message_new_method_call(bus->bus, out_message, ASH_BUS_WORKLOAD_NAME,
+			ASH_BUS_WORKLOAD_PATH, ASH_BUS_WORKLOAD_INTERFACE, method);
+	if (r >= 0)
+		r = sd_bus_message_append(*out_message, "s", text != NULL ? text : "{}");
+	return r >= 0 ? TRUE : ash_bus_throw(error, r, "calling %s", method);
+}
+
+static gboolean read_answer(sd_bus_message *reply, const char **out_answer, GError **error)
+{
+	int r = sd_bus_message_read(reply, "s", out_answer);
+
+	if (r < 0)
+		return ash_bus_throw(error, r, "an answer of %s", ASH_BUS_WORKLOAD_NAME);
+	if (strlen(*out_answer) > ASH_BUS_MAX_ANSWER_BYTES)
+		return ash_throw(error, ASH_BUS_ERROR, ASH_BUS_ERROR_FAILED,
+				"an answer of %s is longer than %d bytes", ASH_BUS_WORKLOAD_NAME,
+				ASH_BUS_MAX_ANSWER_BYTES);
+	return TRUE;
+}
 
 gboolean ash_bus_workload_call(
 		AshBus *bus, const char *method, const char *text, char **out_json, GError **error)
@@ -134,25 +172,96 @@ gboolean ash_bus_workload_call(
 	g_autoptr(sd_bus_message) reply = NULL;
 	const char *answer = NULL;
 
-	if (!ash_bus_ensure_connected(bus, error))
+	if (!make_call(bus, method, text, &message, error))
 		return FALSE;
-	int r = sd_bus_message_new_method_call(bus->bus, &message, ASH_BUS_WORKLOAD_NAME,
-			ASH_BUS_WORKLOAD_PATH, ASH_BUS_WORKLOAD_INTERFACE, method);
-	if (r >= 0)
-		r = sd_bus_message_append(message, "s", text != NULL ? text : "{}");
-	if (r < 0)
-		return ash_bus_throw(error, r, "calling %s", method);
-	r = sd_bus_call(bus->bus, message, (uint64_t) ASH_BUS_WORKLOAD_TIMEOUT_S * G_USEC_PER_SEC,
-			&remote, &reply);
+	int r = sd_bus_call(bus->bus, message, CALL_TIMEOUT_US, &remote, &reply);
 	if (r < 0)
 		return ash_bus_throw_remote(error, &remote, r);
-	r = sd_bus_message_read(reply, "s", &answer);
-	if (r < 0)
-		return ash_bus_throw(error, r, "the answer to %s", method);
-	if (strlen(answer) > ASH_BUS_MAX_ANSWER_BYTES)
-		return ash_throw(error, ASH_BUS_ERROR, ASH_BUS_ERROR_FAILED,
-				"the answer to %s is longer than %d bytes", method,
-				ASH_BUS_MAX_ANSWER_BYTES);
+	if (!read_answer(reply, &answer, error))
+		return FALSE;
 	*out_json = g_strdup(answer);
+	return TRUE;
+}
+
+/* ---- the client that does not wait ---- */
+
+typedef struct {
+	AshBusWorkloadDone done;
+	gpointer data;
+} Ask;
+
+static int on_answer(sd_bus_message *reply, void *data, sd_bus_error *out_error)
+{
+	const Ask ask = *(const Ask *) data;
+	g_autoptr(GError) error = NULL;
+	const char *answer = NULL;
+
+	if (sd_bus_message_is_method_error(reply, NULL))
+		ash_bus_throw_remote(&error, sd_bus_message_get_error(reply),
+				-sd_bus_message_get_errno(reply));
+	else if (!read_answer(reply, &answer, &error))
+		answer = NULL;
+	ask.done(answer, error, ask.data);
+	return 0;
+}
+
+gboolean ash_bus_workload_ask(AshBus *bus, const char *method, const char *text,
+		AshBusWorkloadDone done, gpointer data, GError **error)
+{
+	g_autoptr(sd_bus_message) message = NULL;
+	sd_bus_slot *slot = NULL;
+	Ask *ask = NULL;
+
+	if (!make_call(bus, method, text, &message, error))
+		return FALSE;
+	ask = g_new0(Ask, 1);
+	*ask = (Ask){done, data};
+	int r = sd_bus_call_async(bus->bus, &slot, message, on_answer, ask, CALL_TIMEOUT_US);
+	if (r < 0) {
+		g_free(ask);
+		return ash_bus_throw(error, r, "calling %s", method);
+	}
+	/* It lives as long as the call is on its way, or the bus. */
+	r = sd_bus_slot_set_destroy_callback(slot, g_free);
+	if (r >= 0)
+		r = sd_bus_slot_set_floating(slot, 1);
+	g_assert(r >= 0);
+	sd_bus_slot_unref(slot);
+	return TRUE;
+}
+
+typedef struct {
+	AshBusWorkloadChanged changed;
+	gpointer data;
+} Watch;
+
+static int on_changed(sd_bus_message *message, void *data, sd_bus_error *out_error)
+{
+	const Watch *watch = data;
+
+	watch->changed(watch->data);
+	return 0;
+}
+
+gboolean ash_bus_workload_watch(
+		AshBus *bus, AshBusWorkloadChanged changed, gpointer data, GError **error)
+{
+	sd_bus_slot *slot = NULL;
+
+	if (!ash_bus_ensure_connected(bus, error))
+		return FALSE;
+	Watch *watch = g_new0(Watch, 1);
+	*watch = (Watch){changed, data};
+	int r = sd_bus_match_signal(bus->bus, &slot, ASH_BUS_WORKLOAD_NAME, ASH_BUS_WORKLOAD_PATH,
+			ASH_BUS_WORKLOAD_INTERFACE, "Changed", on_changed, watch);
+	if (r < 0) {
+		g_free(watch);
+		return ash_bus_throw(error, r, "watching %s", ASH_BUS_WORKLOAD_NAME);
+	}
+	r = sd_bus_slot_set_destroy_callback(slot, g_free);
+	if (r >= 0)
+		r = sd_bus_slot_set_floating(slot, 1);
+	g_assert(r >= 0);
+	sd_bus_slot_unref(slot);
 	return TRUE;
 }

@@ -134,7 +134,7 @@ const AshCliCommand ash_ctl_workload_run = {
 		.details = "A FILE is a definition as workload(5) has it, with a '/' or '.' in its name: it becomes\n"
 			   "/etc/ashlar/workloads.d/NAME.yaml. An IMAGE (oci:HOST/NAME:TAG, oci-dir:/PATH,\n"
 			   "docker-archive:/PATH, ostree:REF) runs with no grant at all. A NAME is that of a signed\n"
-			   "definition that is on this host.\n\n"
+			   "definition; one that has not come to this host yet is brought by the next check.\n\n"
 			   "Waits until it is ready; of a new version that does not work, and was left again, it\n"
 			   "says why and ends with exit code 8.",
 		.options = run_options,

@@ -12,7 +12,7 @@
 /* What ashlar-workloadd leaves for all to see: nobody has to be asked, or started. */
 
 enum {
-	MAX_BYTES = 1 << 20,
+	MAX_BYTES = ASH_WORKLOAD_STATUS_MAX_BYTES,
 	MAX_DEPTH = 8,
 };
 

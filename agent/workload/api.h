@@ -7,15 +7,25 @@
  *	List     {}                                  → {"workloads": [WORKLOAD…]}
  *	Status   {"name": N}                         → WORKLOAD, with "instances", "volumes", "networks"
  *	Run      {"definition": TEXT, "file": F}     writes /etc/ashlar/workloads.d/NAME.yaml, starts it
- *	         {"name": N, "version": V}           a signed definition that is on this host, this version
- *	                                             of it or the newest → {"name", "version", "state"}
- *	Start    {"name": N}, Stop, Restart          → {"name", "state"}; what happens then is told by events
+ *	         {"name": N, "version": V}           a signed definition that is on this host, this version of it
+ *	                                             or the newest; one that is not here is wanted from now on,
+ *	                                             and the next check brings it → {"name", "version", "state"}
+ *	Start    {"name": N}, Stop, Restart          → {"name", "state"}; what happens then is told by events.
+ *	                                             Restart takes an INSTANCE ("web@2") too, the others go on
  *	Remove   {"name": N, "volumes": false}       → {"name", "state"}
  *	Forgive  {"name": N, "version": V or "all"}  → {"name", "state"}
  *	Reload   {}                                  reads definitions, routes and parameters again → {}
+ *	Want     {"workloads": [{"name", "version", "parameters": {N: TEXT}}]}
+ *	                                             all that the fleet wants, from ashlard. What came from it before
+ *	                                             and is not in the list is removed, volumes kept; then as Reload →
+ *	                                             {"refused": [{"name", "version", "word", "text"}],
+ *	                                             "removed": [NAME…]}. Words: missing (no such signed definition is
+ *	                                             here), owner (a local one of that name counts before it), refused
+ *	                                             (with these parameters it is none). What ran of it goes on
  *	Exec     {"name": INSTANCE}                  → {"instance", "dir", "program"}: the caller, root, runs
  *	                                             PROGRAM exec DIR -- COMMAND itself
- *	Logs     {"name": INSTANCE, "lines": 100}    → {"instance", "unit" or "file", "lines": [TEXT…]}
+ *	Logs     {"name": INSTANCE, "lines": 100}    → {"instance", "unit" or "file", "lines": [TEXT…]}; with
+ *	                                             "where": true without lines: who asks follows it itself
  *	Train    {"name": N, "recording": true}      starts it again, recording; false: ends that →
  *	                                             {"name", "recording", "calls": [NAME…], "add": […],
  *	                                             "remove": […], "file"}
@@ -41,8 +51,11 @@
  * AccessDenied, Failed.
  */
 
-/* /run/ashlar/workload/status.json, replaced whenever something changes (0644): {"required": N, "ready": N,
- * "failed": N, "pending": [NAME…], "bad": [{"name", "text"}…], "workloads": [{"name", "version", "state",
- * "required"}…]}. The host's trial and 'ashlarctl status' look at it, so that nobody has to be asked.
+/* /run/ashlar/workload/status.json, replaced whenever something changes (0644), upon which the signal Changed is sent:
+ * {"required": N, "ready": N, "failed": N, "workloads": [{…}]} with these of WORKLOAD: "name", "version", "state",
+ * "phase", "ready", "wanted", "required", "origin", "isolation", "effective", "text", "target", "restarts", "failed",
+ * "instances": [{"name", "state", "ready", "text", "address"}], and "score" of Report. The host's trial, 'ashlarctl
+ * status' and the report to the fleet come from it, so that nobody has to be asked.
  */
 #define ASH_WORKLOAD_STATUS_FILE "/run/ashlar/workload/status.json"
+#define ASH_WORKLOAD_STATUS_MAX_BYTES (4 << 20)

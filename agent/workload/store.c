@@ -117,9 +117,27 @@ gboolean ash_store_parameters(
 	return TRUE;
 }
 
-/* @where: without the root, as people know it. */
+/* The owner's values over @lower, which may be NULL. */
+static gboolean merge_values(const char *root, const char *name, GHashTable *lower,
+		GHashTable **out_values, GError **error)
+{
+	GHashTableIter iter;
+	gpointer key = NULL, value = NULL;
+
+	if (!ash_store_parameters(root, name, out_values, error))
+		return FALSE;
+	if (lower == NULL)
+		return TRUE;
+	g_hash_table_iter_init(&iter, lower);
+	while (g_hash_table_iter_next(&iter, &key, &value))
+		if (!g_hash_table_contains(*out_values, key))
+			g_hash_table_insert(*out_values, g_strdup(key), g_strdup(value));
+	return TRUE;
+}
+
+/* @where: without the root, as people know it; @lower: values that count behind the owner's; NULL: none */
 static gboolean read_one(const char *root, const char *where, const char *name, bool is_signed,
-		AshDefinition **out_definition, GError **error)
+		GHashTable *lower, AshDefinition **out_definition, GError **error)
 {
 	g_autofree char *path = g_strconcat(root, where, NULL);
 	g_autoptr(GBytes) text = NULL;
@@ -127,7 +145,7 @@ static gboolean read_one(const char *root, const char *where, const char *name, 
 	g_autoptr(AshDefinition) definition = NULL;
 
 	if (!ash_file_read(AT_FDCWD, path, ASH_WORKLOAD_MAX_BYTES, &text, error) ||
-			!ash_store_parameters(root, name, &values, error) ||
+			!merge_values(root, name, lower, &values, error) ||
 			!ash_definition_make(where, text, values, is_signed, &definition, error))
 		return FALSE;
 	if (strcmp(definition->name, name) != 0)
@@ -183,17 +201,50 @@ static char *read_pin(const char *root, const char *name)
 	return ash_version_is_valid(version) ? g_steal_pointer(&version) : NULL;
 }
 
-/* The signed version that is wanted; NULL when there is none. */
-static gboolean choose_signed(
-		const char *root, const char *name, char **out_version, GError **error)
+bool ash_store_has_local(const char *root, const char *name)
+{
+	g_autofree char *path = g_strdup_printf("%s" ASH_STORE_LOCAL "/%s.yaml", root, name);
+	bool is_there = false;
+
+	return ash_file_exists(AT_FDCWD, path, &is_there, NULL) && is_there;
+}
+
+gboolean ash_store_load_signed(const char *root, const char *name, const char *version,
+		GHashTable *values, AshDefinition **out_definition, GError **error)
+{
+	g_autofree char *where = g_strdup_printf(ASH_STORE_SIGNED "/%s/%s.json", name, version);
+	g_autofree char *path = g_strconcat(root, where, NULL);
+	g_autofree char *unused = NULL;
+	g_autoptr(GHashTable) fleet = NULL;
+	bool is_there = false;
+
+	if (!ash_file_exists(AT_FDCWD, path, &is_there, error) ||
+			(values == NULL &&
+					!ash_store_load_fleet(root, name, &unused, &fleet, error)))
+		return FALSE;
+	if (!is_there)
+		return ash_throw(error, ASH_STORE_ERROR, ASH_STORE_ERROR_MISSING,
+				"there is no signed version %s of '%s' on this host", version,
+				name);
+	return read_one(root, where, name, true, values != NULL ? values : fleet, out_definition,
+			error);
+}
+
+/* Of the signed versions that are here the one that is wanted; NULL, and why, when there is none. */
+static gboolean choose_signed(const char *root, const char *name, char **out_version,
+		char **out_problem, GError **error)
 {
 	g_autofree char *where = g_strdup_printf(ASH_STORE_SIGNED "/%s", name);
-	g_autofree char *pin = read_pin(root, name);
+	g_autofree char *pin = NULL;
+	g_autoptr(GHashTable) unused = NULL;
 	g_autoptr(GPtrArray) versions = NULL;
 	const char *best = NULL;
 
-	if (!list_names(root, where, ".json", ASH_STORE_MAX_VERSIONS, &versions, error))
+	if (!list_names(root, where, ".json", ASH_STORE_MAX_VERSIONS, &versions, error) ||
+			!ash_store_load_fleet(root, name, &pin, &unused, error))
 		return FALSE;
+	if (pin == NULL)
+		pin = read_pin(root, name);
 	for (guint i = 0; i < versions->len; i++) {
 		const char *version = versions->pdata[i];
 		if (!ash_version_is_valid(version))
@@ -203,6 +254,10 @@ static gboolean choose_signed(
 			best = version;
 	}
 	*out_version = g_strdup(best);
+	*out_problem = best != NULL ? NULL
+				    : g_strdup_printf("no signed definition of %s%s has come to this host; 'ashlarctl check' looks for it",
+						      pin != NULL ? "version " : "it",
+						      pin != NULL ? pin : "");
 	return TRUE;
 }
 
@@ -225,9 +280,9 @@ static bool has_entry(const GPtrArray *entries, const char *name)
 	return false;
 }
 
-static void add_file(const char *root, const char *where, const char *name, bool is_signed,
-		GPtrArray *entries)
+static void add_local(const char *root, const char *name, GPtrArray *entries)
 {
+	g_autofree char *where = g_strdup_printf(ASH_STORE_LOCAL "/%s.yaml", name);
 	AshDefinition *definition = NULL;
 	g_autoptr(GError) local = NULL;
 
@@ -235,11 +290,27 @@ static void add_file(const char *root, const char *where, const char *name, bool
 		g_autofree char *problem =
 				g_strdup_printf("%s: '%s' is no name of a workload", where, name);
 		add_entry(entries, name, NULL, problem);
-	} else if (read_one(root, where, name, is_signed, &definition, &local)) {
+	} else if (read_one(root, where, name, false, NULL, &definition, &local)) {
 		add_entry(entries, name, definition, NULL);
 	} else {
 		add_entry(entries, name, NULL, local->message);
 	}
+}
+
+/* One that is wanted and not there is no reason to stop what runs: it is an entry all the same. */
+static void add_signed(const char *root, const char *name, GPtrArray *entries)
+{
+	g_autofree char *version = NULL, *problem = NULL;
+	AshDefinition *definition = NULL;
+	g_autoptr(GError) local = NULL;
+
+	if (!ash_workload_is_name(name))
+		return;
+	if (choose_signed(root, name, &version, &problem, &local) && version != NULL &&
+			ash_store_load_signed(root, name, version, NULL, &definition, &local))
+		add_entry(entries, name, definition, NULL);
+	else
+		add_entry(entries, name, NULL, problem != NULL ? problem : local->message);
 }
 
 gboolean ash_store_scan(const char *root, GPtrArray **out_entries, GError **error)
@@ -252,24 +323,11 @@ gboolean ash_store_scan(const char *root, GPtrArray **out_entries, GError **erro
 			!list_names(root, ASH_STORE_SIGNED, "", ASH_STORE_MAX_WORKLOADS,
 					&signed_names, error))
 		return FALSE;
-	for (guint i = 0; i < local->len; i++) {
-		g_autofree char *where = g_strdup_printf(
-				ASH_STORE_LOCAL "/%s.yaml", (const char *) local->pdata[i]);
-		add_file(root, where, local->pdata[i], false, entries);
-	}
-	for (guint i = 0; i < signed_names->len; i++) {
-		const char *name = signed_names->pdata[i];
-		g_autofree char *version = NULL;
-		if (has_entry(entries, name))
-			continue;
-		if (!choose_signed(root, name, &version, error))
-			return FALSE;
-		if (version == NULL)
-			continue;
-		g_autofree char *where =
-				g_strdup_printf(ASH_STORE_SIGNED "/%s/%s.json", name, version);
-		add_file(root, where, name, true, entries);
-	}
+	for (guint i = 0; i < local->len; i++)
+		add_local(root, local->pdata[i], entries);
+	for (guint i = 0; i < signed_names->len; i++)
+		if (!has_entry(entries, signed_names->pdata[i]))
+			add_signed(root, signed_names->pdata[i], entries);
 	*out_entries = g_steal_pointer(&entries);
 	return TRUE;
 }
@@ -304,18 +362,15 @@ gboolean ash_store_pin(const char *root, const char *name, const char *version, 
 {
 	g_autofree char *pin = g_strdup_printf(ASH_STORE_PINNED "/%s", name);
 
-	if (version == NULL)
-		return remove_path(root, pin, error);
-	g_autofree char *file =
-			g_strdup_printf("%s" ASH_STORE_SIGNED "/%s/%s.json", root, name, version);
-	bool is_there = false;
-	if (!ash_file_exists(AT_FDCWD, file, &is_there, error))
-		return FALSE;
-	if (!is_there)
-		return ash_throw(error, ASH_STORE_ERROR, ASH_STORE_ERROR_MISSING,
-				"there is no signed version %s of '%s' on this host", version,
-				name);
-	return put(root, pin, version, 0644, error);
+	return version != NULL ? put(root, pin, version, 0644, error)
+			       : remove_path(root, pin, error);
+}
+
+gboolean ash_store_want(const char *root, const char *name, GError **error)
+{
+	g_autofree char *dir = g_strdup_printf("%s" ASH_STORE_SIGNED "/%s", root, name);
+
+	return ash_file_ensure_dir(AT_FDCWD, dir, 0700, error);
 }
 
 gboolean ash_store_unwant(const char *root, const char *name, GError **error)
@@ -323,9 +378,10 @@ gboolean ash_store_unwant(const char *root, const char *name, GError **error)
 	g_autofree char *local = g_strdup_printf(ASH_STORE_LOCAL "/%s.yaml", name);
 	g_autofree char *signed_dir = g_strdup_printf(ASH_STORE_SIGNED "/%s", name);
 	g_autofree char *pin = g_strdup_printf(ASH_STORE_PINNED "/%s", name);
+	g_autofree char *fleet = g_strdup_printf(ASH_STORE_FLEET "/%s.json", name);
 
 	return remove_path(root, local, error) && remove_path(root, signed_dir, error) &&
-	       remove_path(root, pin, error);
+	       remove_path(root, pin, error) && remove_path(root, fleet, error);
 }
 
 /* ---- kept versions ---- */

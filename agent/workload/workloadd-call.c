@@ -126,9 +126,13 @@ static gboolean call_diff(const Call *call, char **out_json, GError **error)
 
 static gboolean step(const Call *call, AshMachineEventKind kind, char **out_json, GError **error)
 {
+	const char *name = ash_json_find_text(call->request, "name");
 	const AshMachineEvent event = {.kind = kind};
 	AshUnit *unit = NULL;
 
+	if (name != NULL && strchr(name, '@') != NULL)
+		return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT,
+				"a workload is started and stopped whole; 'restart' takes an instance");
 	if (!get_unit(call, &unit, NULL, error) || !ash_workloadd_step(unit, &event, error))
 		return FALSE;
 	*out_json = answer_state(unit);
@@ -145,14 +149,41 @@ static gboolean call_stop(const Call *call, char **out_json, GError **error)
 	return step(call, ASH_MACHINE_EVENT_STOP, out_json, error);
 }
 
+/* "web@2": this instance alone, while the others go on. */
 static gboolean call_restart(const Call *call, char **out_json, GError **error)
 {
-	return step(call, ASH_MACHINE_EVENT_RESTART, out_json, error);
+	const char *name = ash_json_find_text(call->request, "name");
+	AshMachineEvent event = {.kind = ASH_MACHINE_EVENT_AGAIN};
+	AshUnit *unit = NULL;
+	AshRun *run = NULL;
+
+	if (name == NULL || strchr(name, '@') == NULL)
+		return step(call, ASH_MACHINE_EVENT_RESTART, out_json, error);
+	if (!get_unit(call, &unit, &run, error))
+		return FALSE;
+	event.instance = run->index;
+	if (!ash_workloadd_step(unit, &event, error))
+		return FALSE;
+	*out_json = answer_state(unit);
+	return TRUE;
+}
+
+/* Whoever says so has done something about what was missing: no pause goes on. */
+static void hurry(AshWorkloadd *daemon)
+{
+	for (guint i = 0; i < daemon->units->len; i++)
+		((AshUnit *) daemon->units->pdata[i])->machine->retry_us = 0;
 }
 
 static gboolean call_reload(const Call *call, char **out_json, GError **error)
 {
+	hurry(call->daemon);
 	return ash_workloadd_reload(call->daemon, error);
+}
+
+static gboolean call_want(const Call *call, char **out_json, GError **error)
+{
+	return ash_workloadd_want(call->daemon, call->request, out_json, error);
 }
 
 /* What is refused at once: what would be held for ever, and what failed before. */
@@ -193,6 +224,21 @@ static gboolean run_definition(const Call *call, const char *text, char **out_na
 	return TRUE;
 }
 
+/* Which signed version of what the fleet wants runs here, the fleet says. */
+static gboolean need_own_choice(AshWorkloadd *daemon, const char *name, GError **error)
+{
+	g_autofree char *version = NULL;
+	g_autoptr(GHashTable) values = NULL;
+
+	if (!ash_store_load_fleet(daemon->root, name, &version, &values, error))
+		return FALSE;
+	if (version == NULL || ash_store_has_local(daemon->root, name))
+		return TRUE;
+	return ash_throw(error, ASH_BUS_ERROR, ASH_BUS_ERROR_WRONG_STATE,
+			"the fleet wants version %s of '%s' here; a definition of your own counts before it",
+			version, name);
+}
+
 static gboolean run_signed(const Call *call, char **out_name, GError **error)
 {
 	const char *name = ash_json_find_text(call->request, "name");
@@ -203,7 +249,10 @@ static gboolean run_signed(const Call *call, char **out_name, GError **error)
 				"'definition', or the name of a signed one, is missing");
 	if (version != NULL && !ash_version_is_valid(version))
 		return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT, "'version' is none");
-	if (version != NULL && !ash_store_pin(call->daemon->root, name, version, error))
+	if (!need_own_choice(call->daemon, name, error))
+		return FALSE;
+	if ((version != NULL && !ash_store_pin(call->daemon->root, name, version, error)) ||
+			!ash_store_want(call->daemon->root, name, error))
 		return FALSE;
 	*out_name = g_strdup(name);
 	return TRUE;
@@ -299,11 +348,20 @@ static void add_lines(JsonBuilder *builder, const char *text, size_t count)
 	json_builder_end_array(builder);
 }
 
+/* A unit of the journal, or a file. */
+static char *log_place(const AshRun *run)
+{
+	const AshWorkloadd *daemon = run->unit->daemon;
+
+	return daemon->is_test ? ash_workloadd_path(daemon, ASH_SUPERVISE_LOGS "/%s.log", run->name)
+			       : ash_supervise_unit(run->name);
+}
+
 static gboolean read_log(const AshRun *run, uint64_t count, char **out_where, GBytes **out_text,
 		GError **error)
 {
 	const AshWorkloadd *daemon = run->unit->daemon;
-	g_autofree char *unit = ash_supervise_unit(run->name);
+	g_autofree char *unit = log_place(run);
 	g_autofree char *lines = g_strdup_printf("%" G_GUINT64_FORMAT, count);
 	const char *argv[] = {"journalctl", "--quiet", "--no-pager", "--output=cat", "--lines",
 			lines, "--unit", unit, NULL};
@@ -311,12 +369,10 @@ static gboolean read_log(const AshRun *run, uint64_t count, char **out_where, GB
 			.max_output_bytes = ASH_SUPERVISE_MAX_LOG_BYTES * 2,
 			.timeout_ms = LOG_TIMEOUT_MS};
 
-	if (!daemon->is_test) {
-		*out_where = g_steal_pointer(&unit);
+	*out_where = g_steal_pointer(&unit);
+	if (!daemon->is_test)
 		return ash_spawn_run(&spawn, out_text, error);
-	}
 	ash_supervise_trim_log(daemon->root, run->name);
-	*out_where = ash_workloadd_path(daemon, ASH_SUPERVISE_LOGS "/%s.log", run->name);
 	return ash_file_read(
 			AT_FDCWD, *out_where, ASH_SUPERVISE_MAX_LOG_BYTES * 2, out_text, error);
 }
@@ -331,9 +387,19 @@ static gboolean call_logs(const Call *call, char **out_json, GError **error)
 	g_autoptr(GBytes) text = NULL;
 
 	count = count == 0 ? DEFAULT_LINES : MIN(count, MAX_LINES);
-	if (!get_unit(call, &unit, &run, error) || !read_log(run, count, &where, &text, error))
+	if (!get_unit(call, &unit, &run, error))
 		return FALSE;
 	json_builder_begin_object(builder);
+	if (ash_json_find_bool(call->request, "where")) {
+		where = log_place(run);
+		ash_json_add_text(builder, "instance", run->name);
+		ash_json_add_text(builder, call->daemon->is_test ? "file" : "unit", where);
+		json_builder_end_object(builder);
+		*out_json = ash_json_format(builder, false);
+		return TRUE;
+	}
+	if (!read_log(run, count, &where, &text, error))
+		return FALSE;
 	ash_json_add_text(builder, "instance", run->name);
 	ash_json_add_text(builder, call->daemon->is_test ? "file" : "unit", where);
 	add_lines(builder, g_bytes_get_data(text, NULL), count);
@@ -419,6 +485,7 @@ static const struct {
 		{"Train", call_train},
 		{"Forgive", call_forgive},
 		{"Reload", call_reload},
+		{"Want", call_want},
 };
 
 /* The first row that fits; the rest is Failed. */
@@ -438,6 +505,7 @@ static gboolean translate(GError **error, GError *take_cause)
 			{ASH_WORKLOAD_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},
 			{ASH_YAML_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},
 			{ASH_HEALTH_SPEC_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},
+			{ASH_JSON_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},
 	};
 
 	if (cause->domain == ASH_BUS_ERROR) {

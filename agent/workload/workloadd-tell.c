@@ -382,17 +382,60 @@ static bool is_bad(const AshUnit *unit)
 	return strcmp(word, "failed") == 0 || strcmp(word, "backoff") == 0;
 }
 
+/* Nothing that changes by itself. */
+static void add_summary_instances(JsonBuilder *builder, const AshUnit *unit)
+{
+	ash_json_begin_array(builder, "instances");
+	for (guint i = 0; i < unit->runs->len; i++) {
+		const AshRun *run = unit->runs->pdata[i];
+		const AshMachineInstance *instance = unit->machine->instances->pdata[i];
+		json_builder_begin_object(builder);
+		ash_json_add_text(builder, "name", run->name);
+		ash_json_add_text(builder, "state", ash_instance_state_text(instance->state));
+		ash_json_add_bool(builder, "ready", instance->state == ASH_INSTANCE_RUNNING);
+		ash_json_add_text(builder, "text", instance->text);
+		ash_json_add_text(builder, "address", run->address);
+		json_builder_end_object(builder);
+	}
+	json_builder_end_array(builder);
+}
+
+static void add_summary_definition(
+		JsonBuilder *builder, const AshUnit *unit, const AshWorkload *workload)
+{
+	const AshDefinition *active = ash_unit_active(unit);
+	const AshDefinition *shown = active != NULL ? active : unit->target;
+	AshIsolationClass effective = find_effective(unit, workload);
+	g_autoptr(AshWorkloadReport) report = ash_workload_report(workload, effective);
+
+	ash_json_add_text(builder, "origin", shown->is_signed ? "signed" : "local");
+	ash_json_add_text(builder, "isolation", ash_isolation_class_name(workload->isolation));
+	ash_json_add_text(builder, "effective", ash_isolation_class_name(effective));
+	ash_json_add_uint(builder, "score", report->score);
+}
+
 static void add_summary(JsonBuilder *builder, const AshUnit *unit, bool is_required)
 {
-	const AshMachineRef *active = ash_machine_active(unit->machine);
+	const AshMachine *machine = unit->machine;
+	const AshMachineRef *active = ash_machine_active(machine);
+	const AshWorkload *workload = find_workload(unit);
 
 	json_builder_begin_object(builder);
-	ash_json_add_text(builder, "name", unit->machine->name);
+	ash_json_add_text(builder, "name", machine->name);
 	ash_json_add_text(builder, "version", active != NULL ? active->version : NULL);
-	ash_json_add_text(builder, "state", ash_machine_word(unit->machine));
-	ash_json_add_bool(builder, "ready", ash_machine_is_ready(unit->machine));
+	ash_json_add_text(builder, "state", ash_machine_word(machine));
+	ash_json_add_text(builder, "phase", ash_machine_state_text(machine->state));
+	ash_json_add_bool(builder, "ready", ash_machine_is_ready(machine));
+	ash_json_add_bool(builder, "wanted", machine->is_wanted);
 	ash_json_add_bool(builder, "required", is_required);
+	if (workload != NULL)
+		add_summary_definition(builder, unit, workload);
 	ash_json_add_text(builder, "text", find_text(unit));
+	ash_json_add_text(builder, "target",
+			machine->target.digest != NULL ? machine->target.version : NULL);
+	ash_json_add_uint(builder, "restarts", count_restarts(unit));
+	add_failed(builder, machine);
+	add_summary_instances(builder, unit);
 	json_builder_end_object(builder);
 }
 
@@ -435,4 +478,5 @@ void ash_workloadd_write_status(AshWorkloadd *daemon)
 	}
 	g_free(daemon->status);
 	daemon->status = g_steal_pointer(&text);
+	ash_bus_workload_changed(daemon->bus);
 }

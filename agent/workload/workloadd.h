@@ -211,6 +211,12 @@ char *ash_workloadd_diff(const AshWorkload *from, const AshWorkload *to);
 /* Replaces ASH_WORKLOAD_STATUS_FILE if something changed. */
 void ash_workloadd_write_status(AshWorkloadd *daemon);
 
+/* ---- workloadd-want.c ---- */
+
+/* The method Want of agent/workload/api.h. */
+gboolean ash_workloadd_want(AshWorkloadd *daemon, JsonObject *request, char **out_json,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* ---- workloadd-call.c ---- */
 
 gboolean ash_workloadd_call(const AshBusCall *call, gpointer data, char **out_json, GError **error);
