@@ -117,7 +117,8 @@ void ash_daemon_act(AshDaemon *daemon)
 	switch (daemon->update->state) {
 	case ASH_UPDATE_IDLE:
 	case ASH_UPDATE_READY:
-		ash_daemon_drop_order(daemon);
+		if (!daemon->workloads.is_fetching)
+			ash_daemon_drop_order(daemon);
 		break;
 	case ASH_UPDATE_CHECKING:
 		ash_daemon_give_order(daemon, "check");

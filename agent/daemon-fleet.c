@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent/daemon.h"
+#include "agent/fleet-workload.h"
 #include "lib/error.h"
 #include "lib/window.h"
 
@@ -210,6 +211,10 @@ static void run_order(AshDaemon *daemon, const AshFleetOrder *order)
 		ash_daemon_journal_begin(daemon, order->id);
 		return;
 	}
+	if (g_str_has_prefix(order->verb, "workload-")) {
+		ash_daemon_workload_order(daemon, order);
+		return;
+	}
 	for (size_t i = 0; i < G_N_ELEMENTS(orders); i++) {
 		if (strcmp(orders[i].verb, order->verb) != 0)
 			continue;
@@ -301,15 +306,24 @@ gboolean ash_daemon_fleet_answer(
 	}
 	if (answer->outcome == ASH_FLEET_LEFT)
 		daemon->fleet_has_left = true;
+	g_autoptr(GPtrArray) before = daemon->fleet->workloads != NULL
+						      ? g_ptr_array_ref(daemon->fleet->workloads)
+						      : NULL;
 	if (!take(daemon, serial, answer, &todo, &has_news, error))
 		return FALSE;
-	if (answer->is_answered)
+	if (answer->is_answered) {
 		ash_daemon_journal_acknowledge(daemon, serial);
+		ash_daemon_log_answered(daemon, answer);
+	}
 	for (guint i = 0; i < todo->len; i++)
 		run_order(daemon, todo->pdata[i]);
 	ash_daemon_fleet_save(daemon);
 	if (has_news)
 		take_news(daemon);
+	if (!ash_fleet_workload_is_same_list(before, daemon->fleet->workloads))
+		ash_daemon_workload_news(daemon);
+	else if (has_news)
+		ash_daemon_workload_unheld(daemon);
 	ash_daemon_fleet_act(daemon);
 	if (todo->len > 0 || daemon->fleet->standing == ASH_FLEET_LEFT ||
 			daemon->fleet->standing == ASH_FLEET_RETIRED)

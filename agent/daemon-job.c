@@ -140,6 +140,20 @@ void ash_daemon_begin_job(AshDaemon *daemon, const char *verb)
 	start_job(daemon, verb, input);
 }
 
+bool ash_daemon_begin_image_job(AshDaemon *daemon, const char *document, bool is_bundled)
+{
+	g_autoptr(JsonBuilder) input = ash_daemon_open_object();
+
+	if (daemon->job != NULL)
+		return false;
+	ash_daemon_add_json(input, "release", document);
+	ash_json_add_string(input, "method", "objects");
+	ash_daemon_add_json(input, "delta", NULL);
+	ash_json_add_string(input, "staging", is_bundled ? ASH_PATH_BUNDLE : ASH_PATH_STAGING);
+	start_job(daemon, "import", input);
+	return daemon->job != NULL;
+}
+
 void ash_daemon_inspect(AshDaemon *daemon)
 {
 	g_autoptr(JsonBuilder) input = ash_daemon_open_object();
@@ -173,6 +187,7 @@ static void start_machine(AshDaemon *daemon)
 		ash_daemon_health_begin(daemon, false);
 	ash_bus_changed(daemon->bus, "State");
 	ash_daemon_journal_begin(daemon, 0);
+	ash_daemon_workload_begin(daemon);
 	ash_daemon_fleet_news(daemon);
 }
 
@@ -217,6 +232,8 @@ void ash_daemon_take_source(AshDaemon *daemon, const char *word, const char *tex
 	g_free(source->word);
 	source->error = g_steal_pointer(&new_text);
 	source->word = g_steal_pointer(&new_word);
+	if (word != NULL)
+		ash_daemon_workload_check_failed(daemon);
 }
 
 /* The parts of verify's answer that are kept for status and why. */
@@ -266,6 +283,18 @@ static gboolean take_plan(
 	return TRUE;
 }
 
+static char *error_text(const char *json)
+{
+	g_autoptr(GBytes) bytes = g_bytes_new(json, strlen(json));
+	g_autoptr(JsonNode) node = NULL;
+	const char *text = NULL;
+
+	if (ash_json_parse(bytes, ASH_JOB_MAX_LINE_BYTES, 32, &node, NULL) &&
+			JSON_NODE_HOLDS_OBJECT(node))
+		text = ash_json_find_text(json_node_get_object(node), "text");
+	return g_strdup(text != NULL ? text : "ashlar-worker failed without words");
+}
+
 static void job_failed(AshDaemon *daemon)
 {
 	g_autoptr(GBytes) bytes = g_bytes_new(daemon->job_error, strlen(daemon->job_error));
@@ -296,13 +325,16 @@ static void job_done(AshDaemon *daemon)
 	g_autoptr(GError) local = NULL;
 	g_autofree char *delta = NULL;
 	AshUpdateEvent event = {.kind = ASH_UPDATE_EVENT_DONE};
+	bool has_workloads = false, is_source = daemon->update->bundle == NULL;
 	gboolean is_fine = ash_json_parse(bytes, ASH_JOB_MAX_LINE_BYTES, 32, &node, &local);
 	JsonObject *result = is_fine ? json_node_get_object(node) : NULL;
 
 	if (is_fine && strcmp(daemon->job_verb, "verify") == 0) {
 		is_fine = take_verified(daemon, result, &event, &local);
-		if (is_fine)
+		if (is_fine) {
 			ash_daemon_take_source(daemon, NULL, NULL);
+			has_workloads = true;
+		}
 	} else if (is_fine && strcmp(daemon->job_verb, "plan") == 0) {
 		is_fine = take_plan(result, &event, &delta, &local);
 	}
@@ -314,6 +346,20 @@ static void job_done(AshDaemon *daemon)
 	g_autofree char *document = g_strdup(event.document);
 	event.document = document;
 	ash_daemon_must_step(daemon, &event);
+	/* Behind the machine, which goes first. */
+	if (has_workloads)
+		ash_daemon_workload_verified(daemon, result, is_source);
+	ash_daemon_image_next(daemon);
+}
+
+static void image_job_ended(AshDaemon *daemon)
+{
+	g_autofree char *failure = daemon->job_error != NULL ? error_text(daemon->job_error) : NULL;
+
+	ash_daemon_image_imported(daemon, failure);
+	/* A state that was entered meanwhile waits for its job. */
+	if (daemon->job == NULL)
+		ash_daemon_act(daemon);
 }
 
 /* Jobs after which the disk is another. */
@@ -334,6 +380,10 @@ static void job_ended(AshDaemon *daemon)
 		/* A state that was entered meanwhile waits for its job. */
 		if (daemon->has_started && daemon->job == NULL)
 			ash_daemon_act(daemon);
+		return;
+	}
+	if (daemon->workloads.is_importing) {
+		image_job_ended(daemon);
 		return;
 	}
 	if (daemon->job_error != NULL)

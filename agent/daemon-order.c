@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <fcntl.h>
 #include <string.h>
 
 #include "agent/daemon.h"
 #include "agent/order.h"
-#include "agent/paths.h"
 #include "lib/error.h"
-#include "lib/file.h"
 #include "lib/json.h"
-#include "lib/version.h"
-#include "lib/workload.h"
 
 /* ---- orders -------------------------------------------------------------------------------------- */
 
@@ -40,45 +35,11 @@ void ash_daemon_drop_order(AshDaemon *daemon)
 			0);
 }
 
-/* Which version: that of the file pinned/NAME, or the newest. */
-static char *pinned_version(const AshDaemon *daemon, const char *name)
-{
-	g_autofree char *path = g_strconcat(daemon->root, ASH_PATH_PINNED "/", name, NULL);
-	g_autoptr(GBytes) text = NULL;
-
-	if (!ash_file_read(AT_FDCWD, path, ASH_VERSION_MAX_BYTES + 1, &text, NULL))
-		return g_strdup("");
-	g_autofree char *version = g_strdup(g_bytes_get_data(text, NULL));
-	g_strchomp(version);
-	return g_strdup(ash_version_is_valid(version) ? version : "");
-}
-
-void ash_daemon_add_workloads(JsonBuilder *builder, const AshDaemon *daemon)
-{
-	g_autofree char *path = g_strconcat(daemon->root, ASH_PATH_SIGNED, NULL);
-	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-	unsigned count = 0;
-
-	if (dir == NULL)
-		return;
-	ash_json_begin_array(builder, "workloads");
-	for (const char *name; (name = g_dir_read_name(dir)) != NULL;) {
-		if (!ash_workload_is_name(name) || count++ >= ASH_ORDER_MAX_WORKLOADS)
-			continue;
-		g_autofree char *version = pinned_version(daemon, name);
-		json_builder_begin_object(builder);
-		ash_json_add_string(builder, "name", name);
-		ash_json_add_string(builder, "version", version);
-		json_builder_end_object(builder);
-	}
-	json_builder_end_array(builder);
-}
-
-void ash_daemon_give_order(AshDaemon *daemon, const char *verb)
+/* Up to the host, whatever the verb. */
+static JsonBuilder *begin_order(AshDaemon *daemon, const char *verb)
 {
 	const AshUpdateSettings *settings = &daemon->settings->updates;
-	g_autoptr(JsonBuilder) builder = ash_daemon_open_object();
-	bool is_fetch = strcmp(verb, "fetch") == 0;
+	JsonBuilder *builder = ash_daemon_open_object();
 
 	ash_json_add_uint(builder, "id", ++daemon->order_id);
 	ash_json_add_string(builder, "verb", verb);
@@ -88,8 +49,31 @@ void ash_daemon_give_order(AshDaemon *daemon, const char *verb)
 	ash_json_add_string(builder, "proxy", "");
 	ash_json_add_uint(builder, "root_version", daemon->source.root_version);
 	ash_daemon_add_host(builder, daemon);
-	if (!is_fetch)
+	return builder;
+}
+
+void ash_daemon_give_image_order(AshDaemon *daemon, const char *document)
+{
+	g_autoptr(JsonBuilder) builder = begin_order(daemon, "fetch");
+
+	ash_daemon_add_json(builder, "release", document);
+	ash_json_add_string(builder, "method", "objects");
+	ash_daemon_add_json(builder, "delta", NULL);
+	json_builder_end_object(builder);
+	set_order(daemon, g_strchomp(ash_json_format(builder, false)), ASH_DAEMON_FETCH_STALL_S);
+}
+
+void ash_daemon_give_order(AshDaemon *daemon, const char *verb)
+{
+	g_autoptr(JsonBuilder) builder = begin_order(daemon, verb);
+	bool is_fetch = strcmp(verb, "fetch") == 0;
+
+	/* An image that was on its way is begun again. */
+	daemon->workloads.is_fetching = false;
+	if (!is_fetch) {
 		ash_daemon_add_workloads(builder, daemon);
+		ash_daemon_workload_check_begins(daemon);
+	}
 	if (is_fetch) {
 		ash_daemon_add_json(builder, "release", daemon->update->document);
 		ash_json_add_string(builder, "method", daemon->update->method);
@@ -110,6 +94,10 @@ static void order_failed(AshDaemon *daemon, const char *word, const char *text, 
 	};
 
 	ash_daemon_drop_order(daemon);
+	if (daemon->workloads.is_fetching) {
+		ash_daemon_image_fetched(daemon, word, text);
+		return;
+	}
 	ash_daemon_take_source(daemon, word, text);
 	ash_daemon_must_step(daemon, &event);
 }
@@ -155,5 +143,8 @@ void ash_daemon_order_done(AshDaemon *daemon, uint64_t id, const char *result)
 		return;
 	}
 	ash_daemon_drop_order(daemon);
-	ash_daemon_must_step(daemon, &event);
+	if (daemon->workloads.is_fetching)
+		ash_daemon_image_fetched(daemon, NULL, NULL);
+	else
+		ash_daemon_must_step(daemon, &event);
 }

@@ -18,11 +18,11 @@
  *	 "leave":B,                  put the identity aside; nothing else is here then
  *	 "whole":N,                  not the same as before: send facts, state and health although they are
  *	 "more":B,                   events are left for another check-in, soon
- *	 "have":N,"boot":ID,"state":{…},"health":{…},"facts":{…},"events":[…],"orders":[…],"journal":{…}}
+ *	 "have":N,"boot":ID,"state":{…},"health":{…},"facts":{…},"workloads":{…},"events":[…],"logs":[…],
+ *	 "orders":[…],"journal":{…}}  "workloads" is left out while it is not known what runs, after a boot
  */
 
 enum {
-	MAX_TEXT = 300, /* of the many texts of a state: all of it is to be small */
 	MAX_LIST = 64,
 };
 
@@ -39,14 +39,14 @@ static JsonNode *copy_value(JsonNode *node)
 {
 	if (json_node_get_value_type(node) != G_TYPE_STRING)
 		return json_node_copy(node);
-	g_autofree char *text = ash_bus_printable(json_node_get_string(node), MAX_TEXT);
+	g_autofree char *text =
+			ash_bus_printable(json_node_get_string(node), ASH_DAEMON_MAX_REPORT_TEXT);
 	JsonNode *value = json_node_new(JSON_NODE_VALUE);
 	json_node_set_string(value, text);
 	return value;
 }
 
-/* A copy of those members of @from that @keys names (NULL-terminated). */
-static JsonNode *pick(JsonObject *from, const char *const *keys)
+JsonNode *ash_daemon_pick(JsonObject *from, const char *const *keys)
 {
 	JsonNode *node = json_node_new(JSON_NODE_OBJECT);
 	JsonObject *object = json_object_new();
@@ -64,10 +64,11 @@ static void pick_object(JsonObject *from, const char *key, const char *const *ke
 	JsonObject *inner = ash_json_find_object(from, key);
 
 	if (inner != NULL)
-		json_object_set_member(to, key, pick(inner, keys));
+		json_object_set_member(to, key, ash_daemon_pick(inner, keys));
 }
 
-static void pick_list(JsonObject *from, const char *key, const char *const *keys, JsonObject *to)
+void ash_daemon_pick_list(
+		JsonObject *from, const char *key, const char *const *keys, JsonObject *to)
 {
 	JsonNode *node = json_object_get_member(from, key);
 	JsonArray *list = json_array_new();
@@ -75,8 +76,9 @@ static void pick_list(JsonObject *from, const char *key, const char *const *keys
 	if (node != NULL && JSON_NODE_HOLDS_ARRAY(node)) {
 		JsonArray *array = json_node_get_array(node);
 		for (guint i = 0; i < MIN(json_array_get_length(array), MAX_LIST); i++)
-			json_array_add_element(
-					list, pick(json_array_get_object_element(array, i), keys));
+			json_array_add_element(list,
+					ash_daemon_pick(json_array_get_object_element(array, i),
+							keys));
 	}
 	json_object_set_array_member(to, key, list);
 }
@@ -105,7 +107,7 @@ static void add_state(JsonBuilder *builder, AshDaemon *daemon)
 	g_autofree char *detail = ash_daemon_detail(daemon, settled);
 	g_autoptr(JsonNode) node = NULL;
 	JsonObject *status = parse_report(json, &node);
-	JsonNode *state = pick(status, state_keys);
+	JsonNode *state = ash_daemon_pick(status, state_keys);
 	JsonObject *object = json_node_get_object(state);
 
 	json_object_set_string_member(object, "state", ash_update_state_public(settled));
@@ -116,11 +118,11 @@ static void add_state(JsonBuilder *builder, AshDaemon *daemon)
 	pick_object(status, "target", target_keys, object);
 	pick_object(status, "available", release_keys, object);
 	pick_object(status, "trial", trial_keys, object);
-	pick_list(status, "deployments", deployment_keys, object);
-	pick_list(status, "failed", failed_keys, object);
+	ash_daemon_pick_list(status, "deployments", deployment_keys, object);
+	ash_daemon_pick_list(status, "failed", failed_keys, object);
 	json_object_set_int_member(object, "root_version", (gint64) daemon->source.root_version);
 	if (blocker != NULL) {
-		g_autofree char *text = ash_bus_printable(blocker, MAX_TEXT);
+		g_autofree char *text = ash_bus_printable(blocker, ASH_DAEMON_MAX_REPORT_TEXT);
 		json_object_set_string_member(object, "blocker", text);
 	}
 	json_builder_set_member_name(builder, "state");
@@ -132,9 +134,9 @@ static void add_health(JsonBuilder *builder, AshDaemon *daemon)
 	g_autofree char *json = ash_daemon_health_report(daemon);
 	g_autoptr(JsonNode) node = NULL;
 	JsonObject *report = parse_report(json, &node);
-	JsonNode *health = pick(report, health_keys);
+	JsonNode *health = ash_daemon_pick(report, health_keys);
 
-	pick_list(report, "checks", check_keys, json_node_get_object(health));
+	ash_daemon_pick_list(report, "checks", check_keys, json_node_get_object(health));
 	json_builder_set_member_name(builder, "health");
 	json_builder_add_value(builder, health);
 }
@@ -221,7 +223,10 @@ char *ash_daemon_fleet_report(AshDaemon *daemon)
 		ash_json_begin_object(builder, "facts");
 		ash_fleet_facts_add(builder, daemon->root, settings->hostname);
 		json_builder_end_object(builder);
+		ash_daemon_add_workload_report(builder, daemon);
 		add_events(builder, daemon);
+		/* Orders end with their last line. */
+		ash_daemon_log_report(daemon, builder);
 		add_orders(builder, daemon);
 		add_journal(builder, daemon);
 	}

@@ -113,6 +113,7 @@ gboolean ash_daemon_new(
 	daemon->jitter = g_random_double();
 	daemon->save_again_us = daemon->tell_again_us = daemon->reboot_again_us = INT64_MAX;
 	daemon->order_deadline_us = INT64_MAX;
+	ash_daemon_workload_init(&daemon->workloads);
 	if (!ash_file_ensure_dir(AT_FDCWD, state_dir, 0700, error) ||
 			!read_boot_id(daemon, error) || !load_settings(daemon, error) ||
 			!ash_update_load(root, &daemon->update, &warning, error) ||
@@ -162,6 +163,7 @@ void ash_daemon_free(AshDaemon *daemon)
 	g_free(daemon->fleet_saved);
 	g_clear_pointer(&daemon->fleet_windows, g_ptr_array_unref);
 	ash_daemon_journal_clear(&daemon->journal);
+	ash_daemon_workload_clear(&daemon->workloads);
 	g_free(daemon);
 }
 
@@ -309,6 +311,7 @@ gboolean ash_daemon_step(AshDaemon *daemon, const AshUpdateEvent *event, GError 
 	}
 	ash_daemon_set_timer(daemon);
 	ash_daemon_fleet_act(daemon);
+	ash_daemon_image_next(daemon);
 	return TRUE;
 }
 
@@ -353,6 +356,10 @@ static void on_timer(gpointer data)
 		ash_daemon_order_late(daemon);
 	if (now_us >= daemon->journal.deadline_us)
 		ash_daemon_journal_late(daemon);
+	if (now_us >= daemon->workloads.tell_again_us)
+		ash_daemon_workload_late(daemon);
+	if (now_us >= ash_daemon_log_next_us(daemon))
+		ash_daemon_log_late(daemon);
 	if (daemon->has_started)
 		ash_daemon_must_step(daemon, &event);
 	ash_daemon_set_timer(daemon);
@@ -367,6 +374,7 @@ void ash_daemon_set_timer(AshDaemon *daemon)
 			MIN(daemon->reboot_again_us, MIN(daemon->order_deadline_us,
 								     daemon->journal.deadline_us)));
 
+	at_us = MIN(at_us, MIN(daemon->workloads.tell_again_us, ash_daemon_log_next_us(daemon)));
 	if (daemon->has_started) {
 		ash_daemon_world(daemon, &world);
 		at_us = MIN(at_us, to_boottime(ash_update_next_s(daemon->update, &world)));

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "agent/bus.h"
+#include "agent/daemon-workload.h"
 #include "agent/fleet-member.h"
 #include "agent/health.h"
 #include "agent/history.h"
@@ -26,6 +27,7 @@
  *	daemon-fleet.c   what the fleet wants, its orders
  *	daemon-tell.c    what the fleet is told
  *	daemon-journal.c the end of a journal, for the fleet
+ *	daemon-workload.h what it does for workloads
  *
  * Order within a step: the machine decides → state.json is on disk → the history has it → the action
  * begins. What is told stands in state.json too until the history has it, so that it is there once, whatever
@@ -66,7 +68,7 @@ typedef struct {
 	uint64_t sent; /* serial of the first report with it; 0: none */
 } AshDaemonJournal;
 
-typedef struct {
+struct AshDaemon {
 	AshBus *bus;
 	const char *root;    /* "" on a host; --root DIR for tests */
 	const char *libexec; /* where ashlar-worker is */
@@ -113,13 +115,14 @@ typedef struct {
 	unsigned fleet_whole;     /* how often all of the facts, state and health were asked for */
 	bool fleet_has_left;      /* ashlar-link knows it */
 	AshDaemonJournal journal;
+	AshDaemonWorkloads workloads;
 
 	bool has_started, is_ticking;
 	/* @system may be older than the disk. */
 	bool must_inspect;
 	char *trouble; /* why the state cannot be written; NULL: it can */
 	int64_t save_again_us, tell_again_us, reboot_again_us; /* INT64_MAX: not */
-} AshDaemon;
+};
 
 gboolean ash_daemon_new(const char *root, const char *libexec, AshDaemon **out_daemon,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -148,6 +151,8 @@ int64_t ash_daemon_trusted_now_s(const AshDaemon *daemon);
 
 /* The job of a state; nothing if one runs. */
 void ash_daemon_begin_job(AshDaemon *daemon, const char *verb);
+/* import of an image; false: not now. */
+bool ash_daemon_begin_image_job(AshDaemon *daemon, const char *document, bool is_bundled);
 /* Looks at the disk again; the first one starts the machine. */
 void ash_daemon_inspect(AshDaemon *daemon);
 /* How a check ended; @word NULL: well. */
@@ -156,6 +161,8 @@ void ash_daemon_take_source(AshDaemon *daemon, const char *word, const char *tex
 /* ---- daemon-order.c ---- */
 
 void ash_daemon_give_order(AshDaemon *daemon, const char *verb);
+/* fetch of an image, by its release document. */
+void ash_daemon_give_image_order(AshDaemon *daemon, const char *document);
 void ash_daemon_drop_order(AshDaemon *daemon);
 void ash_daemon_order_done(AshDaemon *daemon, uint64_t id, const char *result);
 void ash_daemon_order_progress(AshDaemon *daemon, uint64_t id, uint64_t done, uint64_t total);
@@ -172,8 +179,6 @@ const AshJobDeployment *ash_daemon_deployment(const AshDaemon *daemon, const cha
 JsonBuilder *ash_daemon_open_object(void);
 /* The members of an order and of the verify job that say which host this is: "name" to "now". */
 void ash_daemon_add_host(JsonBuilder *builder, AshDaemon *daemon);
-/* "workloads" of a check and its verification: those whose signed definitions are wanted (agent/paths.h). */
-void ash_daemon_add_workloads(JsonBuilder *builder, const AshDaemon *daemon);
 /* JSON that is known to be right, NULL is null. */
 void ash_daemon_add_json(JsonBuilder *builder, const char *key, const char *json);
 /* The deployment that @what names: a commit, a unique prefix of 8 digits or more, a version; "": the
@@ -215,6 +220,15 @@ gboolean ash_daemon_fleet_answer(AshDaemon *daemon, uint64_t serial, const char 
 
 /* ---- daemon-tell.c ---- */
 
+enum {
+	ASH_DAEMON_MAX_REPORT_TEXT =
+			300, /* of the many texts of a report: all of it is to be small */
+};
+/* A copy of those members of @from that @keys names (NULL-terminated), long texts cut. */
+JsonNode *ash_daemon_pick(JsonObject *from, const char *const *keys);
+/* The same of each of a list of objects, as member of @to; it is empty when there is none. */
+void ash_daemon_pick_list(
+		JsonObject *from, const char *key, const char *const *keys, JsonObject *to);
 char *ash_daemon_fleet_report(AshDaemon *daemon);
 char *ash_daemon_fleet_property(const AshDaemon *daemon);
 /* The member "fleet" of GetStatus. */

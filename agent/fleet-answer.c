@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/fleet-workload.h"
 #include "lib/checkin.h"
 #include "lib/error.h"
 #include "lib/json.h"
@@ -59,6 +60,7 @@ void ash_fleet_answer_free(AshFleetAnswer *answer)
 	ash_fleet_wish_free(answer->release);
 	g_free(answer->hold);
 	g_strfreev(answer->windows);
+	g_clear_pointer(&answer->workloads, g_ptr_array_unref);
 	g_ptr_array_unref(answer->orders);
 	g_free(answer);
 }
@@ -169,6 +171,16 @@ JsonObject *ash_fleet_element(JsonArray *array, guint index, GError **error)
 
 /* ---- the server's answer ------------------------------------------------------------------------- */
 
+static gboolean take_argument(JsonObject *object, AshFleetOrder *order, GError **error)
+{
+	if (!g_str_has_prefix(order->verb, "workload-"))
+		return take_word(object, "argument", &order->argument, error);
+	return take_text(object, "argument", ASH_FLEET_ANSWER_MAX_ARGUMENT_BYTES, &order->argument,
+			       error) &&
+	       (strchr(order->argument, '\n') == NULL ||
+			       refuse(error, "argument", "is more than a line"));
+}
+
 static gboolean take_orders(AshFleetAnswer *answer, JsonObject *object, GError **error)
 {
 	JsonArray *array = NULL;
@@ -188,7 +200,7 @@ static gboolean take_orders(AshFleetAnswer *answer, JsonObject *object, GError *
 		/* A verb that this agent does not know is answered, not refused with all the rest. */
 		if (!ash_json_uint(one, "id", G_MAXINT64, &order->id, error) ||
 				!take_word(one, "verb", &order->verb, error) ||
-				!take_word(one, "argument", &order->argument, error))
+				!take_argument(one, order, error))
 			return FALSE;
 	}
 	return TRUE;
@@ -201,6 +213,8 @@ static gboolean take_answer(AshFleetAnswer *answer, JsonObject *object, GError *
 	if (!ash_json_uint_opt(object, "event", G_MAXINT64, &answer->event, error) ||
 			!ash_json_uint(object, "desired", G_MAXINT64, &answer->desired, error) ||
 			!ash_fleet_windows_parse(object, "windows", &answer->windows, error) ||
+			!ash_fleet_workload_parse_list(
+					object, "workloads", &answer->workloads, error) ||
 			!take_orders(answer, object, error))
 		return FALSE;
 	if (has_value(object, "hold") &&

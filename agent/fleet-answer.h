@@ -35,6 +35,7 @@ enum {
 	ASH_FLEET_ANSWER_MAX_ORDERS = 32,
 	ASH_FLEET_ANSWER_MAX_WINDOWS = 32,
 	ASH_FLEET_ANSWER_MAX_NEXT_S = 7 * 86400,
+	ASH_FLEET_ANSWER_MAX_ARGUMENT_BYTES = 256, /* of an order */
 };
 
 typedef enum {
@@ -59,7 +60,8 @@ void ash_fleet_wish_free(AshFleetWish *release);
 
 typedef struct {
 	uint64_t id;
-	char *verb, *argument; /* argument: "" for none */
+	char *verb;
+	char *argument; /* "" for none. A word, but for verbs of workloads: these have a line of text */
 } AshFleetOrder;
 
 typedef struct {
@@ -70,6 +72,7 @@ typedef struct {
 	AshFleetWish *release; /* NULL: stay */
 	char *hold;            /* NULL: no */
 	char **windows;        /* NULL: the host's own; each parses as an AshWindow */
+	GPtrArray *workloads;  /* of agent/fleet-workload.h; NULL: the fleet manages none here */
 	GPtrArray *orders;     /* AshFleetOrder; never NULL */
 } AshFleetAnswer;
 

@@ -30,8 +30,8 @@ enum {
 typedef struct {
 	uint64_t seq, limit; /* the next number, and the first that is not ours; 0: none are */
 	uint64_t whole;
-	char *state, *health,
-			*facts; /* SHA-256 of what the fleet has acknowledged; NULL: nothing */
+	/* SHA-256 of what the fleet has acknowledged; NULL: nothing */
+	char *state, *health, *facts, *workloads;
 	bool is_clock_odd; /* a new certificate had ended by this host's clock: the server judges alone */
 } Memory;
 
@@ -58,6 +58,7 @@ static void memory_clear(Memory *memory)
 	g_free(memory->state);
 	g_free(memory->health);
 	g_free(memory->facts);
+	g_free(memory->workloads);
 }
 
 static void memory_parse(Memory *memory, const char *text)
@@ -75,6 +76,7 @@ static void memory_parse(Memory *memory, const char *text)
 	memory->state = g_strdup(ash_json_find_text(object, "state"));
 	memory->health = g_strdup(ash_json_find_text(object, "health"));
 	memory->facts = g_strdup(ash_json_find_text(object, "facts"));
+	memory->workloads = g_strdup(ash_json_find_text(object, "workloads"));
 	memory->is_clock_odd = ash_json_find_bool(object, "clock");
 }
 
@@ -89,6 +91,7 @@ static char *memory_format(const Memory *memory)
 	ash_json_add_text(builder, "state", memory->state);
 	ash_json_add_text(builder, "health", memory->health);
 	ash_json_add_text(builder, "facts", memory->facts);
+	ash_json_add_text(builder, "workloads", memory->workloads);
 	ash_json_add_bool(builder, "clock", memory->is_clock_odd);
 	json_builder_end_object(builder);
 	return g_strchomp(ash_json_format(builder, false));
@@ -433,6 +436,20 @@ static bool copy_member(JsonBuilder *body, JsonObject *from, const char *key)
 	return !is_empty;
 }
 
+/* It may be left out; then what the fleet has stays. */
+static char *add_workloads(JsonBuilder *body, JsonObject *report, const char *known, bool *has_news)
+{
+	JsonNode *node = json_object_dup_member(report, "workloads");
+
+	return node != NULL ? add_news(body, "workloads", node, known, has_news) : g_strdup(known);
+}
+
+/* Something is followed: each second counts. */
+static bool is_following(JsonObject *report)
+{
+	return json_object_has_member(report, "logs");
+}
+
 /* @sent: filled with the hashes of what is in it, or is known to be there. */
 static JsonBuilder *make_body(Round *round, uint64_t seq, Memory *sent)
 {
@@ -454,7 +471,10 @@ static JsonBuilder *make_body(Round *round, uint64_t seq, Memory *sent)
 			is_whole ? NULL : memory->health, &is_other);
 	sent->facts = add_news(body, "facts", make_facts(round), is_whole ? NULL : memory->facts,
 			&is_other);
+	sent->workloads =
+			add_workloads(body, report, is_whole ? NULL : memory->workloads, &has_news);
 	sent->whole = whole;
+	has_news = copy_member(body, report, "logs") || has_news;
 	has_news = copy_member(body, report, "events") || has_news;
 	has_news = copy_member(body, report, "orders") || has_news;
 	has_news = copy_member(body, report, "journal") || has_news;
@@ -496,12 +516,14 @@ static void take_answer(Round *round, Reply *reply, Memory *sent)
 	keep_hash(answer, "state", &memory->state, &sent->state);
 	keep_hash(answer, "health", &memory->health, &sent->health);
 	keep_hash(answer, "facts", &memory->facts, &sent->facts);
+	keep_hash(answer, "workloads", &memory->workloads, &sent->workloads);
 	memory->whole = sent->whole;
 	end(round, ASH_FLEET_JOINED, reply->next_s, "%s", "");
 	bool has_more = ash_json_find_bool(round->report, "more");
 	round->must_come = has_more || memory->state == NULL || memory->health == NULL ||
-			   memory->facts == NULL;
-	if (has_more)
+			   memory->facts == NULL || is_following(round->report) ||
+			   is_needed(answer, "workloads");
+	if (has_more || is_following(round->report))
 		round->next_s = 1;
 	round->answer = g_steal_pointer(&reply->node);
 }

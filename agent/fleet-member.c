@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "agent/fleet-workload.h"
+
 static void result_free(gpointer data)
 {
 	AshFleetResult *result = data;
@@ -33,6 +35,7 @@ void ash_fleet_member_free(AshFleetMember *member)
 	ash_fleet_wish_free(member->release);
 	g_free(member->hold);
 	g_strfreev(member->windows);
+	g_clear_pointer(&member->workloads, g_ptr_array_unref);
 	g_ptr_array_unref(member->results);
 	g_free(member->journal_boot);
 	g_free(member->journal_version);
@@ -199,7 +202,8 @@ static bool take_desired(AshFleetMember *member, const AshFleetAnswer *answer)
 		return false;
 	bool has_news = !is_same_release(member->release, answer->release) ||
 			g_strcmp0(member->hold, answer->hold) != 0 ||
-			!is_same_list(member->windows, answer->windows);
+			!is_same_list(member->windows, answer->windows) ||
+			!ash_fleet_workload_is_same_list(member->workloads, answer->workloads);
 	member->have = answer->desired;
 	ash_fleet_wish_free(member->release);
 	member->release = copy_release(answer->release);
@@ -207,6 +211,9 @@ static bool take_desired(AshFleetMember *member, const AshFleetAnswer *answer)
 	member->hold = g_strdup(answer->hold);
 	g_strfreev(member->windows);
 	member->windows = g_strdupv(answer->windows);
+	g_clear_pointer(&member->workloads, g_ptr_array_unref);
+	if (answer->workloads != NULL)
+		member->workloads = g_ptr_array_ref(answer->workloads);
 	/* A return that is said anew is done anew, also to where it went before. */
 	return has_news || (member->release != NULL && member->release->is_return);
 }

@@ -19,7 +19,7 @@
  */
 
 enum {
-	ASH_FLEET_MEMBER_MAX_BYTES = 256 << 10, /* of fleet.json */
+	ASH_FLEET_MEMBER_MAX_BYTES = 2 << 20, /* of fleet.json */
 	ASH_FLEET_MEMBER_MAX_RESULTS = 128,
 };
 
@@ -44,6 +44,7 @@ typedef struct {
 	AshFleetWish *release;      /* NULL: stay */
 	char *hold;                 /* NULL: no */
 	char **windows;             /* NULL: the host's own */
+	GPtrArray *workloads;       /* of agent/fleet-workload.h; NULL: it manages none here */
 	uint64_t returned;          /* the `have` whose return was begun */
 	uint64_t event;             /* the last that the fleet has */
 	GPtrArray *results;         /* AshFleetResult, oldest first */
@@ -63,8 +64,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshFleetMember, ash_fleet_member_free)
 void ash_fleet_member_set_fleet(AshFleetMember *member, const char *url, const char *token);
 
 /* Takes in what came of the check-in with report @serial. @out_orders: those of the answer that are to be carried out
- * now, borrowed from @answer; each has an open result by now. Sets *out_has_news when `release`, `hold` or `windows`
- * are others than before.
+ * now, borrowed from @answer; each has an open result by now. Sets *out_has_news when `release`, `hold`, `windows`
+ * or `workloads` are others than before.
  */
 void ash_fleet_member_take(AshFleetMember *member, const AshFleetAnswer *answer, uint64_t serial,
 		int64_t now_s, GPtrArray **out_orders, bool *out_has_news);

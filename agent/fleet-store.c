@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/fleet-member.h"
+#include "agent/fleet-workload.h"
 #include "agent/paths.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -69,6 +70,7 @@ char *ash_fleet_member_format(const AshFleetMember *member, bool is_whole)
 	ash_json_add_text(builder, "hold", member->hold);
 	if (member->windows != NULL)
 		ash_json_add_texts(builder, "windows", member->windows);
+	ash_fleet_workload_add_list(builder, "workloads", member->workloads);
 	ash_json_add_uint(builder, "returned", member->returned);
 	ash_json_add_uint(builder, "event", member->event);
 	add_results(builder, member->results);
@@ -177,6 +179,8 @@ gboolean ash_fleet_member_parse(GBytes *json, AshFleetMember **out_member, GErro
 			!ash_json_uint(root, "have", G_MAXINT64, &member->have, error) ||
 			!parse_wish(root, member, error) ||
 			!parse_text(root, "hold", &member->hold, error) ||
+			!ash_fleet_workload_parse_list(
+					root, "workloads", &member->workloads, error) ||
 			!ash_json_uint_opt(
 					root, "returned", G_MAXINT64, &member->returned, error) ||
 			!ash_json_uint_opt(root, "event", G_MAXINT64, &member->event, error) ||

@@ -19,6 +19,8 @@
  *	                                   (agent/verify-workload.h), and NAME/seen. A directory NAME, empty
  *	                                   or not, says that the host wants this workload
  *	    workload/pinned/NAME           and this file, in which version; without it the newest
+ *	    workload/fleet/NAME.json       what the fleet wants of it (agent/workload/store.h)
+ *	    workload/state.json            the machines of ashlar-workloadd
  *	/var/lib/ashlar-link/              owned by the user ashlar-link: staging, believed by nobody
  *	    metadata/                      TUF metadata under the names it is served by
  *	    targets/                       target files, at ash_tuf_target_location
@@ -37,6 +39,8 @@
 #define ASH_PATH_BUNDLE "/var/lib/ashlar/bundle"
 #define ASH_PATH_SIGNED "/var/lib/ashlar/workload/signed"
 #define ASH_PATH_PINNED "/var/lib/ashlar/workload/pinned"
+#define ASH_PATH_FLEET_WORKLOADS "/var/lib/ashlar/workload/fleet"
+#define ASH_PATH_WORKLOAD_STATE "/var/lib/ashlar/workload/state.json"
 #define ASH_PATH_STAGING "/var/lib/ashlar-link"
 #define ASH_PATH_IDENTITY "/var/lib/ashlar-link/fleet"
 #define ASH_PATH_RUN "/run/ashlar"

@@ -8,15 +8,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/fleet-workload.h"
 #include "agent/link-fleet.h"
 #include "agent/paths.h"
 #include "lib/checkin.h"
 #include "lib/file.h"
+#include "lib/workload.h"
 
 #define COMMIT "1111111111111111111111111111111111111111111111111111111111111111"
 #define WISH(verb)                                                                                        \
 	"{\"name\":\"host\",\"variant\":\"\",\"arch\":\"amd64\",\"version\":\"2.0\",\"commit\":\"" COMMIT \
 	"\",\"verb\":\"" verb "\"}"
+
+#define WORKLOAD(name, version) "{\"name\":\"" name "\",\"version\":\"" version "\"}"
 
 static AshFleetAnswer *parse(const char *json)
 {
@@ -83,6 +87,25 @@ static const char *const refused[] = {
 		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"orders\":[{\"id\":1,\"verb\":\"a b\"}]}}",
 		("{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"orders\":[{\"id\":1,\"verb\":"
 		 "\"forgive\",\"argument\":\"../x\"}]}}"),
+		("{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"orders\":[{\"id\":1,\"verb\":"
+		 "\"workload-logs\",\"argument\":\"web 1\\n2\"}]}}"),
+		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"workloads\":{}}}",
+		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"workloads\":[7]}}",
+		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"workloads\":[{\"name\":\"web\"}]}}",
+		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"workloads\":[" WORKLOAD(
+				"../web", "1") "]}}",
+		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"workloads\":[" WORKLOAD(
+				"web", "../1") "]}}",
+		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"workloads\":[" WORKLOAD(
+				"web", "") "]}}",
+		"{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"workloads\":[" WORKLOAD(
+				"web", "1") "," WORKLOAD("web", "2") "]}}",
+		("{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"workloads\":[{\"name\":\"web\","
+		 "\"version\":\"1\",\"parameters\":{\"A\":7}}]}}"),
+		("{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"workloads\":[{\"name\":\"web\","
+		 "\"version\":\"1\",\"parameters\":{\"A b\":\"c\"}}]}}"),
+		("{\"outcome\":\"joined\",\"answer\":{\"desired\":1,\"workloads\":[{\"name\":\"web\","
+		 "\"version\":\"1\",\"parameters\":{\"A\":\"\\u001b[2J\"}}]}}"),
 };
 
 static void test_refused(void)
@@ -124,6 +147,17 @@ static void test_maxima(void)
 			"\"windows\":[", "\"02:00-03:00\"", "]", ASH_FLEET_ANSWER_MAX_WINDOWS + 1));
 	g_assert_true(takes_repeated("\"hold\":\"", "x", "\"", ASH_CHECKIN_MAX_TEXT));
 	g_assert_false(takes_repeated("\"hold\":\"", "x", "\"", ASH_CHECKIN_MAX_TEXT + 1));
+	g_autoptr(GString) workloads = g_string_new(NULL);
+	for (int i = 0; i < ASH_FLEET_WORKLOAD_MAX; i++)
+		g_string_append_printf(workloads, "%s{\"name\":\"w%d\",\"version\":\"1\"}",
+				i > 0 ? "," : "", i);
+	g_assert_true(takes_repeated("\"workloads\":[", workloads->str, "]", 1));
+	g_string_append(workloads, ",{\"name\":\"more\",\"version\":\"1\"}");
+	g_assert_false(takes_repeated("\"workloads\":[", workloads->str, "]", 1));
+	const char *value =
+			"\"workloads\":[{\"name\":\"web\",\"version\":\"1\",\"parameters\":{\"A\":\"";
+	g_assert_true(takes_repeated(value, "x", "\"}}]", ASH_WORKLOAD_MAX_TEXT_BYTES));
+	g_assert_false(takes_repeated(value, "x", "\"}}]", ASH_WORKLOAD_MAX_TEXT_BYTES + 1));
 	g_assert_false(takes_repeated("\"more\":\"", "x", "\"", ASH_FLEET_ANSWER_MAX_BYTES));
 }
 
@@ -162,6 +196,51 @@ static void test_wish(void)
 	g_free(take(member, "\"desired\":7,\"release\":" WISH("return"), 4, &has_news));
 	g_free(take(member, "\"desired\":8,\"release\":" WISH("return"), 5, &has_news));
 	g_assert_true(has_news);
+}
+
+static void test_workloads(void)
+{
+	g_autoptr(AshFleetMember) member = member_new();
+	bool has_news = false;
+
+	g_free(take(member, "\"desired\":5", 1, &has_news));
+	g_assert_null(member->workloads);
+	/* To want none is something else than to say nothing. */
+	g_free(take(member, "\"desired\":6,\"workloads\":[]", 2, &has_news));
+	g_assert_true(has_news);
+	g_assert_cmpuint(member->workloads->len, ==, 0);
+	g_free(take(member,
+			"\"desired\":7,\"workloads\":[" WORKLOAD("web",
+					"1.0") ",{\"name\":\"db\","
+					       "\"version\":\"2\",\"parameters\":{\"B\":\"2\",\"A\":\"1\\n\"}}]",
+			3, &has_news));
+	g_assert_true(has_news);
+	const AshFleetWorkload *db = ash_fleet_workload_find(member->workloads, "db");
+	g_assert_cmpstr(db->version, ==, "2");
+	g_assert_cmpstr(g_hash_table_lookup(db->parameters, "A"), ==, "1\n");
+	g_assert_null(ash_fleet_workload_find(member->workloads, "other"));
+	/* Over a restart. */
+	g_autofree char *text = ash_fleet_member_format(member, true);
+	g_autoptr(GBytes) bytes = g_bytes_new(text, strlen(text));
+	g_autoptr(AshFleetMember) again = NULL;
+	g_assert_true(ash_fleet_member_parse(bytes, &again, NULL));
+	g_assert_true(ash_fleet_workload_is_same_list(member->workloads, again->workloads));
+	/* The same in other words; then another parameter; then nothing any more. */
+	g_free(take(member,
+			"\"desired\":8,\"workloads\":[" WORKLOAD("web",
+					"1.0") ",{\"name\":\"db\","
+					       "\"version\":\"2\",\"parameters\":{\"A\":\"1\\n\",\"B\":\"2\"}}]",
+			4, &has_news));
+	g_assert_false(has_news);
+	g_free(take(member,
+			"\"desired\":9,\"workloads\":[" WORKLOAD("web",
+					"1.0") ",{\"name\":\"db\","
+					       "\"version\":\"2\",\"parameters\":{\"A\":\"2\"}}]",
+			5, &has_news));
+	g_assert_true(has_news);
+	g_free(take(member, "\"desired\":10,\"workloads\":null", 6, &has_news));
+	g_assert_true(has_news);
+	g_assert_null(member->workloads);
 }
 
 /* Nothing that is known goes when the server does. */
@@ -423,6 +502,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/fleet-answer/refused", test_refused);
 	g_test_add_func("/fleet-answer/maxima", test_maxima);
 	g_test_add_func("/fleet-member/wish", test_wish);
+	g_test_add_func("/fleet-member/workloads", test_workloads);
 	g_test_add_func("/fleet-member/unreached", test_unreached);
 	g_test_add_func("/fleet-member/orders-once", test_orders_once);
 	g_test_add_func("/fleet-member/many-orders", test_many_orders);
