@@ -94,6 +94,7 @@ const AshRoute ash_web_routes[] = {
 		PAGE("/channels"),
 		PAGE("/workloads"),
 		PAGE("/workloads/{name}"),
+		PAGE("/assignments/{id}"),
 		PAGE("/devices"),
 		PAGE("/devices/{id}"),
 		PAGE("/joining"),

@@ -19,16 +19,19 @@ import { Channels } from "./view-channels.mjs";
 import { Joining } from "./view-joining.mjs";
 import { Locks } from "./view-locks.mjs";
 import { Access } from "./view-access.mjs";
+import { Workloads, Workload } from "./view-workloads.mjs";
+import { Assignment } from "./view-assignments.mjs";
 import { Devices, Device } from "./view-devices.mjs";
 import { Audit, Activity } from "./view-audit.mjs";
 
 // fleet/web-route.c serves the page at each of these.
 const ROUTES = [
 	[/^\/$/, Overview], [/^\/hosts$/, Hosts], [/^\/hosts\/([^/]+)$/, Host], [/^\/rollouts$/, Rollouts], [/^\/rollouts\/new$/, NewRollout, "operator"], [/^\/rollouts\/([^/]+)$/, Rollout],
+	[/^\/workloads$/, Workloads], [/^\/workloads\/([^/]+)$/, Workload], [/^\/assignments\/new$/, Assignment, "operator"], [/^\/assignments\/([^/]+)$/, Assignment],
 	[/^\/releases$/, Releases], [/^\/releases\/([^/]+)$/, Release], [/^\/channels$/, Channels], [/^\/devices$/, Devices], [/^\/devices\/([^/]+)$/, Device], [/^\/joining$/, Joining], [/^\/locks$/, Locks], [/^\/access$/, Access, "admin"], [/^\/activity$/, Activity], [/^\/audit$/, Audit, "admin"],
 ];
 const PLACES = [
-	["/", "Overview", "overview", "o"], ["/hosts", "Hosts", "hosts", "h"], ["/rollouts", "Rollouts", "rollouts", "r"], ["/releases", "Releases", "releases", "e"], ["/channels", "Channels", "channels", "c"],
+	["/", "Overview", "overview", "o"], ["/hosts", "Hosts", "hosts", "h"], ["/rollouts", "Rollouts", "rollouts", "r"], ["/releases", "Releases", "releases", "e"], ["/workloads", "Workloads", "workloads", "w"], ["/channels", "Channels", "channels", "c"],
 	["/devices", "Devices", "devices", "d"], ["/joining", "Joining", "joining", "j"], ["/locks", "Locks", "locks", "l"], ["/activity", "Activity", "activity", "a"], ["/access", "Access", "access", "p", "admin"], ["/audit", "Audit", "audit", "u", "admin"],
 ];
 const mine = () => PLACES.filter(([, , , , role]) => !role || can(role));

@@ -6,12 +6,14 @@ import { usePages } from "./api.mjs";
 import { follow } from "./live.mjs";
 import { useEffect } from "./base.mjs";
 
+// What a host's workload came to is in its data.
 const KIND_TONE = [
 	[/halted|held|clone|bad|failed|withdrawn$/, "bad"], [/silent/, "silent"], [/paused|revert|pending|retired/, "degraded"],
 	[/joined|approved|finished|back|resumed|released/, "good"], [/report|desired|order|ring|started|created/, "updating"],
 ];
 const toneOf = (e) => {
 	if (e.kind === "rollout.host") return { failed: "bad", silent: "silent", confirmed: "good" }[e.data?.outcome] || "updating";
+	if (e.kind === "host.workload") return { ready: "good", failed: "bad", "rolled-back": "bad", removed: "silent" }[e.data?.state || e.data?.what] || "updating";
 	return KIND_TONE.find(([re]) => re.test(e.kind))?.[1] || "unknown";
 };
 

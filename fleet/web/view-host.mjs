@@ -5,6 +5,7 @@ import { useGet, can, part } from "./api.mjs";
 import { useArgument, go } from "./router.mjs";
 import { Head, Panel, Load, Empty, Badge, Age, Name, Labels, Facts, List, Digest, Tabs, TabPanel, Menu, Copy, ReleaseLink } from "./ui.mjs";
 import { Icon } from "./icons.mjs";
+import { HostWorkloads } from "./host-workloads.mjs";
 import { EventList } from "./events.mjs";
 import { patchHost } from "./view-hosts.mjs";
 import { get } from "./api.mjs";
@@ -107,6 +108,7 @@ export function Host({ id }) {
 			["Windows", h.windows?.length ? html`<span class="wrap">${h.windows.join("; ")}</span>${h.policy ? html` <span class="soft">policy <${Name}>${h.policy}<//></span>` : ""}` : html`<span class="soft">its own rule</span>`],
 			["Address", html`<${Name}>${h.address || "not known"}<//>`], ["Joined", html`<${Age} at=${h.enrolled} />${h.token ? html` <span class="soft">token ${h.token}</span>` : ""}`],
 			["Certificate", h.certificate?.serial ? html`<${Digest} of=${h.certificate.serial} /> <span class="soft">ends <${Age} at=${h.certificate.not_after} /></span>` : html`<span class="soft">none</span>`], ["Id", html`<code class="digest whole">${h.id}</code>`]]} /><//></div>
+		<${HostWorkloads} host=${h} />
 		<div class="cols"><${Deployments} of=${h} /><${Checks} of=${h} /></div>
 		<${Panel} class="tabbed"><${Tabs} label="More of this host" value=${tab} onChange=${setTab} tabs=${[["events", "Events"], ["history", "Updates"], ["journal", "Journal"], ["facts", "Facts"]]} />
 		<${TabPanel} id=${tab}>${tab === "history" ? html`<${History} id=${h.id} />` : tab === "journal" ? html`<${Journal} id=${h.id} host=${h} />`

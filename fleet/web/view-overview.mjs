@@ -6,6 +6,7 @@ import { Icon } from "./icons.mjs";
 import { Bar, Legend, Wall } from "./wall.mjs";
 import { Timeline } from "./chart.mjs";
 import { EventLine } from "./events.mjs";
+import { title } from "./view-rollouts.mjs";
 import * as words from "./words.mjs";
 
 const hostsOf = (selector) => query("/hosts", { selector });
@@ -23,17 +24,18 @@ function Health({ of }) {
 }
 
 const attentionLink = (item) =>
-	item.link?.startsWith("/") && !item.link.startsWith("//") ? item.link : item.rollout ? `/rollouts/${encodeURIComponent(item.rollout)}`
+	item.workload && !item.rollout ? query(`/workloads/${encodeURIComponent(item.workload)}`, { version: item.version })
+		: item.link?.startsWith("/") && !item.link.startsWith("//") ? item.link : item.rollout ? `/rollouts/${encodeURIComponent(item.rollout)}`
 		: item.host ? `/hosts/${encodeURIComponent(item.host)}`
 			: item.kind === "pending" ? "/joining"
 				: /^(bad|silent|degraded)$/.test(item.kind) ? hostsOf(`health = ${item.kind}`)
 					: /^(held|retired)$/.test(item.kind) ? hostsOf(`state = ${item.kind}`)
-						: /lock/.test(item.kind) ? "/locks" : /webhook/.test(item.kind) ? "/access?tab=webhooks" : "/activity";
+						: /^workload/.test(item.kind) ? "/workloads" : /lock/.test(item.kind) ? "/locks" : /webhook/.test(item.kind) ? "/access?tab=webhooks" : "/activity";
 
 const Attention = ({ items }) => html`<${Panel} id="attention" title="Needs attention" note=${items.length ? words.count(items.length) : ""}>
 	${items.length === 0 ? html`<p class="calm"><${Icon} name="check" /> Nothing does.</p>` : html`<ul class="attention">${items.map((item, i) => html`<li key=${i}><a href=${attentionLink(item)} class=${`tone-${/halt|bad|clone|held|fail|trouble/.test(item.kind) || (item.kind === "rollout" && /halted/.test(item.text)) ? "bad" : "degraded"}`}><i aria-hidden="true"></i><span><${Name}>${item.text}<//></span><${Icon} name="arrow" /></a></li>`)}</ul>`}<//>`;
 
-export const RolloutCard = ({ of }) => html`<article class="rollout-card"><header><a href=${`/rollouts/${of.id}`}><${Name}>${of.name || of.release?.version || of.id}<//></a><${Badge} word=${of.state} /></header>
+export const RolloutCard = ({ of }) => html`<article class="rollout-card"><header><a href=${`/rollouts/${of.id}`}><${Name}>${title(of)}<//></a><${Badge} word=${of.state} /></header>
 	<${Wall} rollout=${of} isSmall />
 	<p class="soft">${words.count((of.counts?.confirmed || 0) + (of.counts?.already || 0))} of ${words.plural(of.total, "host")}${of.failures > 0 ? html`, <b class="bad-text">${words.plural(of.failures, "failure")}</b>${of.halts_at ? ` (the ${words.ordinal(of.halts_at)} stops it)` : ""}` : ""}</p>
 	<p>${of.state === "running" ? of.next : of.reason || of.next}</p></article>`;

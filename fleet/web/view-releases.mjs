@@ -46,7 +46,7 @@ export function Releases() {
 	const scan = async () => {
 		const answer = await attempt(() => post("/v1/releases/scan"));
 		if (answer !== undefined) {
-			say(answer.added !== undefined ? `Read the publication: ${words.plural(answer.added.length ?? answer.added, "new release")}.` : "Read the publication.");
+			say(`Read the publication: ${words.plural(answer.added?.length ?? answer.added ?? 0, "new release")}${answer.workloads !== undefined ? `, ${words.plural(answer.workloads, "new workload definition")}` : ""}.`);
 			view.reload();
 		}
 	};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rollouts: all of them, and one of them while it builds up.
 import { html, useState } from "./base.mjs";
-import { useGet, usePages, can, post, part } from "./api.mjs";
+import { useGet, usePages, can, post, part, query } from "./api.mjs";
 import { useArgument } from "./router.mjs";
 import { Head, Panel, Load, Empty, Badge, Age, Name, List, Tabs, TabPanel, Facts, HostLink, ReleaseLink, Loading, Failure, Shown } from "./ui.mjs";
 import { Icon } from "./icons.mjs";
@@ -10,7 +10,8 @@ import { EventList } from "./events.mjs";
 import { ask, attempt, say } from "./dialog.mjs";
 import * as words from "./words.mjs";
 
-const title = (r) => r.name || `${r.release?.name || ""} ${r.release?.version || r.id}`.trim();
+export const title = (r) => r.name || (r.kind === "workload" ? `${r.workload} ${r.version}` : `${r.release?.name || ""} ${r.release?.version || r.id}`.trim());
+const What = ({ of: r }) => (r.kind === "workload" ? html`<a href=${query(`/workloads/${part(r.workload)}`, { version: r.version })}><${Name}>${`${r.workload} ${r.version}`}<//></a>` : html`<${ReleaseLink} release=${r.release} />`);
 
 export function Rollouts() {
 	const [state, setState] = useArgument("state");
@@ -19,7 +20,7 @@ export function Rollouts() {
 		<div class="quick" role="group" aria-label="State">${[["", "All"], ["running", "Running"], ["paused", "Paused"], ["halted", "Halted"], ["reverting", "Reverting"], ["finished", "Finished"], ["cancelled", "Cancelled"]].map(([s, text]) => html`<button type="button" class="chip" aria-pressed=${state === s ? "true" : "false"} onClick=${() => setState(s)}>${text}</button>`)}</div>
 		<${Load} of=${view} what="The list" rows=${5}>${(list) => list.items.length ? html`<${Panel}><${List} label="Rollouts" rows=${list.items} columns=${[
 			{ head: "Rollout", class: "grow", cell: (r) => html`<a class="strong" href=${`/rollouts/${r.id}`}><${Name}>${title(r)}<//></a><small class="soft"><${Name}>${r.selector || "all"}<//></small>` },
-			{ head: "State", cell: (r) => html`<${Badge} word=${r.state} />` }, { head: "Release", cell: (r) => html`<${ReleaseLink} release=${r.release} />` },
+			{ head: "State", cell: (r) => html`<${Badge} word=${r.state} />` }, { head: "What", cell: (r) => html`<${What} of=${r} />` },
 			{ head: "Hosts", class: "w-bar", cell: (r) => html`<${Bar} parts=${words.OUTCOMES.map((o) => [o, r.counts?.[o] || 0])} label="Hosts" /><small class="soft">${words.count((r.counts?.confirmed || 0) + (r.counts?.already || 0))} of ${words.count(r.total)}</small>` },
 			{ head: "Failures", cell: (r) => html`<span class=${r.failures ? "bad-text" : "soft"}>${words.count(r.failures)}</span>` }, { head: "Began", cell: (r) => html`<${Age} at=${r.created_at} />` }, { head: "By", cell: (r) => html`<${Name}>${r.created_by}<//>` }]} /><//>`
 			: html`<${Panel}><${Empty} title=${state ? `No rollout is ${state}` : "There was no rollout yet"}>${can("operator") && html`<p>A rollout takes a release to a set of hosts in rings, and stops by itself.</p><a class="button primary" href="/rollouts/new">New rollout</a>`}<//><//>`}<//>`;
@@ -74,7 +75,7 @@ export function Rollout({ id }) {
 	return html`<${Load} of=${view} what="The rollout" rows=${8}>${(r) => {
 		const parts = words.OUTCOMES.map((o) => [o, r.counts?.[o] || 0]).filter(([o, n]) => n || o === "confirmed" || o === "failed");
 		const s = r.spec || {};
-		return html`<${Head} title=${title(r)} back=${["/rollouts", "Rollouts"]} actions=${actions(r, view.reload)} sub=${html`<${Badge} word=${r.state} /><span>release <${ReleaseLink} release=${r.release} /></span><span>to <code><${Name}>${r.selector || "all"}<//></code></span><span>began <${Age} at=${r.created_at} /> by <${Name}>${r.created_by}<//></span>`} />
+		return html`<${Head} title=${title(r)} back=${["/rollouts", "Rollouts"]} actions=${actions(r, view.reload)} sub=${html`<${Badge} word=${r.state} /><span>${r.kind === "workload" ? "workload" : "release"} <${What} of=${r} /></span>${r.assignment && html`<span>assignment <a href=${`/assignments/${part(r.assignment)}`}><${Name}>${r.assignment}<//></a></span>`}<span>to <code><${Name}>${r.selector || "all"}<//></code></span><span>began <${Age} at=${r.created_at} /> by <${Name}>${r.created_by}<//></span>`} />
 			${(r.state === "halted" || r.state === "paused" || r.state === "reverting") && html`<div class=${`notice tone-${words.tone(r.state)}`} role="status"><${Icon} name="alert" /><p><b>${r.state === "halted" ? "It stopped by itself" : r.state}:</b> ${r.reason || "no reason was given"}</p></div>`}
 			<div class="cols wide-first"><div><${Panel} id="rings" title="Rings" note=${r.state === "running" ? `ring ${r.ring}, ${words.count(r.limit)} of ${words.plural(r.total, "host")} allowed` : ""}>
 				<${Wall} rollout=${r} /><${Legend} parts=${parts} href=${(o) => `/rollouts/${r.id}?tab=hosts&outcome=${o}`} /><//>
@@ -84,6 +85,6 @@ export function Rollout({ id }) {
 				${r.table?.length > 0 && html`<details><summary>All limits</summary><ul class="limits">${r.table.map(([m, f]) => html`<li>${words.limits([[m, f]])}</li>`)}</ul></details>`}<//>
 			<${Panel} id="next" title="What it waits for"><p class="next">${r.next || "Nothing: it has ended."}</p><//>
 			<${Panel} id="spec" title="How"><${Facts} of=${[["Growth", `first ${s.first ?? 4}, then × ${s.growth ?? 4}`], ["Tolerated", `${words.percent(s.tolerated ?? 0.01, 1)} failures; halts a good one in ${words.percent(s.alpha ?? 0.01, 1)} at most`], ["Soak", words.duration(s.soak ?? 300)], ["Silent after", words.duration(s.deadline ?? 5400)], ["Begins within", words.duration(s.begin ?? 86400)], ["Comes within", words.duration(s.lapse ?? 900)], ["Heard of within", words.duration(s.patience ?? 86400)], s.ring_pause > 0 && ["Between rings", words.duration(s.ring_pause)], s.canaries && ["Canaries", html`<code>${s.canaries}</code>`], s.max_in_flight > 0 && ["At once", words.plural(s.max_in_flight, "host")],
-				...(s.budgets || []).map((b) => ["Budget", `${b.max} for each ${b.label}`]), s.windows?.length > 0 && ["Windows", s.windows.join("; ")], s.channel && ["Then", html`channel <b>${s.channel}</b> points to it`], ["On halt", s.on_halt === "revert" ? "those that took it are sent back" : "hold"]]} /><//></div></div>`;
+				...(s.budgets || []).map((b) => ["Budget", `${b.max} for each ${b.label}`]), s.windows?.length > 0 && ["Windows", s.windows.join("; ")], r.assignment && ["Then", html`assignment <b>${r.assignment}</b> points to it`], s.channel && ["Then", html`channel <b>${s.channel}</b> points to it`], ["On halt", s.on_halt === "revert" ? "those that took it are sent back" : "hold"]]} /><//></div></div>`;
 	}}<//>`;
 }

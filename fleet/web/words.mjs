@@ -51,6 +51,9 @@ export function bytes(n) {
 	return `${i && n < 10 ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
 }
 
+// A score of exposure comes in tenths, 0 to 100.
+export const tenths = (score) => `${((score || 0) / 10).toFixed(1)} of 10`;
+
 export const short = (digest) => (digest || "").slice(0, 12);
 
 // Healths in the order of a bar: what is well first. Outcomes of a host in a rollout likewise.
@@ -76,6 +79,7 @@ export const TONE = {
 	active: "good", pending: "degraded", held: "bad", retired: "silent",
 	open: "updating", done: "good", dropped: "silent",
 	"up to date": "good", waiting_: "updating", working: "updating", refused: "bad", stuck: "bad",
+	ready: "good", "not ready": "degraded", stopped: "silent", stopping: "degraded", backoff: "bad", missing: "bad",
 	delivered: "good", "given-up": "bad",
 };
 export const tone = (word) => TONE[word] || word;
