@@ -59,7 +59,13 @@ export function Logs({ host, workload, instances, onClose }) {
 	};
 	useEffect(() => {
 		start(300);
-		return () => control.current?.abort();
+		// A page that is left may be kept by the browser, and its connection with it.
+		const leave = () => control.current?.abort();
+		addEventListener("pagehide", leave);
+		return () => {
+			removeEventListener("pagehide", leave);
+			leave();
+		};
 	}, [host, workload]);
 	useEffect(() => {
 		if (sticks && box.current) box.current.scrollTop = box.current.scrollHeight;

@@ -70,7 +70,7 @@ async function logIn() {
 	await page.close();
 }
 
-const NAMES = { "/": "overview", "/hosts": "hosts", "/rollouts": "rollouts", "/rollouts/q7f2k9d3m1xa": "rollout", "/rollouts/b81mz0c4t6ye": "halted", "/rollouts/new?release=5": "new-rollout", "/releases": "releases", "/releases/5": "release", "/channels": "channels", "/devices": "devices", "/devices?tab=modules": "modules", "/devices/press-7?action=2": "device", "/hosts?by=site": "groups", "/joining": "joining", "/locks": "locks", "/access": "access", "/activity": "activity", "/audit": "audit" };
+const NAMES = { "/": "overview", "/hosts": "hosts", "/rollouts": "rollouts", "/rollouts/q7f2k9d3m1xa": "rollout", "/rollouts/b81mz0c4t6ye": "halted", "/rollouts/new?release=5": "new-rollout", "/releases": "releases", "/releases/5": "release", "/channels": "channels", "/workloads": "workloads", "/workloads?tab=assignments": "assignments", "/workloads/web": "workload", "/workloads/web?version=2.0.0&tab=diff&with=1.1.0": "wider", "/workloads/web?tab=definition": "definition", "/assignments/new?workload=web": "assign", "/assignments/edge-web": "assignment", "/rollouts/w5k0q2r8s4tu": "workload-rollout", "/devices": "devices", "/devices?tab=modules": "modules", "/devices/press-7?action=2": "device", "/hosts?by=site": "groups", "/joining": "joining", "/locks": "locks", "/access": "access", "/activity": "activity", "/audit": "audit" };
 
 async function everyPage(hosts) {
 	const page = await fresh("admin");
@@ -126,7 +126,7 @@ async function keyboard() {
 	is("it leads to the content", await page.evaluate(() => document.activeElement.id), "main");
 	is("Tab reaches every control of the overview, each with a visible focus", await walk(page), []);
 	await page.evaluate(() => document.activeElement.blur());
-	for (const [key, title] of [["h", "Hosts"], ["r", "Rollouts"], ["e", "Releases"], ["c", "Channels and policies"], ["j", "Joining"], ["d", "Devices"], ["l", "Locks"], ["a", "Activity"], ["u", "Audit"], ["p", "Operators and access"], ["o", "Overview"]]) {
+	for (const [key, title] of [["h", "Hosts"], ["r", "Rollouts"], ["e", "Releases"], ["c", "Channels and policies"], ["j", "Joining"], ["w", "Workloads"], ["d", "Devices"], ["l", "Locks"], ["a", "Activity"], ["u", "Audit"], ["p", "Operators and access"], ["o", "Overview"]]) {
 		await page.keyboard.press("g");
 		await page.keyboard.press(key);
 		ok(`g ${key}: ${title}`, await until(page, (t) => document.querySelector("h1")?.textContent === t, title));
@@ -299,6 +299,97 @@ async function rollouts() {
 	await page.close();
 }
 
+async function workloads(all) {
+	const page = await fresh("admin");
+	await to(page, "/assignments/edge-web");
+	await until(page, () => /48|\d+\s*host/.test(document.querySelector("[aria-labelledby=preview] .big")?.innerText));
+	ok("its values are there by name, and what is declared", (await page.$eval("#parameter-greeting", (e) => e.value)) === "grüezi" && Boolean(await page.$("#parameter-level[max='9']")) && Boolean(await page.$("select#parameter-mode")));
+	await page.select("#assign-version", "2.0.0");
+	ok("what may touch more is shown, change by change", await until(page, () => /\/dev\/ttyUSB0[\s\S]*wider/.test(document.querySelector(".wider")?.innerText)));
+	page.seen.length = 0; // 409 is the answer.
+	const last = () => page.$eval(".form-end button", (b) => b.disabled);
+	ok("and nothing goes on so", await last());
+	is("wider: names", await audit(page), []);
+	is("wider: contrast", await contrast(page), []);
+	await shoot(page, "assignment-wider-light");
+	await page.setViewport({ width: 360, height: 740 });
+	is("wider: 360 px", await wide(page), []);
+	await page.setViewport({ width: 1280, height: 900 });
+	await page.focus("#widen");
+	await page.keyboard.press("Space");
+	await page.waitForSelector("#widen-reason");
+	ok("nor without a reason", await last());
+	await page.type("#widen-reason", "the scale is wanted");
+	await fill(page, "#assign-selector", "role = db");
+	ok("how many hosts it is for is counted", await until(page, (n) => document.querySelector(".form-end button").textContent === `Give it to ${n} hosts at once`, all.whole.filter((h) => h.labels.role === "db").length));
+	await fill(page, "#parameter-level", "3");
+	await until(page, () => !document.querySelector(".is-stale") && !document.querySelector(".form-end button").disabled);
+	await calls();
+	await page.click(".form-end button");
+	ok("a change leads to its workload", await until(page, () => document.querySelector("h1")?.textContent === "web"));
+	const made = (await calls("PUT")).find((c) => !c.path.includes("dry_run"));
+	is("it calls the API right", [made.path, made.body], ["/v1/assignments/edge-web", { version: "2.0.0", selector: "role = db", rank: 100, parameters: { greeting: "grüezi", level: 3 }, note: "the counters", expect: all.whole.filter((h) => h.labels.role === "db").length, widen: true, reason: "the scale is wanted" }]);
+	page.seen.length = 0;
+	await to(page, "/rollouts/new?assignment=canary-web&version=2.0.0");
+	ok("a rollout asks the same", await until(page, () => /\/dev\/ttyUSB0/.test(document.querySelector(".wider")?.innerText)));
+	page.seen.length = 0;
+	await page.focus("#widen");
+	await page.keyboard.press("Space");
+	await page.type("#widen-reason", "the scale is wanted");
+	await until(page, () => !document.querySelector(".is-stale") && !document.querySelector(".form-end button").disabled);
+	ok("and keeps it in sight", Boolean(await page.$(".wider table")));
+	await calls();
+	await page.click(".form-end button");
+	await until(page, () => !/new/.test(location.pathname));
+	const spec = (await calls("POST")).find((c) => c.path === "/v1/rollouts").body;
+	is("it calls the API right", [spec.assignment, spec.version, spec.widen, spec.reason, spec.release, spec.selector], ["canary-web", "2.0.0", true, "the scale is wanted", undefined, undefined]);
+
+	const h = all[12];
+	await to(page, `/hosts/${h.id}`);
+	ok("a host says of its workloads what is not as wanted", await until(page, () => /2\.0\.0 failed here/.test(document.querySelector("[aria-labelledby=workloads]")?.innerText) && /untrusted|not of this fleet/.test(document.querySelector("[aria-labelledby=workloads]").innerText)));
+	await page.click(".workload .menu button");
+	await click(page, "Restart…");
+	await page.waitForSelector("#ask-instance");
+	await page.select("#ask-instance", "web@2");
+	await calls();
+	await click(page, "Restart", "dialog");
+	await closed(page);
+	is("restart calls the API right", (await calls("POST")).map((c) => [c.path, c.body]), [[`/v1/hosts/${h.id}/workloads/web`, { act: "restart", instance: "web@2" }]]);
+	await click(page, "Why?");
+	ok("why not is a chain", await until(page, () => document.querySelector(".workload .chain li.blocks")));
+	await click(page, "Log");
+	ok("its log is shown, as text", await until(page, () => /GET \/10 200/.test(document.querySelector(".logs pre")?.textContent) && document.querySelector(".logs pre").textContent.includes("<script>")));
+	await mock("line", { text: "and one that comes now" });
+	ok("and goes on live", await until(page, () => /comes now/.test(document.querySelector(".logs pre").textContent)));
+	is("log: names", await audit(page), []);
+	is("log: contrast", await contrast(page), []);
+	await shoot(page, "log-light");
+	await page.setViewport({ width: 360, height: 740 });
+	is("log: 360 px", await wide(page), []);
+	await shoot(page, "log-phone");
+	await page.setViewport({ width: 1280, height: 900 });
+	await click(page, "Stop");
+	const open = async (n) => {
+		for (let i = 0; i < 100; i++) if ((await mock("calls")).logs === n) return true;
+		return false;
+	};
+	ok("to stop it ends the connection", await open(0));
+	await click(page, "Follow");
+	ok("and it can be followed again", (await open(1)) && (await until(page, () => /^Live/.test(document.querySelector(".logs-head").innerText))));
+	await mock("line", { end: "the workload was removed" });
+	ok("its end is said", await until(page, () => /Ended: the workload was removed/.test(document.querySelector(".logs-head").innerText)));
+	await click(page, "Follow");
+	await open(1);
+	await to(page, "/workloads/web");
+	ok("leaving ends it too", await open(0));
+	await click(page, "Difference");
+	await page.waitForSelector("#diff-with");
+	await page.select("#diff-with", "1.1.0");
+	ok("what another version may touch is compared", await until(page, () => /may touch more than 1\.1\.0/.test(document.querySelector("main").innerText)));
+	is("workloads: no errors", page.seen, []);
+	await page.close();
+}
+
 async function live(all) {
 	const page = await fresh("admin");
 	await to(page, "/hosts?selector=role%20%3D%20web");
@@ -363,9 +454,9 @@ async function joining() {
 
 async function roles() {
 	const page = await fresh("guest");
-	for (const path of ["/hosts", "/rollouts", "/rollouts/q7f2k9d3m1xa", "/releases", "/channels", "/joining", "/locks", "/devices", "/devices?tab=modules", "/devices/press-7"]) {
+	for (const path of ["/hosts", "/rollouts", "/rollouts/q7f2k9d3m1xa", "/releases", "/channels", "/joining", "/locks", "/workloads", "/workloads?tab=assignments", "/workloads/web", "/assignments/edge-web", "/devices", "/devices?tab=modules", "/devices/press-7"]) {
 		await to(page, path);
-		const acts = await page.$$eval("main button, main a.button", (all) => all.map((b) => b.textContent.trim()).filter((t) => /^(New|Act on|Pause|Revert|Cancel|Resume|Approve|Revoke|Change|Remove|Roll out|Take the slot|Look for|Install|Add a file|Make)($| )/.test(t)));
+		const acts = await page.$$eval("main button, main a.button", (all) => all.map((b) => b.textContent.trim()).filter((t) => /^(New|Act on|Pause|Revert|Cancel|Resume|Approve|Revoke|Change|Remove|Roll out|Take the slot|Look for|Install|Add a file|Make|Assign|Save|Give|Log|Withdraw)($| )/.test(t)));
 		is(`a viewer is offered no act at ${path}`, acts, []);
 	}
 	is("nor the places of admins", await page.$$eval("#navigation li a", (all) => all.map((a) => a.textContent).filter((t) => /Access|Audit/.test(t))), []);
@@ -377,7 +468,7 @@ async function roles() {
 async function states() {
 	const page = await fresh("admin");
 	await mock("empty", { empty: true });
-	for (const [path, words] of [["/", /No host has joined/], ["/hosts", /No host has joined/], ["/rollouts", /no rollout yet/], ["/releases", /no release yet/], ["/joining", /no join token/], ["/locks", /no group/], ["/devices", /no device yet/], ["/devices?tab=modules", /nothing to install/]]) {
+	for (const [path, words] of [["/", /No host has joined/], ["/hosts", /No host has joined/], ["/rollouts", /no rollout yet/], ["/releases", /no release yet/], ["/joining", /no join token/], ["/locks", /no group/], ["/workloads", /no workload yet/], ["/workloads?tab=assignments", /no assignment yet/], ["/assignments/new", /no workload to assign/], ["/devices", /no device yet/], ["/devices?tab=modules", /nothing to install/]]) {
 		await to(page, path);
 		const main = await text(page);
 		ok(`empty: ${path} says what to do`, words.test(main));
@@ -413,7 +504,8 @@ async function many() {
 }
 
 const all = (await mock("hosts")).hosts;
-const parts = { logIn, everyPage: () => everyPage(all), hostile: () => hostile(all), keyboard, hosts: () => hosts(all), host: () => host(all), rollouts, live: () => live(all), joining, roles, states, many };
+all.whole = (await mock("hosts", { all: true })).hosts;
+const parts = { logIn, everyPage: () => everyPage(all), hostile: () => hostile(all), keyboard, hosts: () => hosts(all), host: () => host(all), rollouts, workloads: () => workloads(all), live: () => live(all), joining, roles, states, many };
 const only = process.env.ASHLAR_PAGE_ONLY?.split(",");
 for (const [name, run] of Object.entries(parts)) {
 	if (only && !only.includes(name)) continue;

@@ -65,9 +65,28 @@ export function makeRollouts() {
 	return [
 		make("q7f2k9d3m1xa", "January's kernel", releases[4], "running", running, 5400, { ring: 3, limit: 64, failures: 1, halts_at: 5, next: "Ring 3: waits for 13 offered hosts; the earliest deadline is in 41 min." }),
 		make("b81mz0c4t6ye", "nginx from upstream", releases[5], "halted", halted, 90000, { ring: 2, limit: 16, failures: 5, halts_at: 3, reason: "5 of 16 hosts failed or fell silent; 3 stop it.", next: "Halted: an operator resumes it with a reason, reverts or cancels it.", ended_at: 0 }),
+		make("w5k0q2r8s4tu", "", releases[3], "running", [ring(1, 4, 2, { confirmed: 4 }), ring(2, 5, 2, { offered: 1 })], 900, { kind: "workload", assignment: "canary-web", workload: "web", version: "2.0.0", release: null, selector: "has canary", total: 5, ring: 2, limit: 5, failures: 0, halts_at: 2, spec: spec({ assignment: "canary-web", channel: "", canaries: "" }), next: "Ring 2: waits for 1 host that was offered it." }),
 		make("a00k3v7h2p5w", "", releases[3], "finished", done, 86400 * 9, { ring: 4, limit: 190, failures: 2, halts_at: 10, ended_at: START - 86400 * 8, next: "" }),
 	];
 }
+
+const grant = (kind, name, text, points) => ({ kind, name, text, points });
+const GRANTS = [grant("network", "nat", "reaches the network through the host's address", 6), grant("port", "8080", "listens on port 8080 of the host", 4), grant("volume", "data", "keeps a volume of its own, 2 GiB at most", 2)];
+const WIDER = [grant("device", "/dev/ttyUSB0", "reads and writes the serial device", 12)];
+const definition = (id, name, version, score, more = {}) => ({ id, name, version, sha256: digest(`${name} ${version}`), notes: "", added_at: START - (20 - id) * 86400, withdrawn: "", isolation: "container", score, words: score > 20 ? "it reaches a device of the host" : "it is kept to itself, and reaches the network", hosts: 0, ...more });
+export const workloads = [
+	definition(1, "web", "1.0.0", 12, { hosts: 6 }), definition(2, "web", "1.1.0", 12, { hosts: 61 }), definition(3, "web", "2.0.0", 24, { notes: "speaks to the scale by the serial line" }), definition(4, "db", "15.4.0", 8, { hosts: 12, isolation: "vm" }),
+	definition(5, "scale-reader", "0.9.0", 74, { isolation: "host", words: "as good as the host itself", withdrawn: "it reads the whole disk" }),
+];
+export const reportOf = (w) => ({ score: w.score, words: w.words, grants: w.score < 10 ? [] : w.score > 20 ? [...GRANTS, ...WIDER] : GRANTS });
+export const changesOf = (from, to) => ({ from: from.version, to: to.version, is_wider: to.score > from.score, changes: from.score === to.score ? [] : [{ kind: "device", name: "/dev/ttyUSB0", from: to.score > from.score ? "" : WIDER[0].text, to: to.score > from.score ? WIDER[0].text : "", is_wider: to.score > from.score }, { kind: "volume", name: "data", from: "keeps a volume of its own, 2 GiB at most", to: "keeps a volume of its own, 1 GiB at most", is_wider: false }] });
+export const parameters = [{ name: "greeting", type: "string", default: "hello", max: 64 }, { name: "level", type: "int", default: "1", min: 0, max: 9 }, { name: "mode", type: "choice", default: "plain", choices: ["plain", "fancy"] }, { name: "site", type: "string", max: 20 }];
+export const assignments = [{ id: "edge-web", workload: "web", version: "1.1.0", selector: "role = edge", rank: 100, parameters: { greeting: "grüezi" }, note: "the counters", rollout: "", hosts: 48 }, { id: "canary-web", workload: "web", version: "1.1.0", selector: "has canary", rank: 10, parameters: {}, note: "", rollout: "w5k0q2r8s4tu", hosts: 5 }, { id: "bern-db", workload: "db", version: "", selector: "site = bern and role = db", rank: 100, parameters: {}, note: HOSTILE[0], rollout: "", hosts: 12 }];
+export const hostWorkloads = { at: START - 40, items: [
+	{ name: "web", version: "1.1.0", origin: "signed", state: "ready", text: "", target: "", phase: "", isolation: "container", effective: "container", ready: true, score: 12, restarts: 2, failed: [{ version: "2.0.0", reason: "it did not answer on port 8080 within 60 s", at: START - 5000 }], instances: [{ name: "web@1", state: "ready", ready: true, text: "", address: "10.88.0.5" }, { name: "web@2", state: "starting", ready: false, text: "waits for its health check", address: "10.88.0.6" }], wanted: "2.0.0", assignment: "edge-web", rollout: "", why: "2.0.0 failed here: it did not answer on port 8080 within 60 s." },
+	{ name: "db", version: "15.4.0", origin: "local", state: "ready", text: "", target: "", phase: "", isolation: "vm", effective: "vm", ready: true, score: 8, restarts: 0, failed: [], instances: [{ name: "db", state: "ready", ready: true, text: "", address: "10.88.0.9" }], wanted: "", assignment: "", rollout: "", why: "" },
+	{ name: "scale-reader", version: "", origin: "", state: "", text: "", target: "", phase: "", isolation: "", effective: "", ready: false, score: 0, restarts: 0, failed: [], instances: [], wanted: "0.9.0", assignment: "scales", rollout: "", why: "It is not there: its signature is not of this fleet." }],
+	missing: [{ name: "scale-reader", version: "0.9.0", word: "untrusted", text: "its signature is not of this fleet" }, { name: HOSTILE[0], version: "1", word: "image", text: HOSTILE[2] }] };
 
 export function makeEvents(hosts, rollouts) {
 	const events = [];

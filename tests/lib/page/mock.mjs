@@ -31,6 +31,13 @@ const targets = [{ id: "press-7", attributes: { hw: "rev 4", line: "B" }, instal
 	{ id: data.HOSTILE[0], attributes: { [data.HOSTILE[2].slice(0, 60)]: data.HOSTILE[0] }, installed: {}, created_at: now() - 900, last_seen: 0, address: "", auto_confirm: true }];
 const actions = [{ id: 1, target: "press-7", name: "firmware", version: "2.0", modules: [1], kind: "forced", state: "finished", active: false, weight: 1000, schedule: "", created_at: now() - 640000, created_by: "rosa" }, { id: 2, target: "press-7", name: "firmware", version: "2.1", modules: [1, 2], kind: "soft", state: "retrieved", active: true, weight: 1000, schedule: "Sat 02:00-05:00 Europe/Zurich", created_at: now() - 600, created_by: "noor" }];
 const statuses = [{ at: now() - 500, state: "retrieved", messages: ["The target has looked at it."] }, { at: now() - 300, state: "proceeding", messages: ["downloading 34 %", data.HOSTILE[0]] }];
+const definitionOf = (name, version) => data.workloads.find((w) => w.name === name && w.version === version) || find(data.workloads, "version", `${name} ${version}`);
+const wider = (id, version, b) => {
+	const old = data.assignments.find((a) => a.id === id);
+	if (!old?.version || !version || b.widen) return;
+	const d = data.changesOf(definitionOf(old.workload, old.version), definitionOf(old.workload, version));
+	if (d.is_wider) throw new Refusal(409, "wider", `${old.workload} ${version} may touch more than ${old.version}: look at the changes, then say "widen": true and a reason`, { changes: d.changes });
+};
 const YAML = "# The fleet 0123456789abcdef: what its operators decided.\nformat: 1\nchannels:\n  - name: stable\n    release: host/1.4.0\n    note: what everybody runs\n";
 
 class Refusal extends Error {
@@ -91,7 +98,7 @@ function overview() {
 	const bad = active.filter((h) => h.health === "bad");
 	return {
 		hosts: hosts.length, by_state: count(hosts, "state"), by_health: count(active, "health"), versions: Object.entries(count(active, "version")).map(([version, n]) => ({ version, count: n })), rollouts: rollouts.filter((r) => /running|halted|paused|reverting/.test(r.state)),
-		attention: [{ kind: "halted", text: "The rollout 'nginx from upstream' stopped: 5 of 16 hosts failed or fell silent.", rollout: rollouts[1].id }, { kind: "clone", text: "Two machines have the identity of web-lugano-002.", host: hosts[1].id }, { kind: "bad", text: `${bad.length} hosts are bad.`, count: bad.length }, { kind: "pending", text: "2 hosts wait for approval.", count: 2 }, { kind: "lock", text: "db-bern-014 has held a reboot lock for 23 min too long." }],
+		attention: [{ kind: "halted", text: "The rollout 'nginx from upstream' stopped: 5 of 16 hosts failed or fell silent.", rollout: rollouts[1].id }, { kind: "clone", text: "Two machines have the identity of web-lugano-002.", host: hosts[1].id }, { kind: "bad", text: `${bad.length} hosts are bad.`, count: bad.length }, { kind: "pending", text: "2 hosts wait for approval.", count: 2 }, { kind: "workload", text: "web 2.0.0 failed on 2 hosts.", workload: "web", version: "2.0.0", count: 2 }, { kind: "lock", text: "db-bern-014 has held a reboot lock for 23 min too long." }],
 		server: { version: "0.1.0", uptime: 86400 * 12, database: "sqlite", trouble: "" },
 	};
 }
@@ -177,6 +184,8 @@ const routes = [
 	["DELETE", /^\/v1\/policies\/([^/]+)$/, ([name]) => (policies.splice(policies.findIndex((p) => p.name === name), 1), {})],
 	["GET", /^\/v1\/rollouts$/, (_, a) => ({ items: empty ? [] : rollouts.filter((r) => !a.get("state") || r.state === a.get("state")) })],
 	["POST", /^\/v1\/rollouts$/, (_, a, b) => {
+		const of = b.assignment && find(data.assignments, "id", b.assignment);
+		if (of) wider(of.id, b.version, b);
 		const n = hosts.filter(matcher(b.selector)).length;
 		const rings = [];
 		for (let limit = b.first; ; limit *= b.growth) {
@@ -205,6 +214,27 @@ const routes = [
 	["POST", /^\/v1\/operators\/([^/]+)$/, ([name], a, b) => Object.assign(find(operators, "name", name), b), "admin"], ["DELETE", /^\/v1\/operators\/([^/]+)$/, ([name]) => (operators.splice(operators.findIndex((o) => o.name === name), 1), {}), "admin"],
 	["GET", /^\/v1\/api-tokens$/, () => ({ items: apiTokens }), "admin"], ["POST", /^\/v1\/api-tokens$/, (_, a, b) => ({ ...b, id: "n1", secret: "n1.0123456789" }), "admin"], ["POST", /^\/v1\/api-tokens\/([^/]+)\/revoke$/, ([id]) => Object.assign(find(apiTokens, "id", id), { revoked_at: now() }), "admin"],
 	["GET", /^\/v1\/webhooks$/, () => ({ items: webhooks }), "admin"], ["POST", /^\/v1\/webhooks$/, (_, a, b) => ({ id: "w2", ...b, secret: "s3cr3t" }), "admin"], ["POST", /^\/v1\/webhooks\/([^/]+)\/(pause|resume|replay)$/, ([id, verb], a, b) => Object.assign(find(webhooks, "id", id), { paused: verb === "pause" ? b.reason : "" }), "admin"],
+	["GET", /^\/v1\/workloads$/, (_, a) => page(empty ? [] : data.workloads, a)], ["GET", /^\/v1\/workloads\/([^/]+)$/, ([name]) => {
+		const versions = data.workloads.filter((w) => w.name === name).reverse();
+		if (!versions.length) throw new Refusal(404, "not-found", `there is no workload '${name}'`);
+		return { name, versions, assignments: data.assignments.filter((x) => x.workload === name), counts: { ready: 58, "not-ready": 7, failed: 2 } };
+	}],
+	["GET", /^\/v1\/workloads\/([^/]+)\/([^/]+)$/, ([name, version]) => ({ ...definitionOf(name, version), document: { workload: name, version, parameters: name === "web" ? data.parameters : [] }, report: data.reportOf(definitionOf(name, version)) })],
+	["GET", /^\/v1\/workloads\/([^/]+)\/([^/]+)\/diff\/([^/]+)$/, ([name, from, to]) => data.changesOf(definitionOf(name, from), definitionOf(name, to))],
+	["POST", /^\/v1\/workloads\/([^/]+)\/([^/]+)$/, ([name, version], a, { reason, ...b }) => Object.assign(definitionOf(name, version), b), "admin"],
+	["GET", /^\/v1\/assignments$/, (_, a) => page(empty ? [] : data.assignments, a)], ["GET", /^\/v1\/assignments\/([^/]+)$/, ([id]) => find(data.assignments, "id", id)], ["DELETE", /^\/v1\/assignments\/([^/]+)$/, ([id]) => (data.assignments.splice(data.assignments.findIndex((x) => x.id === id), 1), {})],
+	["PUT", /^\/v1\/assignments\/([^/]+)$/, ([id], a, b) => {
+		wider(id, b.version, b);
+		const n = hosts.filter(matcher(b.selector)).length, old = data.assignments.find((x) => x.id === id);
+		if (b.expect !== undefined && b.expect !== n) throw new Refusal(409, "count", `It counts for ${n} hosts now: look again.`, { count: n });
+		const made = { rollout: "", ...old, id, ...b, hosts: n };
+		if (a.get("dry_run")) return made;
+		if (old) Object.assign(old, made);
+		else data.assignments.push(made);
+		emit({ kind: "assignment.changed", actor: "rosa", text: `assignment ${id} was changed` });
+		return made;
+	}],
+	["GET", /^\/v1\/hosts\/([^/]+)\/workloads$/, () => (empty ? { items: [], missing: [], at: 0 } : data.hostWorkloads)], ["POST", /^\/v1\/hosts\/([^/]+)\/workloads\/([^/]+)$/, () => ({ order: 12 })],
 	["GET", /^\/v1\/ddi\/targets$/, (_, a) => page(empty ? [] : targets, a)], ["POST", /^\/v1\/ddi\/targets$/, (_, a, b) => ({ id: b.id, token: digest(b.id).slice(0, 32) }), "admin"], ["GET", /^\/v1\/ddi\/targets\/([^/]+)$/, ([id]) => find(targets, "id", id)], ["DELETE", /^\/v1\/ddi\/targets\/([^/]+)$/, () => ({}), "admin"],
 	["GET", /^\/v1\/ddi\/targets\/([^/]+)\/actions$/, ([id], a) => page(actions.filter((x) => x.target === id), a)], ["POST", /^\/v1\/ddi\/targets\/([^/]+)\/actions$/, () => ({ id: 3 })], ["GET", /^\/v1\/ddi\/targets\/([^/]+)\/actions\/(\d+)$/, ([, n]) => ({ ...find(actions, "id", n), statuses })],
 	["GET", /^\/v1\/ddi\/modules$/, (_, a) => page(empty ? [] : modules, a)], ["GET", /^\/v1\/ddi\/modules\/(\d+)$/, ([id]) => find(modules, "id", id)],
@@ -245,6 +275,15 @@ function stream(request, response) {
 	response.on("close", () => streams.delete(response));
 }
 
+// The log of a workload: ten lines at once, then one for each /mock/line; /mock/line {"end"} ends it.
+const logs = new Set();
+function log(response) {
+	response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
+	for (let i = 1; i <= 10; i++) response.write(`event: line\ndata: ${JSON.stringify({ text: `web[1]: GET /${i} 200 ${i === 4 ? data.HOSTILE[0] : ""}` })}\n\n`);
+	logs.add(response);
+	response.on("close", () => logs.delete(response));
+}
+
 function control(path, body, response) {
 	let answer = {};
 	if (path === "/mock/emit") emit(body);
@@ -255,8 +294,13 @@ function control(path, body, response) {
 	else if (path === "/mock/empty") empty = body.empty;
 	else if (path === "/mock/delay") delay = body.ms;
 	else if (path === "/mock/rollout") Object.assign(find(rollouts, "id", body.id), body.change);
-	else if (path === "/mock/calls") answer = { calls: calls.splice(0), streams: streams.size };
-	else if (path === "/mock/hosts") answer = { hosts: hosts.slice(0, 60) };
+	else if (path === "/mock/line") {
+		for (const l of logs) {
+			l.write(`event: ${body.end ? "end" : "line"}\ndata: ${JSON.stringify({ text: body.end || body.text })}\n\n`);
+			if (body.end) l.end();
+		}
+	} else if (path === "/mock/calls") answer = { calls: calls.splice(0), streams: streams.size, logs: logs.size };
+	else if (path === "/mock/hosts") answer = { hosts: body.all ? hosts : hosts.slice(0, 60) };
 	response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(answer));
 }
 
@@ -282,6 +326,7 @@ function api(request, url, body, response) {
 	if (!who) throw new Refusal(401, "session", "nobody is logged in");
 	if (request.method !== "GET" && request.headers["x-csrf-token"] !== who.csrf) throw new Refusal(403, "csrf", "the CSRF word is wrong");
 	if (path === "/v1/stream") return stream(request, response);
+	if (/\/logs$/.test(path) && who.role !== "viewer") return log(response);
 	for (const [method, re, run, role] of routes) {
 		const found = method === request.method && re.exec(url.pathname);
 		if (!found) continue;
@@ -301,7 +346,7 @@ const server = createServer((request, response) => {
 		if (!url.pathname.startsWith("/v1/")) return files(request, response);
 		try {
 			const answer = api(request, url, body, response);
-			if (answer === undefined && url.pathname === "/v1/stream") return;
+			if (answer === undefined && /^\/v1\/stream$|\/logs$/.test(url.pathname)) return;
 			if (typeof answer === "string") response.writeHead(200, { "Content-Type": "application/x-pem-file" }).end(answer);
 			else response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(answer ?? {}));
 		} catch (error) {
