@@ -4,12 +4,14 @@
 #include "fleet/api-rollout.h"
 #include "fleet/scheduler.h"
 #include "fleet/server.h"
+#include "fleet/workload-said.h"
 
 /* What a rollout would do to the hosts of this moment, and what an operator would rather know before. */
 
 typedef struct {
 	const AshDesiredBook *book;
-	const AshDesiredRelease *target;
+	const AshDesiredRelease *target; /* NULL: a workload's version */
+	const AshRolloutSpec *spec;
 	AshSelector *selector, *canaries;
 	GPtrArray *keys;     /* AshSelectorKey of budgets */
 	GHashTable **groups; /* of each: value → count */
@@ -38,17 +40,49 @@ static void count_groups(const Count *count, const AshHost *host)
 	}
 }
 
+/* Is it about this host? */
+static bool is_asked(const Count *count, const AshHost *host)
+{
+	const AshAssignment *match = NULL;
+
+	if (host->state != ASH_HOST_ACTIVE)
+		return false;
+	if (count->target != NULL)
+		return ash_selector_matches(count->selector, host, count->now_s);
+	match = ash_assignment_of(ash_desired_book_assignments(count->book), host,
+			count->spec->workload, count->now_s);
+	return match != NULL && g_str_equal(match->id, count->spec->assignment);
+}
+
+static AshDesiredStep step_of(
+		const Count *count, const AshHost *host, const AshDesiredRelease **out_hop)
+{
+	if (count->target != NULL)
+		return ash_desired_route(count->book, host, count->target, out_hop);
+	switch (ash_workload_said_rollout(
+			host->workloads, count->spec->workload, count->spec->version)) {
+	case ASH_ROLLOUT_SAID_TRIAL:
+	case ASH_ROLLOUT_SAID_GOOD:
+		return ASH_DESIRED_HAS;
+	case ASH_ROLLOUT_SAID_FAILED:
+		return ASH_DESIRED_FAILED;
+	case ASH_ROLLOUT_SAID_OTHER:
+	case ASH_ROLLOUT_SAID_REBOOT:
+		break;
+	}
+	return ASH_DESIRED_TAKE;
+}
+
 static bool count_host(const AshHost *host, gpointer data)
 {
 	Count *count = data;
 	AshApiRolloutPlan *plan = count->plan;
 	const AshDesiredRelease *hop = NULL;
 
-	if (host->state != ASH_HOST_ACTIVE ||
-			!ash_selector_matches(count->selector, host, count->now_s))
+	if (!is_asked(count, host))
 		return true;
 	count->matched++;
-	AshDesiredStep step = ash_desired_route(count->book, host, count->target, &hop);
+	AshDesiredStep step = step_of(count, host, &hop);
 	count->newer += step == ASH_DESIRED_NEWER;
 	count->failed += step == ASH_DESIRED_FAILED;
 	count->dead_end += step == ASH_DESIRED_DEAD_END;
@@ -111,10 +145,11 @@ static void warn_budgets(const Count *count, const AshRolloutSpec *spec)
 static void warn_all(const Count *count, const AshRolloutSpec *spec)
 {
 	AshApiRolloutPlan *plan = count->plan;
-	const char *version = count->target->version;
+	const char *version = count->target != NULL ? count->target->version : spec->version;
 
 	if (count->matched == 0)
-		warn(plan, "the selector matches no active host");
+		warn(plan, count->target != NULL ? "the selector matches no active host"
+						 : "the assignment counts for no active host");
 	else if (plan->hosts == 0)
 		warn(plan, "none of the %u hosts that the selector matches can take %s",
 				count->matched, version);
@@ -174,13 +209,14 @@ gboolean ash_api_rollout_plan(AshRequest *request, AshRolloutSpec *spec, int64_t
 	Count count = {.keys = keys,
 			.groups = groups,
 			.now_s = request->server->now(),
+			.spec = spec,
 			.plan = &plan};
 
 	if (!ash_desired_book_load(request->db, &book, error))
 		return FALSE;
 	count.book = book;
 	count.target = ash_desired_book_release(book, release);
-	g_assert(count.target != NULL);
+	g_assert(count.target != NULL || *spec->assignment != '\0');
 	gboolean ok = compile(&count, spec, error);
 	if (ok) {
 		plan.warnings = g_ptr_array_new_with_free_func(g_free);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "fleet/api-rollout.h"
+#include "fleet/api-workload.h"
 #include "fleet/change.h"
 #include "fleet/ledger.h"
 #include "fleet/page.h"
@@ -89,7 +90,8 @@ gboolean ash_api_rollout_find_release(AshRequest *request, const char *what,
 #define COLUMNS                                                                                    \
 	"rollout.id, rollout.name, rollout.spec, rollout.state, rollout.reason, rollout.summary, " \
 	"rollout.created_at, rollout.created_by, rollout.ended_at, release.id, release.name, "     \
-	"release.variant, release.arch, release.version, release.\"commit\""
+	"release.variant, release.arch, release.version, release.\"commit\", "                     \
+	"rollout.assignment, rollout.workload, rollout.version"
 #define FROM " FROM rollout LEFT JOIN release ON release.id = rollout.release "
 
 /* What the engine said when it was last written; of one that has not begun, that nothing has happened. */
@@ -133,6 +135,10 @@ static void add_rollout(JsonBuilder *json, const AshDbRow *row, gpointer data)
 	ash_json_add_string(json, "name", ash_db_row_text(row, 1));
 	json_builder_set_member_name(json, "release");
 	ash_api_rollout_release(json, row, 9);
+	ash_json_add_string(json, "kind", *ash_db_row_text(row, 15) != '\0' ? "workload" : "host");
+	ash_json_add_string(json, "assignment", ash_db_row_text(row, 15));
+	ash_json_add_string(json, "workload", ash_db_row_text(row, 16));
+	ash_json_add_string(json, "version", ash_db_row_text(row, 17));
 	add_spec(json, ash_db_row_text(row, 2));
 	ash_json_add_string(json, "state", ash_db_row_text(row, 3));
 	ash_json_add_string(json, "reason", ash_db_row_text(row, 4));
@@ -209,15 +215,16 @@ static gboolean list_rollouts(AshRequest *request, GError **error)
 /* ---- making one ---------------------------------------------------------------------------------- */
 
 /* What an operator gives; what is made here is not his to say. */
-static JsonObject *own_members(JsonObject *body)
+JsonObject *ash_api_rollout_members(AshRequest *request)
 {
 	JsonObject *copy = json_object_new();
 	JsonObjectIter iter;
 	const char *key;
 	JsonNode *value;
-	static const char *const others[] = {"id", "commit", "version", "table", "reason", NULL};
+	static const char *const others[] = {"id", "commit", "version", "table", "reason",
+			"assignment", "workload", "from", "widen", NULL};
 
-	json_object_iter_init(&iter, body);
+	json_object_iter_init(&iter, request->body);
 	while (json_object_iter_next(&iter, &key, &value))
 		if (!g_strv_contains(others, key))
 			json_object_set_member(copy, key, json_node_copy(value));
@@ -239,7 +246,7 @@ static gboolean narrow(AshRequest *request, char **selector, GError **error)
 	return ash_selector_parse(*selector, &again, error) || ash_api_rollout_refuse(error);
 }
 
-static gboolean check_windows(const AshRolloutSpec *spec, GError **error)
+gboolean ash_api_rollout_check_windows(const AshRolloutSpec *spec, GError **error)
 {
 	for (char *const *text = spec->windows; text != NULL && *text != NULL; text++) {
 		g_autoptr(AshWindow) window = NULL;
@@ -253,7 +260,7 @@ static gboolean read_spec(AshRequest *request, AshRolloutSpec **out_spec,
 		AshFleetRelease **out_release, GError **error)
 {
 	g_autoptr(AshRolloutSpec) spec = NULL;
-	g_autoptr(JsonObject) members = own_members(request->body);
+	g_autoptr(JsonObject) members = ash_api_rollout_members(request);
 	g_autoptr(AshFleetRelease) release = NULL;
 	g_autofree char *what = NULL;
 
@@ -265,7 +272,8 @@ static gboolean read_spec(AshRequest *request, AshRolloutSpec **out_spec,
 	json_object_set_string_member(members, "release", what);
 	if (!ash_rollout_spec_parse(members, &spec, error))
 		return ash_api_rollout_refuse(error);
-	if (!check_windows(spec, error) || !narrow(request, &spec->selector, error) ||
+	if (!ash_api_rollout_check_windows(spec, error) ||
+			!narrow(request, &spec->selector, error) ||
 			!ash_api_rollout_find_release(request, what, &release, error))
 		return FALSE;
 	if (*release->withdrawn != '\0')
@@ -280,7 +288,7 @@ static gboolean read_spec(AshRequest *request, AshRolloutSpec **out_spec,
 	return TRUE;
 }
 
-static gboolean reply_plan(
+gboolean ash_api_rollout_reply_plan(
 		AshRequest *request, const AshRolloutSpec *spec, const AshApiRolloutPlan *plan)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
@@ -316,26 +324,52 @@ static gboolean reply_plan(
 
 typedef struct {
 	AshRolloutSpec *spec;
-	const AshFleetRelease *release;
+	int64_t release;
 	char *text; /* of the spec */
 } Make;
+
+/* Two at a time would pull its hosts to and fro. */
+static gboolean check_assignment(AshRequest *request, const AshRolloutSpec *spec, GError **error)
+{
+	g_autofree char *other = NULL;
+	g_autofree char *version = NULL;
+
+	if (*spec->assignment == '\0')
+		return TRUE;
+	if (!ash_api_assignment_rollout(request->db, spec->assignment, &other, error) ||
+			!ash_db_query_string(request->db,
+					"SELECT version FROM assignment WHERE id = $1",
+					ASH_DB_VALUES(ASH_DB_T(spec->assignment)), &version, error))
+		return FALSE;
+	if (other != NULL)
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
+				"rollout %s moves this assignment: cancel or revert it first",
+				other);
+	return g_strcmp0(version, spec->from) == 0 ||
+	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
+			       "assignment '%s' was changed by somebody else: look again",
+			       spec->assignment);
+}
 
 static gboolean insert(AshRequest *request, gpointer data, GError **error)
 {
 	const Make *making = data;
 	const AshRolloutSpec *spec = making->spec;
 	g_autofree char *object = g_strconcat("rollout:", spec->id, NULL);
-	g_autofree char *text = g_strdup_printf("rollout %s of %s was made",
-			*spec->name != '\0' ? spec->name : spec->id, spec->version);
+	g_autofree char *text = g_strdup_printf("rollout %s of %s%s%s was made",
+			*spec->name != '\0' ? spec->name : spec->id, spec->workload,
+			*spec->workload != '\0' ? " " : "", spec->version);
 
-	return ash_db_exec(request->db,
+	return ash_db_lock_events(request->db, error) && check_assignment(request, spec, error) &&
+	       ash_db_exec(request->db,
 			       "INSERT INTO rollout (id, name, release, spec, state, created_at, "
-			       "created_by) VALUES ($1, $2, $3, $4, 'starting', $5, $6)",
+			       "created_by, assignment, workload, version) VALUES ($1, $2, $3, $4, "
+			       "'starting', $5, $6, $7, $8, $9)",
 			       ASH_DB_VALUES(ASH_DB_T(spec->id), ASH_DB_T(spec->name),
-					       ASH_DB_I(making->release->id),
-					       ASH_DB_T(making->text),
+					       ASH_DB_I(making->release), ASH_DB_T(making->text),
 					       ASH_DB_I(request->server->now()),
-					       ASH_DB_T(request->actor)),
+					       ASH_DB_T(request->actor), ASH_DB_T(spec->assignment),
+					       ASH_DB_T(spec->workload), ASH_DB_T(spec->version)),
 			       NULL, error) &&
 	       ash_route_audit(request, "rollout.create", object, NULL, making->text, error) &&
 	       ash_event_append(request->db,
@@ -357,21 +391,16 @@ static char *new_id(void)
 	return id;
 }
 
-static gboolean make_rollout(AshRequest *request, GError **error)
+bool ash_api_rollout_is_dry(AshRequest *request)
 {
-	g_autoptr(AshRolloutSpec) spec = NULL;
-	g_autoptr(AshFleetRelease) release = NULL;
-	g_auto(AshApiRolloutPlan) plan = {0};
-	const char *dry_run = ash_http_argument(request->call, "dry_run");
+	const char *dry_run = ash_route_argument(request, "dry_run");
 
-	if (!read_spec(request, &spec, &release, error) ||
-			!ash_api_rollout_plan(request, spec, release->id, &plan, error))
-		return FALSE;
-	if (g_strcmp0(dry_run, "1") == 0 || g_strcmp0(dry_run, "true") == 0)
-		return reply_plan(request, spec, &plan);
-	if (plan.hosts + plan.already == 0)
-		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT, "%s",
-				(const char *) g_ptr_array_index(plan.warnings, 0));
+	return g_str_equal(dry_run, "1") || g_str_equal(dry_run, "true");
+}
+
+gboolean ash_api_rollout_make(
+		AshRequest *request, AshRolloutSpec *spec, int64_t release, GError **error)
+{
 	g_free(spec->id);
 	spec->id = new_id();
 	g_autofree char *text = ash_rollout_spec_format(spec);
@@ -379,6 +408,25 @@ static gboolean make_rollout(AshRequest *request, GError **error)
 	if (!ash_change_run(request, insert, &making, error))
 		return FALSE;
 	return show(request, spec->id, error);
+}
+
+static gboolean make_rollout(AshRequest *request, GError **error)
+{
+	g_autoptr(AshRolloutSpec) spec = NULL;
+	g_autoptr(AshFleetRelease) release = NULL;
+	g_auto(AshApiRolloutPlan) plan = {0};
+
+	if (json_object_has_member(request->body, "assignment"))
+		return ash_api_rollout_make_workload(request, error);
+	if (!read_spec(request, &spec, &release, error) ||
+			!ash_api_rollout_plan(request, spec, release->id, &plan, error))
+		return FALSE;
+	if (ash_api_rollout_is_dry(request))
+		return ash_api_rollout_reply_plan(request, spec, &plan);
+	if (plan.hosts + plan.already == 0)
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT, "%s",
+				(const char *) g_ptr_array_index(plan.warnings, 0));
+	return ash_api_rollout_make(request, spec, release->id, error);
 }
 
 /* ---- acts ---------------------------------------------------------------------------------------- */
@@ -601,7 +649,12 @@ static const AshRouteMember host_arguments[] = {
 static const AshRouteMember make_arguments[] = {
 		{"dry_run", "string", false, "1: say what it would do, and do nothing"}, {0}};
 static const AshRouteMember spec_members[] = {
-		{"release", "integer|string", true, "id, NAME/VERSION or VERSION"},
+		{"release", "integer|string", false,
+				"id, NAME/VERSION or VERSION; this, or assignment and version"},
+		{"assignment", "string", false, "of a workload, whose hosts get another version"},
+		{"version", "string", false, "of the assignment's workload"},
+		{"widen", "boolean", false,
+				"true, with a reason: a version that may touch more than the one before"},
 		{"name", "string", false, "for people"},
 		{"selector", "string", false, "which hosts; \"\": all"},
 		{"channel", "string", false, "its pointer moves when the rollout has finished"},
@@ -628,10 +681,11 @@ static const AshRouteMember spec_members[] = {
 static const AshRouteMember reason_members[] = {{"reason", "string", false, "why"}, {0}};
 static const AshRouteMember needed_reason_members[] = {{"reason", "string", true, "why"}, {0}};
 
-#define ROLLOUT                                                                                     \
-	"{\"id\":\"abcdefghijkm\",\"name\":\"\",\"release\":null,\"selector\":\"all\",\"spec\":{}," \
-	"\"state\":\"running\",\"reason\":\"\",\"created_at\":1,\"created_by\":\"ada\","            \
-	"\"ended_at\":0,\"ring\":1,\"limit\":4,\"total\":20,\"counts\":{},\"failures\":0,"          \
+#define ROLLOUT                                                                                         \
+	"{\"id\":\"abcdefghijkm\",\"name\":\"\",\"release\":null,\"kind\":\"host\","                    \
+	"\"assignment\":\"\",\"workload\":\"\",\"version\":\"1.4.0\",\"selector\":\"all\",\"spec\":{}," \
+	"\"state\":\"running\",\"reason\":\"\",\"created_at\":1,\"created_by\":\"ada\","                \
+	"\"ended_at\":0,\"ring\":1,\"limit\":4,\"total\":20,\"counts\":{},\"failures\":0,"              \
 	"\"halts_at\":2,\"rings\":[],\"table\":[[4,2]],\"next\":\"\"}"
 
 const AshRoute ash_api_rollout_routes[] = {

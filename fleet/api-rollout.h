@@ -32,6 +32,18 @@ const char *ash_api_rollout_element(JsonArray *array, unsigned index); /* NULL: 
 /* AshRoute.run of GET /v1/rollouts/{id}/hosts; api-rollout-host.c. */
 gboolean ash_api_rollout_hosts(AshRequest *request, GError **error);
 
+/* The body without what is made here. */
+JsonObject *ash_api_rollout_members(AshRequest *request);
+gboolean ash_api_rollout_check_windows(const AshRolloutSpec *spec, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* Makes it, and answers with it. @release: 0 of a workload. */
+gboolean ash_api_rollout_make(AshRequest *request, AshRolloutSpec *spec, int64_t release,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* POST /v1/rollouts with "assignment"; api-rollout-workload.c. */
+gboolean ash_api_rollout_make_workload(AshRequest *request, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
 /* What a spec would do now; api-rollout-plan.c. */
 typedef struct {
 	uint32_t hosts, already, canaries, away, misfit, behind; /* candidates, and who is none */
@@ -39,6 +51,10 @@ typedef struct {
 } AshApiRolloutPlan;
 void ash_api_rollout_plan_clear(AshApiRolloutPlan *plan);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AshApiRolloutPlan, ash_api_rollout_plan_clear)
-/* Plans @spec for the hosts of now. */
+/* Plans @spec for the hosts of now. @release: 0 of a workload. */
 gboolean ash_api_rollout_plan(AshRequest *request, AshRolloutSpec *spec, int64_t release,
 		AshApiRolloutPlan *out_plan, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Asks for a dry run? Answers it. */
+bool ash_api_rollout_is_dry(AshRequest *request);
+gboolean ash_api_rollout_reply_plan(
+		AshRequest *request, const AshRolloutSpec *spec, const AshApiRolloutPlan *plan);

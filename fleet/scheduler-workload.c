@@ -126,6 +126,8 @@ static gboolean write_wanted(AshScheduler *scheduler, const char *id, const AshH
 	if (g_str_equal(before, after))
 		return TRUE;
 	scheduler->has_written = true;
+	/* Memory is to have it before it is asked whether that is still so. */
+	ash_scheduler_look_again(scheduler, id);
 	return ash_wanted_write(scheduler->db, id, before, after, hold != NULL ? hold->rollout : "",
 			scheduler->now_s, error);
 }

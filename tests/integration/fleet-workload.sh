@@ -261,6 +261,118 @@ END
 	is "the host goes on" "$status" 200
 }
 
+# why HOST: what blocks web there; the whole answer in $body
+why()
+{
+	api GET "/v1/hosts/$(cat "$hosts/$1.id")/why?workload=web"
+	field '[.answer, (.conditions[-1] | .condition, .met)] | map(tostring) | join(",")'
+}
+
+wanted_is()
+{
+	local i
+	for i in $(seq 1 "$host_count"); do
+		call "$i"
+		[ "$(jq -r '.[0].version // ""' <<<"${w_wanted[$i]}")" = "$1" ] || return 1
+	done
+}
+
+rollouts()
+{
+	local id
+	is "up to date" "$(why 1)" up\ to\ date,ready,true
+	while read -r json; do
+		api POST /v1/rollouts "$json"
+		like "refused: $json" "$status" '^40[04]'
+	done <<'END'
+{"assignment":"edge-web"}
+{"assignment":"nothing","version":"1.1"}
+{"assignment":"edge-web","version":"9.9"}
+{"assignment":"edge-web","version":"1.1","selector":"site = bern"}
+{"assignment":"edge-web","version":"1.1","release":"1.0"}
+{"version":"1.1"}
+END
+	api POST /v1/rollouts '{"assignment":"edge-web","version":"1.0"}'
+	is "to where it is already" "$status" 409
+	api POST /v1/rollouts '{"assignment":"edge-web","version":"2.0"}'
+	is "wider is refused here too" "$status $(field .kind)" "409 wider"
+	api POST '/v1/rollouts?dry_run=1' '{"assignment":"edge-web","version":"2.0"}'
+	is "and before" "$status $(field .kind)" "409 wider"
+	api POST '/v1/rollouts?dry_run=1' '{"assignment":"edge-web","version":"1.1","first":2,"growth":2}'
+	is "what it would do" "$(field '[.hosts, .already, (.rings | join("+"))] | map(tostring) | join(" ")')" "$host_count 0 2+4+6"
+
+	# One that is fine.
+	api POST /v1/rollouts '{"assignment":"edge-web","version":"1.1","first":2,"growth":2,"soak":0,"name":"fine"}'
+	id=$(field .id)
+	is "it is made" "$(field '[.kind, .assignment, .workload, .version, .release] | map(tostring) | join(" ")')" "workload edge-web web 1.1 null"
+	api POST /v1/rollouts '{"assignment":"edge-web","version":"1.2"}'
+	is "not two at a time" "$status" 409
+	api PUT /v1/assignments/edge-web '{"version":"1.2"}'
+	is "nor past it" "$status" 409
+	api_is "the assignment is not deleted under it" 409 DELETE /v1/assignments/edge-web '{}'
+	ok "it finishes" eventually rollout_is "$id" finished
+	is "all have it" "$(on 1.1)" "$host_count"
+	is "each was confirmed" "$(field '.counts.confirmed')" "$host_count"
+	api GET /v1/assignments/edge-web
+	is "the assignment brings it" "$(field .version)" 1.1
+	api POST "/v1/rollouts/$id/replay" '{}'
+	is "and its ledger says the same" "$(field .agrees)" true
+	api GET "/v1/rollouts/$id/hosts?outcome=confirmed&limit=100"
+	is "host by host" "$(field '.items | length')" "$host_count"
+
+	# It is sent back after it has finished.
+	api POST "/v1/rollouts/$id/revert" '{"reason":"it eats memory"}'
+	ok "reverted" eventually rollout_is "$id" reverted
+	ok "all are back" eventually all_on 1.0
+	api GET /v1/assignments/edge-web
+	is "and so is the assignment" "$(field .version)" 1.0
+	ok "nothing else is wanted" wanted_is 1.0
+
+	# One that fails.
+	w_bad=1.2
+	api POST /v1/rollouts '{"assignment":"edge-web","version":"1.2","first":2,"growth":2,"soak":0}'
+	id=$(field .id)
+	ok "a failure among the first stops it" eventually rollout_is "$id" paused
+	api GET "/v1/rollouts/$id/hosts?outcome=failed&limit=100"
+	is "by the host's own words" "$(field '.items[0].reason')" "it did not answer"
+	is "nobody runs it" "$(on 1.0)" "$host_count"
+	local i failed=0 waiting=0
+	for i in $(seq 1 "$host_count"); do
+		case $(why "$i") in
+		stuck,not\ failed\ here,false) failed=$((failed + 1)) ;;
+		waiting,running,false) waiting=$((waiting + 1)) ;;
+		*) diag "host $i: $body" ;;
+		esac
+	done
+	is "why not: it failed there, or the rollout does not run" "$((failed > 0)) $((failed + waiting))" "1 $host_count"
+	api POST "/v1/rollouts/$id/cancel" '{"reason":"bad"}'
+	ok "it is cancelled" eventually rollout_is "$id" cancelled
+	ok "the old version is wanted of all" eventually wanted_is 1.0
+	api GET "/v1/events?limit=1000&order=newest"
+	is "what happened is told" "$(field '[.items[] | select(.kind == "host.workload").data.change] | unique | join(" ")')" \
+		"ready rolled-back"
+	w_bad=
+	w_failed=()
+
+	# A host that does not believe it.
+	rounds 1
+	api POST /v1/rollouts '{"assignment":"edge-web","version":"1.2","first":6,"soak":0}'
+	id=$(field .id)
+	w_missing[1]="1.2 untrusted"
+	w_bad=1.2
+	doubted()
+	{
+		call 1
+		api GET "/v1/rollouts/$id/hosts?outcome=failed&limit=100"
+		[ "$(field '.items | map(select(.name == "edge-1"))[0].reason')" = "its signature is not of this fleet" ]
+	}
+	ok "who does not believe it has failed" eventually doubted
+	is "which is why" "$(why 1 | cut -d, -f2-)" believed,false
+	api POST "/v1/rollouts/$id/cancel" '{"reason":"enough"}'
+	w_bad='' w_failed=() w_missing=()
+	ok "all as before" eventually all_on 1.0
+}
+
 whole()
 {
 	fleet_token='' fleet_listen=''
@@ -279,7 +391,7 @@ whole()
 	ok "$1: the server ends" fleet_stop
 }
 
-courses=()
+courses=(rollouts)
 whole sqlite
 [ -z "${FWS_QUICK:-}" ] || { done_testing; exit; }
 postgres_need
