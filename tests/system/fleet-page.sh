@@ -1,11 +1,13 @@
 #!/bin/bash
-# needs: root chromium node openssl jq curl
+# needs: root chromium node openssl jq curl ostree
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 1200
 # The fleet's page in a real browser: first beside a server with an invented fleet, which can fail at will, then with
 # the real one. ASHLAR_SCREENSHOTS=DIR keeps pictures.
 . tests/lib/tap.sh
 . tests/lib/fleet-hosts.bash
+. tests/lib/commit.sh
+. tests/lib/publication.sh
 
 chmod 755 "$tmp"
 export TMPDIR=$tmp
@@ -52,7 +54,7 @@ start()
 {
 	rm -f "$tmp/fleet.json"
 	mkdir "$1"
-	printf 'ddi:\n  enabled: true\n' >"$1/fleetd.yaml"
+	printf '%s\n' "ddi: {enabled: true}" "${@:2}" >"$1/fleetd.yaml"
 	"$ashlar_bin/ashlar-fleetd" serve "$1" --listen 127.0.0.1:0 --json >"$tmp/fleet.json" 2>>"$tmp/fleet.log" &
 	fleet_pid=$!
 	at_exit+=("kill $fleet_pid")
@@ -78,17 +80,42 @@ api()
 
 ok "ashlar-fleetd serves" start "$tmp/fleet"
 upload=$tmp/fleet/content/ddi/upload
-mkdir -p "$tmp/keys" "$upload"
-relay node tests/lib/page/check-real.mjs "$fleet_url" "$fleet_token" "$tmp/keys" "$upload"
+mkdir -p "$tmp/joining" "$upload"
+relay node tests/lib/page/check-real.mjs "$fleet_url" "$fleet_token" "$tmp/joining" "$upload"
 kill "$fleet_pid"
 
 # Another, with hosts that take what they are told.
-ok "another serves" start "$tmp/fleet2"
+# Workloads of a publication; what the first host says of one.
+mkdir -p "$pub"
+"$ashlar" key make "$keys" --no-passphrase -q >/dev/null
+hex=$(printf '0123456789abcdef%.0s' 1 2 3 4)
+definition()
+{
+	printf '%s\n' "workload: web" "version: $1" "image: oci:registry.example/web@sha256:$hex" \
+		'parameters: [{name: level, type: int, default: "3", min: 0, max: 9}]' "${@:2}" >"$tmp/web-$1.yaml"
+	"$ashlar" workload release --keys "$keys" --publication "$pub" "$tmp/web-$1.yaml" -q >/dev/null
+}
+ok "a workload is published" definition 1.0
+ok "and a version that may touch more" definition 2.0 'network: {mode: nat, publish: ["8080:80"]}'
+publish -q >/dev/null
+ok "signed" test -s "$pub/metadata/timestamp.json"
+eval "plain_$(declare -f host_body)"
+host_body()
+{
+	if [ "$1" = 1 ]; then
+		plain_host_body 1 | sed 's/}$/,"workloads":{"items":[{"name":"web","version":"1.0","origin":"signed","state":"ready","ready":true,"text":"","isolation":"container","effective":"container","score":12,"restarts":0,"failed":[],"instances":[{"name":"web","state":"ready","ready":true,"text":"","address":"10.0.0.2"}]}],"missing":[]}}/'
+	else
+		plain_host_body "$@"
+	fi
+}
+
+ok "another serves" start "$tmp/fleet2" "content: $pub"
 ok "release 1.0 is added" release_add 1.0 "bash=5.2.15-2 openssl=3.0.14-1 telnet=0.17-44"
 ok "release 2.0 is added" release_add 2.0 "bash=5.2.15-2 curl=8.1.2-1 openssl=3.0.15-1"
 ok "release 3.0 is added" release_add 3.0
 ok "20 hosts join" hosts_join 20 '{"site":"bern"}'
 ok "they check in" hosts_round
+relay node tests/lib/page/check-workload.mjs "$fleet_url" "$fleet_token" "$(cat "$hosts/1.id")"
 # shellcheck disable=SC2034
 bad_versions=3.0
 # shellcheck disable=SC2119
