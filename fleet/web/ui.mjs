@@ -97,6 +97,10 @@ export function Tabs({ label, tabs, value, onChange }) {
 		onChange(tabs[to][0]);
 		list.current.children[to].focus();
 	};
+	useEffect(() => {
+		const now = list.current.querySelector("[aria-selected=true]");
+		if (now && list.current.scrollWidth > list.current.clientWidth) list.current.scrollLeft = now.offsetLeft - 30;
+	}, [value]);
 	return html`<div class="tabs" role="tablist" aria-label=${label} ref=${list} onKeyDown=${key}>${tabs.map(([id, text, n]) =>
 		html`<button type="button" role="tab" id=${`tab-${id}`} aria-selected=${id === value ? "true" : "false"} aria-controls=${`panel-${id}`} tabindex=${id === value ? 0 : -1} onClick=${() => onChange(id)}>${text}${n !== undefined && html`<span class="count">${words.count(n)}</span>`}</button>`)}</div>`;
 }

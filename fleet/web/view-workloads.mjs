@@ -17,9 +17,9 @@ export const hostsWith = (name, version) => query("/hosts", { selector: version 
 export const Score = ({ of }) => html`<span class="score" title=${`exposure ${words.tenths(of)}: 0 touches nothing, 10 is the host itself`}><span class="score-track" aria-hidden="true"><i class=${of >= 70 ? "tone-bad" : of >= 30 ? "tone-degraded" : "tone-good"} style=${{ width: `${Math.max(2, Math.min(100, of))}%` }}></i></span><span>${words.tenths(of)}</span></span>`;
 
 // One line a change of what may be touched; what goes further is marked in words.
-export const Touches = ({ of }) => html`<${List} label="What it may touch, otherwise than before" rows=${of} rowKey=${(c) => `${c.kind} ${c.name}`} rowClass=${(c) => (c.is_wider ? "is-bad" : "")} columns=${[
-	{ head: "What", cell: (c) => html`<b>${c.kind}</b> <${Name}>${c.name}<//>` }, { head: "Before", cell: (c) => (c.from ? html`<span class="wrap">${c.from}</span>` : html`<span class="soft">not at all</span>`) },
-	{ head: "Then", cell: (c) => (c.to ? html`<span class="wrap">${c.to}</span>` : html`<span class="soft">not any more</span>`) }, { head: "So", cell: (c) => (c.is_wider ? html`<${Badge} word="wider" tone="bad" />` : html`<${Badge} word="not wider" tone="good" />`) }]} />`;
+export const Touches = ({ of }) => html`<ul class="touches" aria-label="What it may touch, otherwise than before">${of.map((c) => html`<li key=${`${c.kind} ${c.name}`} class=${c.is_wider ? "tone-bad" : "tone-good"}><p><b>${c.kind}</b> <${Name}>${c.name}<//></p>
+	<p>${c.from ? html`<span class="wrap">${c.from}</span>` : html`<span class="soft">not at all</span>`} <${Icon} name="arrow" /> <span class="sr">becomes</span>${c.to ? html`<span class="wrap">${c.to}</span>` : html`<span class="soft">not any more</span>`}</p>
+	<${Badge} word=${c.is_wider ? "wider" : "not wider"} tone=${c.is_wider ? "bad" : "good"} /></li>`)}</ul>`;
 
 export async function scan(then) {
 	const answer = await attempt(() => post("/v1/releases/scan"));

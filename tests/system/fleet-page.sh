@@ -81,6 +81,9 @@ api()
 ok "ashlar-fleetd serves" start "$tmp/fleet"
 upload=$tmp/fleet/content/ddi/upload
 mkdir -p "$tmp/joining" "$upload"
+is "each route of the API has its place on the page (docs/fleet-page.md)" "$(curl -sS --cacert "$fleet_ca" "$fleet_url/v1/openapi.json" |
+	jq -r '.paths | to_entries[] | .key as $path | .value | keys[] | ascii_upcase + " " + $path' | grep ' /v1/' |
+	while IFS= read -r route; do grep -qF "\`$route\`" docs/fleet-page.md || echo "$route"; done)" ""
 relay node tests/lib/page/check-real.mjs "$fleet_url" "$fleet_token" "$tmp/joining" "$upload"
 kill "$fleet_pid"
 

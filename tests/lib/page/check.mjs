@@ -347,7 +347,7 @@ async function workloads(all) {
 	await page.keyboard.press("Space");
 	await page.type("#widen-reason", "the scale is wanted");
 	await until(page, () => !document.querySelector(".is-stale") && !document.querySelector(".form-end button").disabled);
-	ok("and keeps it in sight", Boolean(await page.$(".wider table")));
+	ok("and keeps it in sight", Boolean(await page.$(".wider .touches")));
 	await calls();
 	await page.click(".form-end button");
 	await until(page, () => !/new/.test(location.pathname));
@@ -373,9 +373,11 @@ async function workloads(all) {
 	ok("and goes on live", await until(page, () => /comes now/.test(document.querySelector(".logs pre").textContent)));
 	is("log: names", await audit(page), []);
 	is("log: contrast", await contrast(page), []);
+	await page.$eval(".logs", (e) => e.scrollIntoView({ block: "center" }));
 	await shoot(page, "log-light");
 	await page.setViewport({ width: 360, height: 740 });
 	is("log: 360 px", await wide(page), []);
+	await page.$eval(".logs", (e) => e.scrollIntoView({ block: "center" }));
 	await shoot(page, "log-phone");
 	await page.setViewport({ width: 1280, height: 900 });
 	await click(page, "Stop");
