@@ -109,7 +109,7 @@ async function run() {
 	await page.waitForSelector("#ask-typed");
 	await page.type("#ask-typed", "edge-web");
 	await click("Remove", "dialog");
-	ok("an assignment is removed", await until(page, () => document.querySelector("h1").textContent === "web" && /No host is to run it/.test(document.querySelector("main").innerText)));
+	ok("an assignment is removed", await until(page, () => document.querySelector("h1")?.textContent === "web" && /No host is to run it/.test(document.querySelector("main").innerText)));
 	is("workloads: no errors, nothing from elsewhere", page.seen, []);
 }
 
