@@ -252,8 +252,11 @@ void ash_unit_stage(AshUnit *unit)
 {
 	g_autoptr(GError) local = NULL;
 
-	if (unit->job != NULL || unit->daemon->cleaner != NULL ||
-			ash_bus_now_us() < unit->machine->retry_us)
+	if (ash_bus_now_us() < unit->machine->retry_us)
+		return;
+	/* It has come: a timer that stays due would starve the end of the job that is waited for. */
+	unit->machine->retry_us = 0;
+	if (unit->job != NULL || unit->daemon->cleaner != NULL)
 		return;
 	if (unit->target == NULL) {
 		stage_failed(unit, "its definition is not there any more", true);
