@@ -39,7 +39,8 @@ int main(int argc, char **argv)
 			ash_fleet_cmd_channel, ash_fleet_cmd_rollout, ash_fleet_cmd_rollout_start,
 			ash_fleet_cmd_rollout_watch, ash_fleet_cmd_event, ash_fleet_cmd_lock,
 			ash_fleet_cmd_operator, ash_fleet_cmd_webhook, ash_fleet_cmd_ddi,
-			ash_fleet_cmd_export, ash_fleet_cmd_simulate};
+			ash_fleet_cmd_workload, ash_fleet_cmd_assignment, ash_fleet_cmd_export,
+			ash_fleet_cmd_simulate};
 	g_autoptr(GArray) commands = g_array_new(TRUE, FALSE, sizeof(AshCliCommand));
 	AshCliProgram program = {.name = "ashlar-fleet",
 			.summary = "Asks a fleet server, and tells it what to do.",

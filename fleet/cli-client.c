@@ -193,6 +193,27 @@ static AshCliClientError code_of(unsigned status)
 					      : ASH_CLI_CLIENT_ERROR_REQUEST;
 }
 
+/* What a version of a workload may touch more, where that is why: a line for each. */
+static char *changes_text(JsonObject *object)
+{
+	JsonArray *changes = ash_json_find_objects(object, "changes");
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	for (guint i = 0; changes != NULL && i < json_array_get_length(changes); i++) {
+		JsonObject *change = json_array_get_object_element(changes, i);
+		const char *kind = ash_json_find_text(change, "kind");
+		const char *name = ash_json_find_text(change, "name");
+		const char *from = ash_json_find_text(change, "from");
+		const char *to = ash_json_find_text(change, "to");
+		if (ash_json_find_bool(change, "is_wider"))
+			g_string_append_printf(text, "\n  %s %s: %s → %s", kind != NULL ? kind : "",
+					name != NULL ? name : "",
+					from != NULL && *from != '\0' ? from : "none",
+					to != NULL && *to != '\0' ? to : "none");
+	}
+	return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
 /* {"kind","text"} of the API, or what a server that is none says. */
 static gboolean fail(const AshCliClient *client, const AshFetchAnswer *answer, GError **error)
 {
@@ -209,7 +230,9 @@ static gboolean fail(const AshCliClient *client, const AshFetchAnswer *answer, G
 	if (text == NULL)
 		return ash_throw(error, ASH_CLI_CLIENT_ERROR, (int) code_of(status),
 				"%s answers with status %u%s", client->url, status, advice);
-	return ash_throw(error, ASH_CLI_CLIENT_ERROR, (int) code_of(status), "%s%s", text, advice);
+	g_autofree char *changes = changes_text(json_node_get_object(node));
+	return ash_throw(error, ASH_CLI_CLIENT_ERROR, (int) code_of(status), "%s%s%s", text, advice,
+			changes);
 }
 
 static gboolean request(AshCliClient *client, const char *method, const char *path,

@@ -7,7 +7,7 @@
 #include "lib/error.h"
 #include "lib/json.h"
 
-static char *opt_columns, *opt_sort;
+static char *opt_columns, *opt_sort, *opt_workload;
 static int opt_limit;
 
 static const AshCliColumn all_columns[] = {
@@ -104,15 +104,26 @@ static gboolean groups(AshCliContext *context, char **args, int *out_exit, GErro
 	return TRUE;
 }
 
-static void print_list(JsonObject *object, const char *member, const AshCliColumn *columns)
-{
-	JsonArray *list = ash_json_find_objects(object, member);
-
-	if (list == NULL || json_array_get_length(list) == 0)
-		return;
-	putchar('\n');
-	ash_cli_print_table(list, columns);
-}
+static const AshCliColumn workload_columns[] = {
+		{"WORKLOAD", "name", ASH_CLI_TEXT},
+		{"VERSION", "version", ASH_CLI_TEXT},
+		{"WANTED", "wanted", ASH_CLI_TEXT},
+		{"STATE", "state", ASH_CLI_TEXT},
+		{"READY", "ready", ASH_CLI_BOOL},
+		{"ISOLATION", "effective|isolation", ASH_CLI_TEXT},
+		{"RESTARTS", "restarts", ASH_CLI_NUMBER},
+		{"FROM", "assignment|origin", ASH_CLI_TEXT},
+		{"ROLLOUT", "rollout", ASH_CLI_TEXT},
+		{"WHY", "why", ASH_CLI_TEXT},
+		{0},
+};
+static const AshCliColumn missing_columns[] = {
+		{"MISSING", "name", ASH_CLI_TEXT},
+		{"VERSION", "version", ASH_CLI_TEXT},
+		{"BECAUSE", "word", ASH_CLI_TEXT},
+		{"TEXT", "text", ASH_CLI_TEXT},
+		{0},
+};
 
 /* What it was asked for, and what rollouts came of it. */
 static void print_lists(JsonObject *object)
@@ -137,8 +148,68 @@ static void print_lists(JsonObject *object)
 			{0},
 	};
 
-	print_list(object, "orders", orders);
-	print_list(object, "rollouts", rollouts);
+	ash_cli_print_list(object, "orders", orders);
+	ash_cli_print_list(object, "rollouts", rollouts);
+}
+
+/* The server knows of them apart from the host; one without the route has none. */
+static gboolean print_workloads(const char *host, GError **error)
+{
+	g_autofree char *path = ash_cli_path("/v1/hosts/", host, "/workloads");
+	g_autoptr(AshCliClient) client = NULL;
+	g_autoptr(JsonNode) node = NULL;
+	g_autoptr(GError) local = NULL;
+
+	if (!ash_cli_client_new(&client, error))
+		return FALSE;
+	if (!ash_cli_client_call(client, "GET", path, NULL, &node, &local)) {
+		if (g_error_matches(local, ASH_CLI_CLIENT_ERROR, ASH_CLI_CLIENT_ERROR_NOT_FOUND))
+			return TRUE;
+		g_propagate_error(error, g_steal_pointer(&local));
+		return FALSE;
+	}
+	if (node != NULL && JSON_NODE_HOLDS_OBJECT(node)) {
+		ash_cli_print_list(json_node_get_object(node), "items", workload_columns);
+		ash_cli_print_list(json_node_get_object(node), "missing", missing_columns);
+	}
+	return TRUE;
+}
+
+static gboolean workloads(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	static const AshCliColumn failed[] = {
+			{"FAILED", "version", ASH_CLI_TEXT},
+			{"AT", "at", ASH_CLI_TIME},
+			{"REASON", "reason", ASH_CLI_TEXT},
+			{0},
+	};
+	static const AshCliColumn instances[] = {
+			{"INSTANCE", "name", ASH_CLI_TEXT},
+			{"STATE", "state", ASH_CLI_TEXT},
+			{"READY", "ready", ASH_CLI_BOOL},
+			{"ADDRESS", "address", ASH_CLI_TEXT},
+			{"TEXT", "text", ASH_CLI_TEXT},
+			{0},
+	};
+	g_autofree char *path = ash_cli_path("/v1/hosts/", args[0], "/workloads");
+	g_autoptr(JsonNode) node = NULL;
+
+	if (!ash_cli_get(context, path, &node, error))
+		return FALSE;
+	if (context->json)
+		return TRUE;
+	JsonObject *object = json_node_get_object(node);
+	JsonArray *items = ash_json_find_objects(object, "items");
+	for (guint i = 0; items != NULL && i < json_array_get_length(items); i++) {
+		JsonObject *item = json_array_get_object_element(items, i);
+		if (i > 0)
+			putchar('\n');
+		ash_cli_print_page(item, workload_columns);
+		ash_cli_print_list(item, "instances", instances);
+		ash_cli_print_list(item, "failed", failed);
+	}
+	ash_cli_print_list(object, "missing", missing_columns);
+	return TRUE;
 }
 
 static gboolean host(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -181,6 +252,7 @@ static gboolean host(AshCliContext *context, char **args, int *out_exit, GError 
 	if (!context->json) {
 		ash_cli_print_page(json_node_get_object(node), columns);
 		print_lists(json_node_get_object(node));
+		return print_workloads(args[0], error);
 	}
 	return TRUE;
 }
@@ -255,7 +327,8 @@ static void print_conditions(JsonObject *object)
 
 static gboolean why(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	g_autofree char *path = ash_cli_path("/v1/hosts/", args[0], "/why");
+	g_autofree char *path = ash_cli_argument(
+			ash_cli_path("/v1/hosts/", args[0], "/why"), "workload", opt_workload);
 	g_autoptr(JsonNode) node = NULL;
 
 	if (!ash_cli_get(context, path, &node, error))
@@ -277,6 +350,11 @@ static gboolean why(AshCliContext *context, char **args, int *out_exit, GError *
 	return TRUE;
 }
 
+static const GOptionEntry why_options[] = {
+		{"workload", 0, 0, G_OPTION_ARG_STRING, &opt_workload,
+				"Why does this workload not run there as it should?", "NAME"},
+		{0},
+};
 static const GOptionEntry limit_options[] = {
 		{"limit", 'n', 0, G_OPTION_ARG_INT, &opt_limit, "At most so many", "N"},
 		{0},
@@ -302,6 +380,7 @@ const AshCliCommand ash_fleet_cmd_host[] = {
 		{.name = "why",
 				.synopsis = "HOST",
 				.summary = "Why does this host not update now?",
+				.options = why_options,
 				.details = HOST " Exit code 8: it will not by itself.",
 				.min_args = 1,
 				.max_args = 1,
@@ -327,6 +406,13 @@ const AshCliCommand ash_fleet_cmd_host[] = {
 				.min_args = 1,
 				.max_args = 1,
 				.run = history},
+		{.name = "host workloads",
+				.synopsis = "HOST",
+				.summary = "What runs on it, and why not as wanted",
+				.details = HOST,
+				.min_args = 1,
+				.max_args = 1,
+				.run = workloads},
 		{.name = "host journal",
 				.synopsis = "HOST",
 				.summary = "The journal's end of its failed updates",

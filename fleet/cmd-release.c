@@ -133,12 +133,23 @@ static gboolean add(AshCliContext *context, char **args, int *out_exit, GError *
 
 static gboolean scan(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
+	static const AshCliColumn columns[] = {
+			{"new releases", "added", ASH_CLI_LIST},
+			{"recalled", "recalled", ASH_CLI_LIST},
+			{"new workloads", "workloads", ASH_CLI_TEXT},
+			{"known", "known", ASH_CLI_TEXT},
+			{"expires", "expires_at", ASH_CLI_TIME},
+			{0},
+	};
 	g_autoptr(JsonNode) node = NULL;
 
 	if (!ash_cli_change(context, "POST", "/v1/releases/scan", ash_cli_body(), NULL, &node,
 			    error))
 		return FALSE;
-	ash_cli_print_json(node);
+	if (context->json)
+		ash_cli_print_json(node);
+	else
+		ash_cli_print_page(json_node_get_object(node), columns);
 	return TRUE;
 }
 
@@ -262,7 +273,7 @@ const AshCliCommand ash_fleet_cmd_release[] = {
 				.max_args = 1,
 				.run = add},
 		{.name = "releases scan",
-				.summary = "Add what is new in the server's publication",
+				.summary = "Add what is new in the publication, workloads too",
 				.options = ash_cli_reason_options,
 				.run = scan},
 		{.name = "releases set",

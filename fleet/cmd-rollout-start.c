@@ -7,14 +7,23 @@
 #include "lib/error.h"
 #include "lib/json.h"
 
-static char *opt_name, *opt_channel, *opt_canaries, *opt_growth, *opt_soak, *opt_deadline,
-		*opt_on_halt, *opt_ring_pause, *opt_begin, *opt_lapse, *opt_patience;
+static char *opt_assignment, *opt_version, *opt_name, *opt_channel, *opt_canaries, *opt_growth,
+		*opt_soak, *opt_deadline, *opt_on_halt, *opt_ring_pause, *opt_begin, *opt_lapse,
+		*opt_patience;
 static char **opt_budgets, **opt_windows;
 static double opt_tolerated, opt_alpha;
 static int opt_first, opt_in_flight;
-static gboolean opt_yes, opt_dry_run;
+static gboolean opt_yes, opt_dry_run, opt_widen;
 
 static const GOptionEntry options[] = {
+		{"assignment", 0, 0, G_OPTION_ARG_STRING, &opt_assignment,
+				"Of a workload, to the hosts of this assignment; without RELEASE and "
+				"SELECTOR",
+				"ID"},
+		{"version", 0, 0, G_OPTION_ARG_STRING, &opt_version, "Of the workload", "VERSION"},
+		{"widen", 0, 0, G_OPTION_ARG_NONE, &opt_widen,
+				"The version may touch more than the one before; with a reason",
+				NULL},
 		{"name", 0, 0, G_OPTION_ARG_STRING, &opt_name, "For people", "TEXT"},
 		{"channel", 0, 0, G_OPTION_ARG_STRING, &opt_channel,
 				"Point it at the release when the rollout has finished", "CHANNEL"},
@@ -108,8 +117,15 @@ static gboolean add_budgets(JsonBuilder *body, GError **error)
 static gboolean add_spec(JsonBuilder *body, char **args, GError **error)
 {
 	ash_json_add_text(body, "name", opt_name);
-	ash_json_add_text(body, "release", args[0]);
-	ash_json_add_text(body, "selector", args[1]);
+	if (opt_assignment != NULL) {
+		ash_json_add_text(body, "assignment", opt_assignment);
+		ash_json_add_text(body, "version", opt_version);
+		if (opt_widen)
+			ash_json_add_bool(body, "widen", true);
+	} else {
+		ash_json_add_text(body, "release", args[0]);
+		ash_json_add_text(body, "selector", args[1]);
+	}
 	ash_json_add_text(body, "channel", opt_channel);
 	ash_json_add_text(body, "canaries", opt_canaries);
 	ash_json_add_text(body, "growth", opt_growth);
@@ -168,12 +184,31 @@ static void print_plan(JsonObject *plan)
 	}
 }
 
+static gboolean check_what(char **args, GError **error)
+{
+	guint count = g_strv_length(args);
+
+	if (opt_assignment == NULL && (opt_version != NULL || opt_widen))
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"--version and --widen are of a workload, with --assignment");
+	if (opt_assignment == NULL && count != 2)
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"'ashlar-fleet rollouts start' takes: RELEASE SELECTOR, or --assignment "
+				"ID --version VERSION");
+	if (opt_assignment != NULL && (count > 0 || opt_version == NULL))
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"of a workload it takes --assignment ID --version VERSION, and no "
+				"RELEASE or SELECTOR: the assignment has its hosts");
+	return !opt_widen || ash_cli_need("reason", ash_cli_reason, error);
+}
+
 static gboolean start(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autoptr(JsonBuilder) draft = ash_cli_body(), body = ash_cli_body();
 	g_autoptr(JsonNode) plan = NULL, node = NULL;
 
-	if (!add_spec(draft, args, error) || !add_spec(body, args, error) ||
+	if (!check_what(args, error) || !add_spec(draft, args, error) ||
+			!add_spec(body, args, error) ||
 			!ash_cli_change(context, "POST", "/v1/rollouts?dry_run=1",
 					g_steal_pointer(&draft), NULL, &plan, error))
 		return FALSE;
@@ -200,12 +235,11 @@ static gboolean start(AshCliContext *context, char **args, int *out_exit, GError
 
 const AshCliCommand ash_fleet_cmd_rollout_start[] = {
 		{.name = "rollouts start",
-				.synopsis = "RELEASE SELECTOR",
-				.summary = "Roll a release out to the hosts that match, ring by ring",
+				.synopsis = "[RELEASE SELECTOR]",
+				.summary = "Roll a release or a workload out, ring by ring",
 				.details = "Shows the rings and their limits first, and asks for the number of "
 					   "hosts. Prints the rollout's id.",
 				.options = options,
-				.min_args = 2,
 				.max_args = 2,
 				.run = start},
 		{0},

@@ -27,7 +27,8 @@ static gboolean rollouts(AshCliContext *context, char **args, int *out_exit, GEr
 	static const AshCliColumn columns[] = {
 			{"ID", "id", ASH_CLI_TEXT},
 			{"NAME", "name", ASH_CLI_TEXT},
-			{"VERSION", "release.version", ASH_CLI_TEXT},
+			{"WORKLOAD", "workload", ASH_CLI_TEXT},
+			{"VERSION", "release.version|version", ASH_CLI_TEXT},
 			{"STATE", "state", ASH_CLI_TEXT},
 			{"RING", "ring", ASH_CLI_NUMBER},
 			{"CONFIRMED", "counts.confirmed", ASH_CLI_NUMBER},
@@ -60,7 +61,9 @@ static void print_rollout(JsonObject *object)
 	static const AshCliColumn columns[] = {
 			{"rollout", "id", ASH_CLI_TEXT},
 			{"name", "name", ASH_CLI_TEXT},
-			{"version", "release.version", ASH_CLI_TEXT},
+			{"workload", "workload", ASH_CLI_TEXT},
+			{"assignment", "assignment", ASH_CLI_TEXT},
+			{"version", "release.version|version", ASH_CLI_TEXT},
 			{"selector", "selector", ASH_CLI_TEXT},
 			{"state", "state", ASH_CLI_TEXT},
 			{"reason", "reason", ASH_CLI_TEXT},

@@ -47,7 +47,7 @@ answer = {"items": [], "next": "", "count": 0, "hosts": 0, "already": 0, "change
           "name": "ann", "role": "admin", "scope": "", "csrf": "c0ffee", "groups": [], "changes": [], "agrees": True, "ok": True,
           "head": "0", "lines": 1, "limits": [], "warnings": [], "versions": [], "points": [], "state": "finished",
           "answer": "waiting", "selector": "all", "rank": 5, "poll": 60, "windows": [], "note": "n", "added": [], "removed": [],
-          "filename": "f", "size": 1, "order": 7}
+          "filename": "f", "size": 1, "order": 7, "is_wider": False}
 
 class Recorder(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -189,6 +189,24 @@ ddi-actions start d1 panel 1 1 --kind soft --window 02:00-05:00 --weight 5 --con
 ddi-actions cancel d1 1 R
 ddi-actions quit d1 1 R
 ddi-actions force d1 1 R
+workloads --name web
+workload web
+workload web 1.0
+workload diff web 1.0 2.0
+workload set web 1.0 --withdrawn no --notes n R
+workload withdraw web 1.0 R
+workload start h1 web@1 R
+workload stop h1 web R
+workload restart h1 web/web@1 R
+workload forgive h1 web all R
+workload logs h1 web@1 --follow --lines 5
+host workloads h1
+why h1 --workload web
+assignments --workload web
+assignment a1
+assign a1 --workload web --version 1.0 --selector all --rank 3 --parameter a=b --note n --widen --yes R
+unassign a1 --yes R
+rollouts start --assignment a1 --version 2.0 --widen --yes R
 export
 import $tmp/settings.yaml R
 import $tmp/settings.yaml --dry-run

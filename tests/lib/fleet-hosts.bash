@@ -10,12 +10,12 @@
 #	hosts_forget                 of another fleet, from the first on
 #
 # host_version[I], host_failed[I] (a version that it remembers as bad), host_moves[I] (how often it booted something
-# else), host_offers[I] ("2.0 2.0": how often it was told anew to take something) tell what became of them. What is in
-# $bad_versions fails on every host that takes it; what is in $bad_hosts ("3:2.0") on one.
+# else), host_offers[I] ("2.0 2.0": how often it was told anew to take something) tell what became of them; host_more[I] is said too, as
+# further members of its check-in. What is in $bad_versions fails on every host that takes it; what is in $bad_hosts ("3:2.0") on one.
 
 hosts=$tmp/hosts
 host_count=0
-declare -A host_version host_failed host_boot host_seq host_have host_moves host_offers
+declare -A host_more host_version host_failed host_boot host_seq host_have host_moves host_offers
 bad_versions=
 bad_hosts=
 mkdir -p "$hosts"
@@ -23,7 +23,7 @@ mkdir -p "$hosts"
 hosts_forget()
 {
 	host_count=0
-	host_version=() host_failed=() host_boot=() host_seq=() host_have=() host_moves=() host_offers=()
+	host_more=() host_version=() host_failed=() host_boot=() host_seq=() host_have=() host_moves=() host_offers=()
 	rm -rf "$hosts"
 	mkdir -p "$hosts"
 }
@@ -71,9 +71,9 @@ host_body()
 {
 	local i=$1 failed=
 	[ -z "${host_failed[$i]}" ] || failed="{\"commit\":\"$(release_commit "${host_failed[$i]}")\",\"version\":\"${host_failed[$i]}\",\"kind\":\"bad\",\"reason\":\"the web server did not start\"}"
-	printf '{"seq":%d,"instance":"%032x","boot":"boot-%d-%d","wait":0,"have":%d,"state":{"state":"idle","since":1,"booted":{"commit":"%s","version":"%s","name":"host","variant":"","arch":"amd64"},"verdict":"good","failed":[%s]}}' \
+	printf '{"seq":%d,"instance":"%032x","boot":"boot-%d-%d","wait":0,"have":%d,"state":{"state":"idle","since":1,"booted":{"commit":"%s","version":"%s","name":"host","variant":"","arch":"amd64"},"verdict":"good","failed":[%s]}%s}' \
 		"${host_seq[$i]}" "$i" "$i" "${host_boot[$i]}" "${host_have[$i]}" \
-		"$(release_commit "${host_version[$i]}")" "${host_version[$i]}" "$failed"
+		"$(release_commit "${host_version[$i]}")" "${host_version[$i]}" "$failed" "${host_more[$i]:+,${host_more[$i]}}"
 }
 
 # host_told HOST VERSION: it boots that, or fails to.
