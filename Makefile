@@ -90,6 +90,8 @@ libdir := $(prefix)/lib/ashlar
 datadir := $(prefix)/share/ashlar
 mandir := $(prefix)/share/man
 completiondir := $(prefix)/share/bash-completion/completions
+zshdir := $(prefix)/share/zsh/vendor-completions
+fishdir := $(prefix)/share/fish/vendor_completions.d
 
 # 'make deps' must work before anything is there, so pkg-config is asked only when compiling.
 pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
@@ -484,14 +486,17 @@ build/man/%: docs/man/%.scd
 
 # For who builds and publishes, and asks hosts. What runs on a host is in the packages.
 install: all deb man
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(completiondir) $(DESTDIR)$(datadir)
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir) $(DESTDIR)$(completiondir) $(DESTDIR)$(zshdir) \
+		$(DESTDIR)$(fishdir) $(DESTDIR)$(datadir)
 	install -m 755 $(BIN)/ashlar $(BIN)/ashlar-tuf $(BIN)/ashlarctl $(NAMES_fleet:%=$(BIN)/%) \
 		$(DESTDIR)$(bindir)
 	install -m 755 $(BIN)/ashlar-initrd $(DESTDIR)$(libdir)
 	for page in $(MAN); do \
 		install -D -m 644 -t $(DESTDIR)$(mandir)/man$${page##*.} $$page || exit; done
 	for program in ashlar ashlarctl ashlar-fleet; do \
-		$(BIN)/$$program completion bash > $(DESTDIR)$(completiondir)/$$program || exit; done
+		$(BIN)/$$program completion bash > $(DESTDIR)$(completiondir)/$$program && \
+		$(BIN)/$$program completion zsh > $(DESTDIR)$(zshdir)/_$$program && \
+		$(BIN)/$$program completion fish > $(DESTDIR)$(fishdir)/$$program.fish || exit; done
 	cp -R --no-preserve=ownership manifests images $(DESTDIR)$(datadir)
 	# Where manifests/layers/agent.yaml looks for them.
 	install -D -m 644 -t $(DESTDIR)$(datadir)/build/deb $(DEB_LINKS)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/cli-completion.h"
 #include "lib/error.h"
 #include "lib/interrupt.h"
 #include "lib/spawn.h"
@@ -44,82 +45,8 @@ static void print_overview(const AshCliProgram *program, FILE *stream)
 		width = MAX(width, (int) strlen(command->name));
 	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
 		fprintf(stream, "  %-*s %s\n", width, command->name, command->summary);
-	fprintf(stream, "\n'%s COMMAND --help' says more.\n'%s completion bash' prints completion for bash.\n",
+	fprintf(stream, "\n'%s COMMAND --help' says more.\n'%s completion bash' prints completion for bash (zsh, fish).\n",
 			program->name, program->name);
-}
-
-static void print_completion_options(const GOptionEntry *entry)
-{
-	for (; entry != NULL && entry->long_name != NULL; entry++)
-		if (entry->long_name[0] != '\0')
-			printf(" --%s", entry->long_name);
-}
-
-/* The second words of the verb whose first is @first's. */
-static void print_completion_verbs(const AshCliProgram *program, const AshCliCommand *first)
-{
-	g_autofree char *start = g_strndup(first->name, strcspn(first->name, " "));
-	g_autofree char *prefix = g_strconcat(start, " ", NULL);
-
-	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
-		if (g_str_has_prefix(command->name, prefix))
-			printf(" %s", command->name + strlen(prefix));
-}
-
-static bool has_two_words(const AshCliProgram *program)
-{
-	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
-		if (strchr(command->name, ' ') != NULL)
-			return true;
-	return false;
-}
-
-/* "rollouts start" has options of its own; what it is not falls through to "rollouts". */
-static void print_completion_two_words(const AshCliProgram *program)
-{
-	printf("\tcase \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n");
-	for (const AshCliCommand *command = program->commands; command->name != NULL; command++) {
-		if (strchr(command->name, ' ') == NULL)
-			continue;
-		printf("\t'%s') words='", command->name);
-		print_completion_options(common_options);
-		print_completion_options(command->options);
-		printf("' ;;\n");
-	}
-	printf("\tesac\n");
-}
-
-/* Options by verb from the tables; files for everything else. */
-static void print_completion(const AshCliProgram *program)
-{
-	g_autofree char *function = g_strdelimit(g_strdup(program->name), "-", '_');
-
-	printf("# bash completion for %s\n_%s()\n{\n", program->name, function);
-	printf("\tlocal cur=${COMP_WORDS[COMP_CWORD]} words= verbs=\n");
-	printf("\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\twords='");
-	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
-		if (strchr(command->name, ' ') == NULL)
-			printf("%s ", command->name);
-	printf("completion --help --version'\n\t\t"
-	       "mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n\t\treturn\n\tfi\n");
-	printf("\tcase ${COMP_WORDS[1]} in\n");
-	for (const AshCliCommand *command = program->commands; command->name != NULL; command++) {
-		if (strchr(command->name, ' ') != NULL)
-			continue;
-		printf("\t%s) words='", command->name);
-		print_completion_options(common_options);
-		print_completion_options(command->options);
-		printf("'\n\t\t[ \"$COMP_CWORD\" -ne 2 ] || verbs='");
-		print_completion_verbs(program, command);
-		printf("' ;;\n");
-	}
-	printf("\tcompletion) words='bash' ;;\n\tesac\n");
-	if (has_two_words(program))
-		print_completion_two_words(program);
-	printf("\tcase $cur in\n\t-*) mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\") ;;\n");
-	printf("\t*) compopt -o filenames\n\t\tmapfile -t COMPREPLY < <(compgen -W \"$verbs\" -- \"$cur\"; "
-	       "compgen -f -- \"$cur\") ;;\n");
-	printf("\tesac\n}\ncomplete -F _%s %s\n", function, program->name);
 }
 
 /* A name of two words wins over one of one; @out_words: how many it was. */
@@ -254,10 +181,9 @@ int ash_cli_main(const AshCliProgram *program, int argc, char **argv)
 		printf("%s %s\n", program->name, ASH_VERSION);
 		return ASH_EXIT_OK;
 	}
-	if (strcmp(argv[1], "completion") == 0 && argc == 3 && strcmp(argv[2], "bash") == 0) {
-		print_completion(program);
+	if (strcmp(argv[1], "completion") == 0 && argc == 3 &&
+			ash_cli_completion_print(program, common_options, argv[2]))
 		return ASH_EXIT_OK;
-	}
 	int words = 1;
 	const AshCliCommand *command =
 			find_command(program, argv[1], argc > 2 ? argv[2] : NULL, &words, &error);

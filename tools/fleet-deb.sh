@@ -11,6 +11,9 @@ for program in ashlar-fleetd ashlar-fleet; do
 	programs /usr/bin $program
 	mkdir -p "$root/usr/share/bash-completion/completions"
 	"$bin/$program" completion bash >"$root/usr/share/bash-completion/completions/$program"
+	mkdir -p "$root/usr/share/zsh/vendor-completions" "$root/usr/share/fish/vendor_completions.d"
+	"$bin/$program" completion zsh >"$root/usr/share/zsh/vendor-completions/_$program"
+	"$bin/$program" completion fish >"$root/usr/share/fish/vendor_completions.d/$program.fish"
 done
 put 644 data/systemd/ashlar-fleetd.service "$units"
 put 644 data/sysusers/ashlar-fleet.conf /usr/lib/sysusers.d

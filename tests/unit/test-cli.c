@@ -88,6 +88,9 @@ static const Case cases[] = {
 				"{\"event\":\"error\",*\"text\":\"an error of its own\",\"exit\":5}\n",
 				ASH_EXIT_UNTRUSTED},
 		{"completion", "completion bash", "*complete -F _prog prog\n", "", ASH_EXIT_OK},
+		{"completion-zsh", "completion zsh", "#compdef prog\n*'--name:*", "", ASH_EXIT_OK},
+		{"completion-fish", "completion fish", "*complete -c prog * -a greet *", "",
+				ASH_EXIT_OK},
 };
 
 static void assert_matches(const char *pattern, const char *text)
