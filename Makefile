@@ -237,7 +237,9 @@ $(DEB_FLEET): $(NAMES_fleet:%=$(BIN)/%) data/systemd/ashlar-fleetd.service data/
 	$(Q)tools/fleet-deb.sh $(BIN) build/deb $(VERSION)
 	@touch -h $@
 $(DEB_WORKLOAD): $(WORKLOAD_BINS) data/systemd/ashlar-workloadd.service data/systemd/ashlar-workloadd.path \
-		data/org.ashlar.Workload1.conf data/org.ashlar.Workload1.service tools/workload-deb.sh tools/deb.bash
+		data/systemd/ashlar-names.service data/systemd/ashlar-names.path data/sysusers/ashlar-names.conf \
+		data/firewall/workload.nft data/org.ashlar.Workload1.conf data/org.ashlar.Workload1.service \
+		tools/workload-deb.sh tools/deb.bash
 	@$(if $(V),,echo "  DEB     $@")
 	$(Q)tools/workload-deb.sh $(BIN) build/deb $(VERSION)
 	@touch -h $@

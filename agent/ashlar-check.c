@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -51,6 +52,7 @@ static const char help[] =
 		"\n"
 		"Options:\n"
 		"  --inside PID                what that process sees: its network, its files\n"
+		"  --nameserver ADDRESS        with it: who is asked for names there (again for more)\n"
 		"  --timeout DURATION          500ms, 10s, 5min, at most 1h (default: 10s)\n"
 		"  --help                      this text\n"
 		"  --version                   the version\n";
@@ -238,10 +240,53 @@ static int check_space_words(char **words)
 	return check_space(words[0], bytes, inodes);
 }
 
+static bool put_file(const char *path, const char *text)
+{
+	ash_autofd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	size_t size = strlen(text);
+
+	return fd >= 0 && write(fd, text, size) == (ssize_t) size && fchmod(fd, 0644) == 0;
+}
+
+/* An /etc of this process alone, in which names are @nameservers' matter: the host's own resolver is not there, or is
+ * another's. Whom to trust stays.
+ */
+static bool replace_etc(char **nameservers)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+	g_autofree char *trusted = NULL;
+	ash_autofd int ssl = -1;
+
+	for (char **server = nameservers; server != NULL && *server != NULL; server++)
+		g_string_append_printf(text, "nameserver %s\n", *server);
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		return false;
+	ssl = open("/etc/ssl", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (mount("tmpfs", "/etc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+			    "mode=755,size=64k") != 0 ||
+			!put_file("/etc/resolv.conf", text->str) ||
+			!put_file("/etc/nsswitch.conf", "hosts: files dns\n") ||
+			!put_file("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"))
+		return false;
+	if (ssl < 0)
+		return true;
+	trusted = g_strdup_printf("/proc/self/fd/%d", ssl);
+	return mkdir("/etc/ssl", 0755) == 0 &&
+	       mount(trusted, "/etc/ssl", NULL, MS_BIND | MS_REC, NULL) == 0;
+}
+
+static bool is_same_file(int fd, const char *path)
+{
+	struct stat one, other;
+
+	return fstat(fd, &one) == 0 && stat(path, &other) == 0 && one.st_dev == other.st_dev &&
+	       one.st_ino == other.st_ino;
+}
+
 /* Of the process @pid, whoever it is: its network for what is connected to, its root for what is only looked at. No
  * library is loaded from there, and who connects is nobody.
  */
-static bool go_inside(const char *pid, bool is_file)
+static bool go_inside(const char *pid, bool is_file, char **nameservers)
 {
 	g_autofree char *name = g_strdup_printf("/proc/%s/%s", pid, is_file ? "root" : "ns/net");
 	ash_autofd int fd = open(name, (is_file ? O_PATH | O_DIRECTORY : O_RDONLY) | O_CLOEXEC);
@@ -250,12 +295,14 @@ static bool go_inside(const char *pid, bool is_file)
 		return false;
 	if (is_file)
 		return fchdir(fd) == 0 && chroot(".") == 0 && chdir("/") == 0;
+	if (!is_same_file(fd, "/proc/self/ns/net") && !replace_etc(nameservers))
+		return false;
 	return setns(fd, CLONE_NEWNET) == 0 && setgroups(0, NULL) == 0 &&
 	       setresgid(NOBODY, NOBODY, NOBODY) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0;
 }
 
 static int run(const char *kind_name, char **words, int n_words, const char *inside,
-		uint32_t timeout_ms)
+		char **nameservers, uint32_t timeout_ms)
 {
 	static int (*const checks[])(const char *target, uint32_t timeout_ms) = {
 			[ASH_HEALTH_TCP] = check_tcp,
@@ -275,7 +322,7 @@ static int run(const char *kind_name, char **words, int n_words, const char *ins
 		return usage("the argument is not of the form that this kind takes");
 	set_timeout(timeout_ms, words[0]);
 	bool is_file = kind == ASH_HEALTH_FILE || kind == ASH_HEALTH_SPACE;
-	if (inside != NULL && !go_inside(inside, is_file))
+	if (inside != NULL && !go_inside(inside, is_file, nameservers))
 		return say(false, "%s: cannot look into process %s: %s", words[0], inside,
 				g_strerror(errno));
 	return checks[kind] == NULL ? check_space_words(words) : checks[kind](words[0], timeout_ms);
@@ -284,9 +331,11 @@ static int run(const char *kind_name, char **words, int n_words, const char *ins
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"timeout", required_argument, NULL, 't'},
-			{"inside", required_argument, NULL, 'i'}, {"help", no_argument, NULL, 'h'},
-			{"version", no_argument, NULL, 'v'}, {0}};
+			{"inside", required_argument, NULL, 'i'},
+			{"nameserver", required_argument, NULL, 'n'},
+			{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'v'}, {0}};
 	uint32_t timeout_ms = DEFAULT_TIMEOUT_MS;
+	g_autoptr(GStrvBuilder) servers = g_strv_builder_new();
 	const char *inside = NULL;
 
 	/* '+': no options behind the kind. */
@@ -302,6 +351,11 @@ int main(int argc, char **argv)
 			if (*inside == '\0' || strspn(inside, "0123456789") != strlen(inside))
 				return usage("--inside needs the number of a process");
 			break;
+		case 'n':
+			if (!g_hostname_is_ip_address(optarg))
+				return usage("--nameserver needs an address");
+			g_strv_builder_add(servers, optarg);
+			break;
 		case 'h':
 			fputs(help, stdout);
 			return EXIT_PASS;
@@ -314,5 +368,7 @@ int main(int argc, char **argv)
 	}
 	if (optind >= argc)
 		return usage("a kind of check is missing");
-	return run(argv[optind], argv + optind + 1, argc - optind - 1, inside, timeout_ms);
+	g_auto(GStrv) nameservers = g_strv_builder_end(servers);
+	return run(argv[optind], argv + optind + 1, argc - optind - 1, inside, nameservers,
+			timeout_ms);
 }

@@ -16,6 +16,16 @@ for program in ashlar-enter ashlar-guest ashlar-call; do
 done
 put 644 data/systemd/ashlar-workloadd.service "$units"
 put 644 data/systemd/ashlar-workloadd.path "$units"
+put 644 data/systemd/ashlar-names.service "$units"
+put 644 data/systemd/ashlar-names.path "$units"
+put 644 data/sysusers/ashlar-names.conf /usr/lib/sysusers.d
+put 644 data/firewall/workload.nft /usr/lib/ashlar/firewall.d
+cat >"$root/DEBIAN/postinst" <<'END'
+#!/bin/sh
+set -e
+[ "$1" != configure ] || systemd-sysusers ashlar-names.conf
+END
+chmod 755 "$root/DEBIAN/postinst"
 put 644 data/org.ashlar.Workload1.conf /usr/share/dbus-1/system.d
 put 644 data/org.ashlar.Workload1.service /usr/share/dbus-1/system-services
 pack "workloads of an Ashlar host" \

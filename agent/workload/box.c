@@ -87,7 +87,7 @@ static void make_dev(const Box *box)
 			mkdir("dev/mqueue", 01777) < 0)
 		fail(box->entry, "dev");
 	mount_or_fail(box, "devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-			"newinstance,ptmxmode=0666,mode=620");
+			"newinstance,ptmxmode=0666,mode=620,max=64");
 	mount_or_fail(box, "tmpfs", "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
 			"mode=1777,size=64m,nr_inodes=1024");
 	mount_or_fail(box, "mqueue", "dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC,

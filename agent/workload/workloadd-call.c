@@ -200,8 +200,9 @@ static gboolean check_definition(
 				"version %s of '%s' failed before (%s); 'ashlarctl workload forgive %s' lets it try again",
 				failed->version, definition->name, failed->reason,
 				definition->name);
-	return ash_workloadd_fits(
-			daemon, definition->workload, definition->workload->instances, error);
+	return ash_workloadd_check_network(daemon, definition->workload, error) &&
+	       ash_workloadd_fits(daemon, definition->workload, definition->workload->instances,
+			       error);
 }
 
 static gboolean run_definition(const Call *call, const char *text, char **out_name, GError **error)
@@ -502,6 +503,7 @@ static gboolean translate(GError **error, GError *take_cause)
 			{ASH_STORE_ERROR, ASH_STORE_ERROR_MISSING, ASH_BUS_ERROR_NOT_FOUND},
 			{ASH_MACHINE_ERROR, -1, ASH_BUS_ERROR_WRONG_STATE},
 			{ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_FULL, ASH_BUS_ERROR_WRONG_STATE},
+			{ASH_NET_ERROR, -1, ASH_BUS_ERROR_WRONG_STATE},
 			{ASH_WORKLOAD_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},
 			{ASH_YAML_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},
 			{ASH_HEALTH_SPEC_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -23,7 +22,6 @@ enum {
 	MAX_LINE = 4096,
 	BEATS = 2,       /* so many times `every` without one is a hang */
 	GRACE_MS = 2000, /* what a check may take beyond its own time */
-	LOOK_US = 200 * 1000,
 };
 
 typedef struct {
@@ -89,6 +87,17 @@ static void on_check_exit(int status, gpointer data)
 	ash_workloadd_settle(daemon);
 }
 
+static void add_nameservers(GStrvBuilder *argv, const AshRun *run)
+{
+	const AshWorkloadd *daemon = run->unit->daemon;
+	const AshNetLink *link =
+			daemon->links != NULL ? ash_net_link_find(daemon->links, run->name) : NULL;
+
+	for (guint i = 0; link != NULL && link->nameservers != NULL && link->nameservers[i] != NULL;
+			i++)
+		g_strv_builder_add_many(argv, "--nameserver", link->nameservers[i], NULL);
+}
+
 /* A command runs as the workload's own programs do; what looks from outside sees its network and its files. */
 static char **check_argv(const AshRun *run, const AshHealthCheck *spec)
 {
@@ -107,6 +116,7 @@ static char **check_argv(const AshRun *run, const AshHealthCheck *spec)
 	g_autofree char *program = g_build_filename(daemon->libexec, "ashlar-check", NULL);
 	g_autofree char *pid = g_strdup_printf("%d", (int) ash_supervise_pid(run->dir));
 	g_strv_builder_add_many(argv, program, "--inside", pid, NULL);
+	add_nameservers(argv, run);
 	g_strv_builder_addv(argv, (const char **) (uintptr_t) (plain + 1));
 	return g_strv_builder_end(argv);
 }
@@ -214,35 +224,6 @@ static int64_t beat_deadline_us(const AshRun *run)
 	return run->beat_us + (int64_t) active->workload->heartbeat_ms * BEATS * 1000;
 }
 
-/* ---- news ---- */
-
-/* The launcher has written a file: the first process is known, perhaps. */
-static void on_news(int fd, gpointer data)
-{
-	AshRun *run = data;
-	char events[4096];
-
-	while (read(fd, events, sizeof events) > 0)
-		;
-	ash_workloadd_settle(run->unit->daemon);
-}
-
-gboolean ash_run_listen(AshRun *run, GError **error)
-{
-	ash_autofd int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-
-	ash_bus_fd_free(run->news);
-	run->news = NULL;
-	/* A user has 128 of them as a rule, and all that root runs share these: without one it is looked at often. */
-	if (fd < 0 && errno == EMFILE)
-		return TRUE;
-	if (fd < 0 || inotify_add_watch(fd, run->dir, IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
-		return ash_throw_errno(error, "watching %s", run->dir);
-	int taken = fd;
-	fd = -1;
-	return ash_bus_fd_new(run->unit->daemon->bus, taken, on_news, run, &run->news, error);
-}
-
 /* ---- the whole ---- */
 
 static AshHealthSpec *copy_spec(const AshHealthSpec *spec)
@@ -283,7 +264,7 @@ void ash_run_unwatch(AshRun *run)
 	g_ptr_array_set_size(run->checks, 0);
 	g_clear_pointer(&run->health, ash_health_free);
 	g_clear_pointer(&run->heartbeat, ash_bus_fd_free);
-	g_clear_pointer(&run->news, ash_bus_fd_free);
+	ash_run_unlisten(run);
 }
 
 /* Each required check has passed, and a heartbeat came. */
@@ -347,7 +328,7 @@ void ash_run_look(AshRun *run)
 		ash_workloadd_must_step(run->unit, &event);
 	} else if (is_starting && is_ready(run, active->workload)) {
 		event.kind = ASH_MACHINE_EVENT_READY;
-		g_clear_pointer(&run->news, ash_bus_fd_free);
+		ash_run_unlisten(run);
 		ash_workloadd_must_step(run->unit, &event);
 	} else if (!is_starting && run->unit->machine->state != ASH_MACHINE_TRIAL &&
 			ash_health_deadline_us(run->health) != INT64_MAX && is_soaked(run)) {
@@ -383,12 +364,8 @@ int64_t ash_run_next_us(const AshRun *run)
 		return run->was_killed ? INT64_MAX : run->kill_us;
 	if (run->health == NULL)
 		return at_us;
-	if (ash_supervise_pid(run->dir) == 0) {
-		int64_t deadline_us = ash_health_deadline_us(run->health);
-		/* on_news tells */
-		return run->news != NULL ? deadline_us
-					 : MIN(deadline_us, ash_bus_now_us() + LOOK_US);
-	}
+	if (ash_supervise_pid(run->dir) == 0)
+		return MIN(ash_health_deadline_us(run->health), ash_run_next_news_us(run));
 	ash_health_verdict(run->health, ash_bus_now_us(), &at_us, NULL);
 	at_us = MIN(at_us, beat_deadline_us(run));
 	for (guint i = 0; i < run->checks->len; i++) {

@@ -4,20 +4,13 @@
 #include <gio/gio.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/paths.h"
 #include "agent/workload/workloadd.h"
-#include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
-#include "lib/spawn.h"
-
-enum {
-	NET_TIMEOUT_MS = 60 * 1000,
-};
 
 /* ---- may it start? ---- */
 
@@ -129,76 +122,8 @@ gboolean ash_run_check(AshRun *run, GError **error)
 	return check_after(run, active->workload, error) &&
 	       check_scope(run, active->workload, error) &&
 	       check_routes(run, active->workload, error) &&
-	       check_secrets(run, active->workload, error) &&
+	       check_secrets(run, active->workload, error) && ash_run_check_network(run, error) &&
 	       ash_workloadd_fits(run->unit->daemon, active->workload, 0, error);
-}
-
-/* ---- the network of all ---- */
-
-static AshNet *make_network(AshWorkloadd *daemon)
-{
-	AshNet *net = ash_net_new();
-
-	for (guint i = 0; i < daemon->units->len; i++) {
-		const AshUnit *unit = daemon->units->pdata[i];
-		const AshDefinition *active = ash_unit_active(unit);
-		const char *const names[] = {unit->machine->name, NULL};
-		for (guint k = 0; active != NULL && k < unit->runs->len; k++) {
-			const AshMachineInstance *instance = unit->machine->instances->pdata[k];
-			const AshRun *run = unit->runs->pdata[k];
-			uint32_t base = 0;
-			if (instance->state == ASH_INSTANCE_DOWN ||
-					instance->state == ASH_INSTANCE_WAITING ||
-					active->workload->network.mode == ASH_NETWORK_NONE ||
-					!ash_state_uid_base(daemon->state, run->name, &base, NULL))
-				continue;
-			ash_net_add(net, run->name, &active->workload->network, NULL,
-					ash_workload_is_vm(active->workload), base, names);
-		}
-	}
-	return net;
-}
-
-static gboolean run_net(
-		AshWorkloadd *daemon, const char *document, GBytes **out_answer, GError **error)
-{
-	g_autofree char *program = g_build_filename(daemon->libexec, "ashlar-net", NULL);
-	const char *with_root[] = {program, "--root", daemon->root, "apply", NULL};
-	const char *plain[] = {program, "apply", NULL};
-	ash_autofd int fd = memfd_create("ashlar-network", MFD_CLOEXEC);
-	const AshSpawn spawn = {
-			.argv = daemon->is_test ? with_root : plain,
-			.stdin_fd = fd,
-			.max_output_bytes = ASH_NET_MAX_BYTES,
-			.timeout_ms = NET_TIMEOUT_MS,
-	};
-
-	if (fd < 0)
-		return ash_throw_errno(error, "memfd_create");
-	return ash_file_write_all(fd, document, strlen(document), error) &&
-	       (lseek(fd, 0, SEEK_SET) == 0 || ash_throw_errno(error, "lseek")) &&
-	       ash_spawn_run(&spawn, out_answer, error);
-}
-
-gboolean ash_workloadd_apply_network(AshWorkloadd *daemon, GError **error)
-{
-	g_autoptr(AshNet) net = make_network(daemon);
-	g_autofree char *document = ash_net_format(net);
-	g_autoptr(GBytes) answer = NULL;
-	GPtrArray *links = NULL;
-
-	if (g_strcmp0(document, daemon->network) == 0 ||
-			(daemon->network == NULL && net->instances->len == 0))
-		return TRUE;
-	ASH_PREFIX("network");
-	if (!run_net(daemon, document, &answer, error) ||
-			!ash_net_links_parse(answer, &links, error))
-		return FALSE;
-	g_clear_pointer(&daemon->links, g_ptr_array_unref);
-	daemon->links = links;
-	g_free(daemon->network);
-	daemon->network = g_steal_pointer(&document);
-	return TRUE;
 }
 
 /* ---- what of the host appears inside ---- */
@@ -375,7 +300,8 @@ static void set_network(AshRun *run, const AshWorkload *workload, AshLaunch *lau
 		set(&launch->netns, g_strdup("host"));
 	if (link == NULL)
 		return;
-	set(&launch->netns, dup_text(link->netns));
+	set(&launch->netns, *link->netns == '/' ? ash_workloadd_path(daemon, "%s", link->netns)
+						: g_strdup(link->netns));
 	set(&launch->tap, dup_text(link->tap));
 	set(&launch->address, dup_text(link->address));
 	set(&launch->gateway, dup_text(link->gateway));
@@ -516,6 +442,8 @@ gboolean ash_run_start(AshRun *run, GError **error)
 	}
 	g_free(run->digest);
 	run->digest = g_strdup(ash_unit_active(run->unit)->digest);
+	g_free(run->routed);
+	run->routed = ash_run_routes(run);
 	return TRUE;
 }
 

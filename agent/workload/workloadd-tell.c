@@ -212,7 +212,9 @@ char *ash_workloadd_list(const AshWorkloadd *daemon)
 		ash_workloadd_add_workload(daemon->units->pdata[i], builder);
 	json_builder_end_array(builder);
 	ash_json_add_text(builder, "trouble",
-			daemon->trouble != NULL ? daemon->trouble : daemon->routes_problem);
+			daemon->trouble != NULL          ? daemon->trouble
+			: daemon->routes_problem != NULL ? daemon->routes_problem
+							 : daemon->network_problem);
 	json_builder_end_object(builder);
 	return ash_json_format(builder, false);
 }

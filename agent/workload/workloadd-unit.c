@@ -24,6 +24,8 @@ static void run_free(gpointer data)
 	g_free(run->dir);
 	g_free(run->digest);
 	g_free(run->address);
+	g_free(run->network_problem);
+	g_free(run->routed);
 	g_free(run);
 }
 
@@ -37,6 +39,7 @@ static AshRun *run_new(AshUnit *unit, guint index)
 	run->dir = ash_workloadd_path(unit->daemon, ASH_WORKLOADD_RUN "/%s", run->name);
 	run->checks = g_ptr_array_new();
 	run->kill_us = INT64_MAX;
+	run->news = -1;
 	return run;
 }
 
@@ -252,6 +255,47 @@ static void load_routes(AshWorkloadd *daemon)
 	daemon->routes = g_steal_pointer(&routes);
 }
 
+char *ash_run_routes(const AshRun *run)
+{
+	const AshDefinition *active = ash_unit_active(run->unit);
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	for (guint i = 0; active != NULL && i < active->workload->requires->len; i++) {
+		const AshWorkloadService *service = active->workload->requires->pdata[i];
+		const AshRoute *route = ash_routes_find(
+				run->unit->daemon->routes, run->unit->machine->name, service->name);
+		if (service->socket != NULL)
+			g_string_append_printf(text, "%s %s %s\n", service->name,
+					route != NULL ? route->to : "",
+					route != NULL ? route->as : "");
+	}
+	return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* Sockets are put into a workload when it starts: whose route is another, or none, starts again. */
+static void follow_routes(AshWorkloadd *daemon)
+{
+	const AshMachineEvent restart = {.kind = ASH_MACHINE_EVENT_RESTART};
+
+	for (guint i = 0; i < daemon->units->len; i++) {
+		AshUnit *unit = daemon->units->pdata[i];
+		bool has_changed = false;
+		for (guint k = 0; k < unit->runs->len; k++) {
+			AshRun *run = unit->runs->pdata[k];
+			if (run->process == NULL)
+				continue;
+			if (run->routed == NULL) /* it was found running */
+				run->routed = ash_run_routes(run);
+			g_autofree char *routes = ash_run_routes(run);
+			has_changed |= strcmp(routes, run->routed) != 0;
+		}
+		if (!has_changed)
+			continue;
+		g_message("%s: its routes are others, it starts again", unit->machine->name);
+		ash_workloadd_must_step(unit, &restart);
+	}
+}
+
 gboolean ash_workloadd_reload(AshWorkloadd *daemon, GError **error)
 {
 	g_autoptr(GPtrArray) entries = NULL;
@@ -264,6 +308,7 @@ gboolean ash_workloadd_reload(AshWorkloadd *daemon, GError **error)
 	if (!ash_store_scan(daemon->root, &entries, error))
 		return FALSE;
 	daemon->is_settling = true; /* first all of them: one may need another */
+	follow_routes(daemon);
 	for (guint i = 0; i < entries->len; i++)
 		want(daemon, entries->pdata[i]);
 	for (guint i = 0; i < daemon->units->len; i++) {

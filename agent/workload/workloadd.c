@@ -50,7 +50,9 @@ gboolean ash_workloadd_new(
 	daemon->root = root;
 	daemon->libexec = libexec;
 	daemon->is_test = *root != '\0';
-	daemon->save_again_us = INT64_MAX;
+	daemon->save_again_us = daemon->look_us = daemon->reread_us = INT64_MAX;
+	daemon->watch_fd = -1;
+	daemon->drift = g_string_new(NULL);
 	daemon->units = g_ptr_array_new_with_free_func((GDestroyNotify) ash_unit_free);
 	if (daemon->is_test)
 		ash_fault_enable();
@@ -78,6 +80,7 @@ void ash_workloadd_free(AshWorkloadd *daemon)
 		return;
 	/* First those that hold sources of the loop. */
 	g_clear_pointer(&daemon->units, g_ptr_array_unref);
+	ash_bus_fd_free(daemon->watch);
 	ash_bus_free(daemon->bus);
 	g_free(daemon->boot_id);
 	ash_state_free(daemon->state);
@@ -87,6 +90,9 @@ void ash_workloadd_free(AshWorkloadd *daemon)
 	g_free(daemon->routes_problem);
 	g_free(daemon->network);
 	g_free(daemon->network_problem);
+	g_free(daemon->fingerprint);
+	if (daemon->drift != NULL)
+		g_string_free(daemon->drift, TRUE);
 	g_clear_pointer(&daemon->links, g_ptr_array_unref);
 	g_free(daemon->status);
 	g_free(daemon->broker_table);
@@ -119,6 +125,8 @@ gboolean ash_workloadd_run(AshWorkloadd *daemon, GError **error)
 {
 	g_autoptr(GError) local = NULL;
 
+	if (!ash_workloadd_watch(daemon, error))
+		return FALSE;
 	daemon->is_settling = true; /* first all of them */
 	for (guint i = 0; i < daemon->units->len; i++)
 		begin_unit(daemon->units->pdata[i]);
@@ -247,12 +255,23 @@ static void step_instance(AshRun *run, AshMachineEventKind kind, const char *tex
 	ash_workloadd_must_step(run->unit, &event);
 }
 
+/* It cannot be, whoever waits: the version that was there works. */
+static void refuse_trial(AshUnit *unit, const char *text)
+{
+	const AshMachineEvent event = {.kind = ASH_MACHINE_EVENT_VERDICT, .text = text};
+
+	ash_workloadd_must_step(unit, &event);
+}
+
 static void act_waiting(AshRun *run, const AshMachineInstance *instance)
 {
 	g_autoptr(GError) local = NULL;
 
 	if (ash_run_check(run, &local))
 		step_instance(run, ASH_MACHINE_EVENT_GO, NULL);
+	else if (run->unit->machine->state == ASH_MACHINE_TRIAL &&
+			(local->domain == ASH_NET_ERROR || local->domain == ASH_ROUTES_ERROR))
+		refuse_trial(run->unit, local->message);
 	else if (g_strcmp0(local->message, instance->text) != 0)
 		step_instance(run, ASH_MACHINE_EVENT_HELD, local->message);
 }
@@ -263,7 +282,8 @@ static void act_starting(AshRun *run)
 
 	if (run->process != NULL)
 		return;
-	if (ash_workloadd_apply_network(run->unit->daemon, &local) && ash_run_start(run, &local)) {
+	if (ash_workloadd_apply_network(run->unit->daemon, run, &local) &&
+			ash_run_start(run, &local)) {
 		ash_run_watch(run);
 		return;
 	}
@@ -276,6 +296,13 @@ static void act_starting(AshRun *run)
 				     local->domain == ASH_IMAGE_USER_ERROR,
 	};
 	ash_workloadd_must_step(run->unit, &event);
+}
+
+static void end_without_network(AshRun *run)
+{
+	g_autofree char *text = g_strdup_printf("network: %s", run->network_problem);
+
+	step_instance(run, ASH_MACHINE_EVENT_BROKEN, text);
 }
 
 static void act_stopping(AshRun *run)
@@ -308,6 +335,8 @@ static void act_instance(AshRun *run)
 	case ASH_INSTANCE_RUNNING:
 		if (run->process == NULL)
 			step_instance(run, ASH_MACHINE_EVENT_EXITED, "ended while nobody watched");
+		else if (run->network_problem != NULL)
+			end_without_network(run);
 		break;
 	case ASH_INSTANCE_STOPPING:
 		act_stopping(run);
@@ -360,14 +389,17 @@ static void on_timer(gpointer data)
 
 	if (ash_bus_now_us() >= daemon->save_again_us && !ash_workloadd_save(daemon))
 		g_message("trying again");
+	ash_workloadd_look_at_network(daemon);
+	ash_workloadd_reread(daemon);
 	ash_workloadd_settle(daemon);
 }
 
 static void set_timer(AshWorkloadd *daemon)
 {
 	g_autoptr(GError) local = NULL;
-	int64_t at_us = daemon->save_again_us;
+	int64_t at_us = MIN(daemon->save_again_us, ash_workloadd_next_reread_us(daemon));
 
+	at_us = MIN(at_us, ash_workloadd_next_look_us(daemon));
 	for (guint i = 0; i < daemon->units->len; i++) {
 		const AshUnit *unit = daemon->units->pdata[i];
 		at_us = MIN(at_us, ash_machine_next_us(unit->machine));
@@ -385,7 +417,7 @@ static void settle_rest(AshWorkloadd *daemon)
 	g_autoptr(GError) other = NULL;
 
 	ash_workloadd_clean_images(daemon);
-	if (!ash_workloadd_apply_network(daemon, &local))
+	if (!ash_workloadd_apply_network(daemon, NULL, &local))
 		g_warning("%s", local->message);
 	if (!ash_workloadd_match_broker(daemon, &other))
 		g_warning("%s", other->message);
@@ -409,6 +441,10 @@ void ash_workloadd_settle(AshWorkloadd *daemon)
 	daemon->is_settling = false;
 	if (daemon->trouble == NULL)
 		settle_rest(daemon);
+	if (daemon->must_settle && daemon->trouble == NULL) {
+		ash_workloadd_settle(daemon); /* somebody has no network any more */
+		return;
+	}
 	if (daemon->must_reload && daemon->trouble == NULL) {
 		g_autoptr(GError) local = NULL;
 		daemon->must_reload = false;

@@ -52,12 +52,15 @@ typedef struct {
 	char *digest;          /* of the version that the process is of */
 	AshHealth *health;
 	GPtrArray *checks; /* AshUnitCheck that run */
-	AshBusFd *heartbeat, *news;
+	AshBusFd *heartbeat;
+	int news; /* what watches dir; -1 */
 	bool has_beat;
 	int64_t beat_us, begun_us;
 	int64_t kill_us; /* INT64_MAX: not asked to stop */
 	bool was_killed;
-	char *address; /* of its link; NULL */
+	char *address;         /* of its link; NULL */
+	char *network_problem; /* why it is not in the network; NULL */
+	char *routed;          /* ash_run_routes when it was started; NULL */
 } AshRun;
 
 /* One workload, while the daemon runs. */
@@ -88,10 +91,19 @@ struct AshWorkloadd {
 	int64_t save_again_us;
 	GPtrArray *units; /* AshUnit */
 	AshRoutes *routes;
-	char *routes_problem; /* NULL */
-	char *network;        /* the document applied last */
-	char *network_problem;
-	GPtrArray *links;     /* AshNetLink; NULL */
+	char *routes_problem;  /* NULL */
+	char *network;         /* the document applied last */
+	char *network_problem; /* why it could not be; NULL */
+	GPtrArray *links;      /* AshNetLink; NULL */
+	AshBusChild *look;     /* ashlar-net check, or repair */
+	bool is_repairing;
+	GString *drift;  /* what it says */
+	int64_t look_us; /* when to look again */
+	AshBusFd *watch;
+	int watch_fd, etc_watches[3]; /* -1: the kernel tells nothing */
+	char *fingerprint;            /* of the owner's files then */
+	int64_t poll_us;
+	int64_t reread_us;    /* INT64_MAX: nothing was changed */
 	AshBusChild *cleaner; /* image-clean */
 	bool must_clean;      /* images that nobody needs may be there */
 	bool must_reload;     /* what was refused while a version took the place of another */
@@ -134,6 +146,8 @@ const AshImage *ash_unit_image(const AshUnit *unit);
 void ash_unit_sync(AshUnit *unit);
 /* "web", "web@2" */
 char *ash_unit_instance(const char *name, guint index);
+/* Where the sockets that it requires lead, as a text. */
+char *ash_run_routes(const AshRun *run);
 /* Reads what is wanted on the host, and tells the machines. */
 gboolean ash_workloadd_reload(AshWorkloadd *daemon, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Files of what was removed; then it is forgotten. */
@@ -152,11 +166,42 @@ gboolean ash_workloadd_load_image(const AshWorkloadd *daemon, const char *name, 
 
 /* May @run be started? ASH_WORKLOADD_ERROR_HELD says what is missing. */
 gboolean ash_run_check(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The network of all that live; launch_us reads it. */
-gboolean ash_workloadd_apply_network(AshWorkloadd *daemon, GError **error)
-		G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_run_start(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_run_adopt(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- workloadd-network.c ---- */
+
+/* Could @run join the network now, beside those that are in it? ASH_WORKLOADD_ERROR_HELD: its provider does not run
+ * yet, or the bridge is not there; ASH_NET_ERROR: it cannot be, whoever waits.
+ */
+gboolean ash_run_check_network(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same of a definition that is to take the place of the one of its name: ASH_NET_ERROR. */
+gboolean ash_workloadd_check_network(AshWorkloadd *daemon, const AshWorkload *workload,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Makes the network of all that live, with @joining (NULL: nobody) that is about to be started. Who cannot be in it
+ * (its provider is gone) is left out and has its network_problem; it fails when that is @joining, and where
+ * nothing could be changed.
+ */
+gboolean ash_workloadd_apply_network(AshWorkloadd *daemon, AshRun *joining, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* Looks, when it is time, whether others changed the network, and puts it back. Nothing is looked at while nobody
+ * has one.
+ */
+void ash_workloadd_look_at_network(AshWorkloadd *daemon);
+int64_t ash_workloadd_next_look_us(const AshWorkloadd *daemon); /* INT64_MAX: none */
+
+/* ---- workloadd-watch.c ---- */
+
+/* What the owner changes in /etc/ashlar counts a moment later, without being told: routes.yaml, parameters.d, and
+ * secrets that somebody waits for. Definitions count when they are run.
+ */
+gboolean ash_workloadd_watch(AshWorkloadd *daemon, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Hears what the launcher writes into its directory; before it starts. */
+gboolean ash_run_listen(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void ash_run_unlisten(AshRun *run);
+int64_t ash_run_next_news_us(const AshRun *run); /* when to look; INT64_MAX: it is heard */
+int64_t ash_workloadd_next_reread_us(const AshWorkloadd *daemon);
+void ash_workloadd_reread(AshWorkloadd *daemon); /* when it is time */
 
 /* ---- workloadd-broker.c ---- */
 
@@ -194,8 +239,6 @@ void ash_run_unwatch(AshRun *run);
 void ash_run_look(AshRun *run);     /* runs what is due; steps when something has to be said */
 void ash_unit_judge(AshUnit *unit); /* a trial's verdict */
 int64_t ash_run_next_us(const AshRun *run);
-/* Hears what the launcher writes into its directory; before it starts. */
-gboolean ash_run_listen(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The socket is there before it starts. */
 gboolean ash_run_open_heartbeat(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -3,9 +3,11 @@
  *
  *	escape [NAME…]     a line each: "NAME open" when it got through, "NAME closed"
  *	escape --count     how many there are
+ *	escape --exhaust   "NAME N" for forks, descriptors, inodes, kilobytes, shared, terminals: how much it could take
+ *	escape --is-raised ends with 0 if it has more than who started it
  *
  * ESCAPE_MARK: a file of the host; ESCAPE_HOST: its name; ESCAPE_ABSTRACT: an abstract socket that listens there;
- * ESCAPE_FILE: a path that a grant may show. Nothing is changed where a probe gets through: what is asked is
+ * ESCAPE_FILE: a path that a grant may show; ESCAPE_SETUID: this program, as a set-uid file of root's. Nothing is changed where a probe gets through: what is asked is
  * refused later than by the right to ask.
  */
 #include <errno.h>
@@ -314,6 +316,12 @@ static bool probe_chown(void)
 	       chown("/tmp/owned", getuid() + 1, getgid() + 1) == 0;
 }
 
+static bool probe_setuid_file(void)
+{
+	execl(setting("ESCAPE_SETUID"), "escape", "--is-raised", NULL);
+	return false;
+}
+
 /* ---- calls --------------------------------------------------------------------------------------- */
 
 static bool probe_ptrace(void)
@@ -497,6 +505,23 @@ static bool reaches(const char *path, bool is_abstract)
 			       (socklen_t) (offsetof(struct sockaddr_un, sun_path) + size +
 					       is_abstract)) == 0;
 }
+/* A packet from an address that is not its own. */
+static bool probe_spoof(void)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc0000263)};
+	struct sockaddr_in to = {.sin_family = AF_INET,
+			.sin_port = htons(9),
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
+
+	if (fd < 0)
+		return false;
+	if (setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on) == 0)
+		return true;
+	return setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on) == 0 &&
+	       bind(fd, (struct sockaddr *) &from, sizeof from) == 0 &&
+	       sendto(fd, "x", 1, 0, (struct sockaddr *) &to, sizeof to) == 1;
+}
 static bool probe_abstract(void)
 {
 	return reaches(setting("ESCAPE_ABSTRACT"), true);
@@ -559,15 +584,15 @@ static const Probe probes[] = {PROBE(mark), PROBE(chroot_escape), PROBE(chroot),
 		PROBE(vm_sysctl), PROBE(sysrq), PROBE(kcore), PROBE(uevent_helper),
 		PROBE(power_state), PROBE(release_agent), PROBE(memory_limit), PROBE(device_list),
 		PROBE(firmware), PROBE(kallsyms), PROBE(write_root), PROBE(write_run),
-		PROBE(write_dev), PROBE(setuid), PROBE(chown), PROBE(ptrace), PROBE(process_vm),
-		PROBE(kcmp), PROBE(userfaultfd), PROBE(bpf), PROBE(perf), PROBE(io_uring),
-		PROBE(keyctl), PROBE(add_key), PROBE(klog), PROBE(clock), PROBE(settimeofday),
-		PROBE(adjtimex), PROBE(reboot), PROBE(kexec), PROBE(module), PROBE(swapon),
-		PROBE(quota), PROBE(acct), PROBE(personality), PROBE(sethostname), PROBE(iopl),
-		PROBE(push), PROBE(socket_alg), PROBE(socket_packet), PROBE(socket_vsock),
-		PROBE(socket_raw), PROBE(socket_raw6), PROBE(netlink_audit), PROBE(netlink_uevent),
-		PROBE(netlink_netfilter), PROBE(port), PROBE(abstract), PROBE(bus),
-		PROBE(interfaces), PROBE(hostname), PROBE(processes)};
+		PROBE(write_dev), PROBE(setuid), PROBE(setuid_file), PROBE(chown), PROBE(ptrace),
+		PROBE(process_vm), PROBE(kcmp), PROBE(userfaultfd), PROBE(bpf), PROBE(perf),
+		PROBE(io_uring), PROBE(keyctl), PROBE(add_key), PROBE(klog), PROBE(clock),
+		PROBE(settimeofday), PROBE(adjtimex), PROBE(reboot), PROBE(kexec), PROBE(module),
+		PROBE(swapon), PROBE(quota), PROBE(acct), PROBE(personality), PROBE(sethostname),
+		PROBE(iopl), PROBE(push), PROBE(socket_alg), PROBE(socket_packet),
+		PROBE(socket_vsock), PROBE(socket_raw), PROBE(socket_raw6), PROBE(netlink_audit),
+		PROBE(netlink_uevent), PROBE(netlink_netfilter), PROBE(port), PROBE(spoof),
+		PROBE(abstract), PROBE(bus), PROBE(interfaces), PROBE(hostname), PROBE(processes)};
 enum {
 	PROBES = sizeof probes / sizeof *probes
 };
@@ -587,6 +612,121 @@ static bool is_open(const Probe *probe)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* ---- how much of what all share --------------------------------------------------------------------- */
+
+enum {
+	MOST = 4096, /* of anything: so much is too much */
+};
+
+/* Those that were made wait until all of them are counted. */
+static long count_forks(void)
+{
+	pid_t pids[MOST];
+	long count = 0;
+
+	for (; count < MOST && (pids[count] = fork()) >= 0; count++)
+		if (pids[count] == 0) {
+			pause();
+			_exit(0);
+		}
+	for (long i = 0; i < count; i++)
+		kill(pids[i], SIGKILL);
+	while (wait(NULL) > 0)
+		;
+	return count;
+}
+static long count_descriptors(void)
+{
+	long count = 0;
+
+	while (count < MOST && open("/dev/null", O_RDONLY) >= 0)
+		count++;
+	return count;
+}
+static long count_inodes(void)
+{
+	char path[64];
+	long count = 0;
+
+	for (; count < MOST; count++) {
+		snprintf(path, sizeof path, "/tmp/inode-%ld", count);
+		int fd = open(path, O_CREAT | O_WRONLY, 0600);
+		if (fd < 0)
+			break;
+		close(fd);
+	}
+	for (long i = 0; i < count; i++) {
+		snprintf(path, sizeof path, "/tmp/inode-%ld", i);
+		unlink(path);
+	}
+	return count;
+}
+static long fill(const char *path, long most)
+{
+	static const char block[1024] = "x";
+	int fd = open(path, O_CREAT | O_WRONLY, 0600);
+	long count = 0;
+
+	while (fd >= 0 && count < most && write(fd, block, sizeof block) == (ssize_t) sizeof block)
+		count++;
+	unlink(path);
+	return count;
+}
+static long count_kilobytes(void)
+{
+	return fill("/tmp/bytes", MOST);
+}
+static long count_shared(void)
+{
+	return fill("/dev/shm/bytes", 32L * MOST);
+}
+/* By processes that have some each: descriptors have an end of their own. */
+static long count_terminals(void)
+{
+	int pipes[2];
+	pid_t pids[8];
+	long count = 0;
+	unsigned char each;
+
+	if (pipe(pipes) < 0)
+		return -1;
+	for (int i = 0; i < 8; i++)
+		if ((pids[i] = fork()) == 0) {
+			for (each = 0; each < 200 && posix_openpt(O_RDWR | O_NOCTTY) >= 0; each++)
+				;
+			(void) !write(pipes[1], &each, 1);
+			pause();
+			_exit(0);
+		}
+	for (int i = 0; i < 8 && read(pipes[0], &each, 1) == 1; i++)
+		count += each;
+	for (int i = 0; i < 8; i++)
+		if (pids[i] > 0)
+			kill(pids[i], SIGKILL);
+	return count;
+}
+
+static const struct {
+	const char *name;
+	long (*count)(void);
+} tolls[] = {{"forks", count_forks}, {"descriptors", count_descriptors}, {"inodes", count_inodes},
+		{"kilobytes", count_kilobytes}, {"shared", count_shared},
+		{"terminals", count_terminals}};
+
+static void exhaust(void)
+{
+	for (size_t i = 0; i < sizeof tolls / sizeof *tolls; i++) {
+		fflush(stdout);
+		pid_t pid = fork();
+		if (pid == 0) {
+			printf("%s %ld\n", tolls[i].name, tolls[i].count());
+			fflush(stdout);
+			_exit(0);
+		}
+		waitpid(pid, NULL, 0);
+	}
+}
+
 static bool is_wanted(int argc, char **argv, const char *name)
 {
 	for (int i = 1; i < argc; i++)
@@ -599,6 +739,12 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--count") == 0) {
 		printf("%d\n", PROBES);
+		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "--is-raised") == 0)
+		return geteuid() != getuid() || getegid() != getgid() ? 0 : 1;
+	if (argc == 2 && strcmp(argv[1], "--exhaust") == 0) {
+		exhaust();
 		return 0;
 	}
 	for (int i = 0; i < PROBES; i++) {

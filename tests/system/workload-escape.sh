@@ -21,7 +21,7 @@ until [ -s "$tmp/listening" ]; do read -rt 0.05 <> <(:) || :; done
 
 environment=$(jq -cn --arg mark "$tmp/mark" --arg host "$(hostname)" --arg abstract "$abstract" \
 	'["PATH=/bin", "ESCAPE_MARK=\($mark)", "ESCAPE_HOST=\($host)", "ESCAPE_ABSTRACT=\($abstract)",
-	"ESCAPE_FILE=/run/secrets/s"]')
+	"ESCAPE_FILE=/run/secrets/s", "ESCAPE_SETUID=/srv/raise"]')
 
 # opened CLASS JSON [PROBE…]: what gets through, in one line.
 opened()
@@ -37,6 +37,10 @@ opened()
 	sed -n 's/ open$//p' "$tmp/probes" | xargs
 }
 
+# Set-uid files, of the image's root and of a volume's.
+install -m 6755 build/escape "$work_root/srv/raise"
+cp build/escape "$tmp/volume/raise"
+
 # The probes work: as root, with a root of its own and nothing else.
 mkdir -p "$tmp/jail/tmp"
 cp build/escape "$tmp/jail/"
@@ -44,6 +48,9 @@ like "a plain chroot does not hold" "$(ESCAPE_MARK=$tmp/mark chroot "$tmp/jail" 
 outside=$(unshare --mount --uts --ipc --net --pid --fork --mount-proc env ESCAPE_MARK="$tmp/mark" \
 	"$PWD/build/escape" | grep -c ' open$')
 ok "with all privileges most probes get through ($outside)" test "$outside" -ge 45
+
+raises=$(ESCAPE_SETUID=$work_root/srv/raise setpriv --reuid 65534 --clear-groups "$PWD/build/escape" setuid_file)
+is "a set-uid file raises who is not confined" "$raises" "setuid_file open"
 
 # gVisor's own: its kernel has namespaces, devices and ports that are nobody else's.
 own='clone_user mknod_char mknod_block dev_fuse dev_tun write_dev netlink_uevent port'
@@ -61,6 +68,54 @@ for class in $classes; do
 	done
 done
 
+# ---- what all share has an end for each ----
+taken() # NAME
+{
+	sed -n "s/^$1 //p" "$tmp/exhausted"
+}
+for class in $classes; do
+	[ "$class" != userkernel ] || continue
+	user='"uid": 1000, "gid": 1000'
+	owner=0
+	chown "$owner:$owner" "$tmp/volume/raise"
+	chmod 6755 "$tmp/volume/raise"
+	is "$class: a set-uid file of a volume raises nobody" "$(opened $class \
+		"{$user, \"environment\": [\"ESCAPE_SETUID=/vol/raise\"], \"binds\": [{\"source\": \"$tmp/volume\", \"target\": \"/vol\"}]}" \
+		setuid_file)" ""
+	work_run exhaust $class "{$user}" /bin/escape --exhaust >"$tmp/exhausted" 2>"$tmp/words" </dev/null
+	is "$class: what runs out is told of" "$(cut -d ' ' -f 1 "$tmp/exhausted" | xargs)" \
+		"forks descriptors inodes kilobytes shared terminals"
+	ok "$class: forks end ($(taken forks))" test "$(taken forks)" -lt 64
+	ok "$class: descriptors do ($(taken descriptors))" test "$(taken descriptors)" -lt 256
+	ok "$class: files do ($(taken inodes))" test "$(taken inodes)" -lt 300
+	ok "$class: and what is in them ($(taken kilobytes) kB)" test "$(taken kilobytes)" -le 1024
+	ok "$class: shared memory does ($(taken shared) kB)" test "$(taken shared)" -le 65536
+	[ "$class" != sandbox ] || ok "$class: terminals do ($(taken terminals))" test "$(taken terminals)" -le 64
+done
+# A bomb of forks in one is nothing to another, whose users are others.
+cat >"$tmp/bomb.c" <<'END'
+#include <unistd.h>
+int main(void)
+{
+	for (;;)
+		if (fork() < 0)
+			usleep(10000);
+}
+END
+if gcc -O1 -static -o "$work_root/bin/bomb" "$tmp/bomb.c"; then
+	for class in sandbox container; do
+		work_start bomb $class '{"uid": 1000, "gid": 1000}' /bin/bomb
+		got=$(work_run beside $class "{\"uid_base\": $((work_base + 65536)), \"uid\": 1000, \"gid\": 1000}" \
+			/bin/escape --exhaust 2>"$tmp/words" | sed -n 's/^forks //p')
+		ok "$class: beside a bomb of forks another has its own (${got:-none})" test "${got:-0}" -ge 50
+		kill -KILL "$work_pid"
+		wait "$work_pid" 2>/dev/null
+		for _ in {1..100}; do pgrep -x bomb >/dev/null || break; read -rt 0.05 <> <(:) || :; done
+		empty "$class: the bomb ends with its launcher" "$(pgrep -x bomb)"
+	done
+	rm "$work_root/bin/bomb"
+fi
+
 # grant CLASS WHAT JSON PROBES
 grant()
 {
@@ -75,7 +130,7 @@ for class in sandbox container; do
 	grant $class "a capability: net_bind_service" \
 		"{$user, \"capabilities\": [\"net_bind_service\"]}" port
 	grant $class "a capability: net_raw" "{$user, \"capabilities\": [\"net_raw\"]}" \
-		"socket_packet socket_raw socket_raw6"
+		"socket_packet socket_raw socket_raw6 spoof"
 	grant $class "a secret" "$bind" granted_file
 	[ ! -c /dev/net/tun ] || grant $class "a device" '{"devices": ["/dev/net/tun"]}' dev_tun
 	[ ! -e "/run/netns/ashlar-$$" ] || ! ip -n "ashlar-$$" link show ashlar0 >/dev/null 2>&1 ||
