@@ -88,6 +88,9 @@ static void add_mounts(GStrvBuilder *argv, const AshLaunch *launch, const AshVie
 				"--tmpfs=/tmp:mode=1777,nosuid,nodev,size=%" G_GUINT64_FORMAT
 				",nr_inodes=%" G_GUINT64_FORMAT,
 				size, MAX(size / 4096, 64));
+	/* Its own would be a tenth of the host's memory. */
+	if (!launch->is_booted)
+		add(argv, "--tmpfs=/dev/shm:mode=1777,nosuid,nodev,noexec,size=64m,nr_inodes=1024");
 	for (guint i = 0; i < view->binds->len; i++) {
 		const AshLaunchBind *bind = view->binds->pdata[i];
 		g_autofree char *source = escape(bind->source);

@@ -49,11 +49,12 @@ outside=$(unshare --mount --uts --ipc --net --pid --fork --mount-proc env ESCAPE
 	"$PWD/build/escape" | grep -c ' open$')
 ok "with all privileges most probes get through ($outside)" test "$outside" -ge 45
 
-raises=$(ESCAPE_SETUID=$work_root/srv/raise setpriv --reuid 65534 --clear-groups "$PWD/build/escape" setuid_file)
+chmod 711 "$tmp"
+raises=$(ESCAPE_SETUID=$work_root/srv/raise setpriv --reuid 65534 --clear-groups "$work_root/bin/escape" setuid_file)
 is "a set-uid file raises who is not confined" "$raises" "setuid_file open"
 
 # gVisor's own: its kernel has namespaces, devices and ports that are nobody else's.
-own='clone_user mknod_char mknod_block dev_fuse dev_tun write_dev netlink_uevent port'
+own='clone_user mknod_char mknod_block dev_fuse dev_tun write_dev netlink_uevent port spoof'
 classes='sandbox container'
 if [ -x /usr/bin/runsc ]; then
 	classes+=' userkernel'

@@ -84,7 +84,11 @@ ok "ashlar-workloadd" workload_begin
 # ---- one that cannot be stands in nobody's way ----
 definition one 1.0.0 'network: {mode: nat, publish: ["8080:8080"]}' 'command: [/bin/busybox, httpd, -f, -p, "8080", -h, /etc]'
 ok "one with a published port" run one
-answers() { busybox wget 2>"$tmp/wget" -q -T 5 -O - http://127.0.0.1:8080/passwd | grep -q '^web:'; }
+answers()
+{
+	timeout 5 bash -c 'exec 9<>/dev/tcp/127.0.0.1/8080 && printf "GET /passwd HTTP/1.0\r\n\r\n" >&9 && cat <&9' 2>/dev/null |
+		grep -q '^web:'
+}
 ok "which answers" soon answers
 definition two 1.0.0 'network: {mode: nat, publish: ["8080:80"]}'
 exits 1 "another with the same port" run two
