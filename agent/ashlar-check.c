@@ -52,7 +52,7 @@ static const char help[] =
 		"\n"
 		"Options:\n"
 		"  --inside PID                what that process sees: its network, its files\n"
-		"  --nameserver ADDRESS        with it: who is asked for names there (again for more)\n"
+		"  --nameserver ADDRESS        with it: whom to ask for names\n"
 		"  --timeout DURATION          500ms, 10s, 5min, at most 1h (default: 10s)\n"
 		"  --help                      this text\n"
 		"  --version                   the version\n";
