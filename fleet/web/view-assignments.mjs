@@ -24,7 +24,7 @@ export const AssignmentList = ({ rows, withWorkload }) => html`<${List} label="A
 	{ head: "Assignment", cell: (a) => html`<a class="strong" href=${`/assignments/${part(a.id)}`}><${Name}>${a.id}<//></a>${a.note && html`<small class="soft wrap">${a.note}</small>`}` },
 	withWorkload && { head: "Workload", cell: (a) => html`<a href=${`/workloads/${part(a.workload)}`}><${Name}>${a.workload}<//></a>` },
 	{ head: "Version", cell: (a) => html`${a.version ? html`<${Name}>${a.version}<//>` : html`<span class="soft">none yet</span>`}${a.rollout && html` <a href=${`/rollouts/${part(a.rollout)}`}>moving</a>`}` },
-	{ head: "Hosts", class: "grow", cell: (a) => html`<b>${words.count(a.hosts)}</b> <a href=${query("/hosts", { selector: a.selector })}><code class="wrap">${a.selector || "all"}</code></a>` }, { head: "Rank", cell: (a) => a.rank }, { head: "Values", cell: (a) => values(a.parameters) && html`<span class="wrap">${values(a.parameters)}</span>` },
+	{ head: "Hosts", class: "grow", cell: (a) => html`<b>${words.count(a.hosts)}</b> <a href=${query("/hosts", { selector: a.selector })}><code class="wrap">${a.selector || "all"}</code></a>` }, { head: "Rank", cell: (a) => a.rank }, { head: "Values", cell: (a) => values(a.parameters) && html`<span class="breaks">${values(a.parameters)}</span>` },
 	can("operator") && { head: "", name: "Acts", class: "acts", cell: (a) => html`<a class="button small" href=${`/rollouts/new?assignment=${part(a.id)}`}>Roll out</a> <${Menu} label=${`Acts on ${a.id}`} items=${[{ text: "Change…", act: () => go(`/assignments/${part(a.id)}`) }, { text: "Remove…", danger: true, act: () => drop(a) }]} />` }]} />`;
 
 const START = { id: "", workload: "", version: "", selector: "", rank: "100", note: "", widen: false, reason: "" };
@@ -71,7 +71,7 @@ function usePreview(id, body, isReady) {
 }
 
 // Both of this form and of a rollout's: what goes further, and what it takes to go on.
-export const Wider = ({ of, widen, onWiden, reason, onReason }) => html`<div class="wider"><div class="notice tone-bad" role="alert"><${Icon} name="alert" /><p><b>${(of.text || "It may touch more than before").split(":")[0]}.</b></p></div>
+export const Wider = ({ of, widen, onWiden, reason, onReason }) => html`<div class="wider"><div class="notice tone-bad" role="alert"><${Icon} name="alert" /><p><strong>${(of.text || "It may touch more than before").split(":")[0]}.</strong></p></div>
 	${of.changes && html`<${Touches} of=${of.changes} />`}
 	<${Field} id="widen" of=${{ name: "widen", label: "It may touch more: go on", type: "check" }} value=${widen} onInput=${onWiden} />
 	${widen && html`<${Field} id="widen-reason" of=${{ name: "reason", label: "Reason", required: true, maxlength: 500, hint: "It is kept in the audit log." }} value=${reason} onInput=${onReason} />`}</div>`;

@@ -25,7 +25,7 @@ export function members(before, after) {
 const Members = ({ of: c }) => html`<div class="members">${members(c.before, c.after).map(([sign, key, value]) => html`<code class=${sign === "+" ? "plus" : "minus"}>${sign} ${key}: ${value.slice(0, 400)}</code>`)}</div>`;
 
 export const Changes = ({ of }) => html`<${List} label="Changes" rows=${of} rowKey=${(c) => `${c.kind} ${c.name}`} columns=${[
-	{ head: "Act", cell: (c) => html`<${Badge} word=${c.act} tone=${TONES[c.act]} />` }, { head: "What", cell: (c) => html`${c.kind} <b><${Name}>${c.name}<//></b>` }, { head: "Members", class: "grow", cell: (c) => html`<${Members} of=${c} />` }]} />`;
+	{ head: "Act", cell: (c) => html`<${Badge} word=${c.act} tone=${TONES[c.act]} />` }, { head: "What", cell: (c) => html`${c.kind} <b><${Name}>${c.name}<//></b>` }, { head: "Members", class: "w-members", cell: (c) => html`<${Members} of=${c} />` }]} />`;
 
 const Secrets = ({ of }) => html`<p><strong>This is the only time that these are shown.</strong></p>${of.map((s) => html`<div class="secret"><code>${Object.entries(s).map(([k, v]) => `${k}: ${v}`).join("  ")}</code><${Copy} text=${s.secret || text(s)} /></div>`)}`;
 
@@ -77,7 +77,7 @@ function Import() {
 		<div class="form-end"><button class="primary" disabled=${busy || !yaml.trim()}>${busy ? "Working…" : "What would it change?"}</button></div></form><//>
 		${seen && html`<${Panel} id="would" title="What would change" note=${n ? words.plural(n, "change") : ""} actions=${n > 0 && html`<button type="button" class="primary" disabled=${isOld} onClick=${apply}>Apply ${words.plural(n, "change")}</button>`}>
 			<div aria-live="polite" ref=${answer}>${isOld && html`<p class="form-error"><${Icon} name="alert" />The document was changed since: look again.</p>`}
-			${seen.unknown_hosts > 0 && html`<p class="warnings"><${Icon} name="alert" /> ${words.plural(seen.unknown_hosts, "host")} that it names ${seen.unknown_hosts === 1 ? "is" : "are"} not of this fleet: left out.</p>`}
+			${seen.unknown_hosts > 0 && html`<p class="warning"><${Icon} name="alert" /> ${words.plural(seen.unknown_hosts, "host")} that it names ${seen.unknown_hosts === 1 ? "is" : "are"} not of this fleet: left out.</p>`}
 			${n ? html`<${Changes} of=${seen.changes} />` : html`<p class="calm"><${Icon} name="check" /> Nothing: the fleet is as the document says.</p>`}</div><//>`}`;
 }
 

@@ -78,8 +78,8 @@ function Report({ name, version }) {
 function Diff({ name, version, versions }) {
 	const [other, setOther] = useArgument("with");
 	const view = useGet(other ? `/v1/workloads/${part(name)}/${part(other)}/diff/${part(version)}` : null);
-	return html`<div class="line-form"><${Field} id="diff-with" of=${{ label: `What ${version} may touch that was otherwise in`, name: "with", options: [["", "choose a version"], ...versions.filter((v) => v.version !== version).map((v) => [v.version, v.version])] }} value=${other} onInput=${setOther} /></div>
-		${other && html`<${Load} of=${view} what="The difference">${(d) => (d.changes.length ? html`${d.is_wider && html`<div class="notice tone-bad"><${Icon} name="alert" /><p><b>${version} may touch more than ${other}.</b> Whoever assigns it says why.</p></div>`}<${Touches} of=${d.changes} />` : html`<${Empty} title="Both may touch the same" />`)}<//>`}`;
+	return html`<div class="line-form"><${Field} id="diff-with" of=${{ label: "What changed since", name: "with", options: [["", "choose a version"], ...versions.filter((v) => v.version !== version).map((v) => [v.version, v.version])] }} value=${other} onInput=${setOther} /></div>
+		${other && html`<${Load} of=${view} what="The difference">${(d) => (d.changes.length ? html`${d.is_wider && html`<div class="notice tone-bad"><${Icon} name="alert" /><p><strong>${version} may touch more than ${other}.</strong> Whoever assigns it says why.</p></div>`}<${Touches} of=${d.changes} />` : html`<${Empty} title="Both may touch the same" />`)}<//>`}`;
 }
 
 function Definition({ name, version }) {

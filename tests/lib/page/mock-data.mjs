@@ -8,8 +8,8 @@ let state = 12345;
 export const random = () => ((state = (state * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
 const pick = (list) => list[Math.floor(random() * list.length)];
 
-// What somebody may call a host, to annoy whoever looks.
-export const HOSTILE = [
+// What somebody may call a host, to annoy whoever looks; ASHLAR_MOCK_PLAIN leaves it out of pictures.
+export const HOSTILE = process.env.ASHLAR_MOCK_PLAIN ? ["web-bern-401", "edge-basel-402", "site = basel"] : [
 	"<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">",
 	"\u202Etxt.evil\u2066 \u05E9\u05DC\u05D5\u05DD \u202Eabc",
 	"x".repeat(1000),
