@@ -152,15 +152,6 @@ static bool may_pass(const GError *error)
 	       g_error_matches(error, ASH_CLI_CLIENT_ERROR, ASH_CLI_CLIENT_ERROR_UNREACHABLE);
 }
 
-/* FALSE: interrupted. */
-static gboolean pause_for(unsigned seconds, GError **error)
-{
-	GPollFD wait = {.fd = ash_interrupt_fd(), .events = G_IO_IN};
-
-	g_poll(&wait, wait.fd >= 0 ? 1 : 0, (gint) seconds * 1000);
-	return ash_interrupt_check(error);
-}
-
 gboolean ash_cli_stream_follow(
 		AshCliClient *client, int64_t after, AshCliEach each, gpointer data, GError **error)
 {
@@ -183,7 +174,7 @@ gboolean ash_cli_stream_follow(
 			return FALSE;
 		}
 		pause_s = stream.came ? 1 : MIN(pause_s * 2, MAX_PAUSE_S);
-		if (!pause_for(pause_s, error))
+		if (!ash_interrupt_pause(pause_s * 1000, error))
 			return FALSE;
 	}
 }

@@ -6,13 +6,18 @@
 #include "fleet/cli-stream.h"
 #include "fleet/cli.h"
 #include "lib/error.h"
+#include "lib/interrupt.h"
 #include "lib/json.h"
 
 /* Workloads: their definitions, and what runs on one host. */
 
 enum {
-	MAX_FOLLOW_S = 300, /* the server's, of one call */
+	MAX_FOLLOW_S = 300, /* the server's, of one call; then another is made */
+	PAUSE_MS = 1000,
 };
+
+/* The server's word for it. */
+#define ENDS_WELL "that is all"
 
 static char *opt_name, *opt_notes, *opt_withdrawn;
 static int opt_lines = 100;
@@ -30,8 +35,7 @@ static const GOptionEntry set_options[] = {
 		{0},
 };
 static const GOptionEntry logs_options[] = {
-		{"follow", 'f', 0, G_OPTION_ARG_NONE, &opt_follow,
-				"Go on with what comes, for 5 min", NULL},
+		{"follow", 'f', 0, G_OPTION_ARG_NONE, &opt_follow, "Go on with what comes", NULL},
 		{"lines", 'n', 0, G_OPTION_ARG_INT, &opt_lines,
 				"The last so many, 1000 at most; default: 100", "N"},
 		{0},
@@ -256,8 +260,8 @@ static gboolean forgive(AshCliContext *context, char **args, int *out_exit, GErr
 }
 
 typedef struct {
-	bool json, is_over;
-	char *why; /* it ended; "": as it should */
+	bool json;
+	char *why; /* it ended; NULL: it did not */
 } Logs;
 
 static gboolean on_log(const char *kind, JsonObject *event, gpointer data, GError **error)
@@ -268,7 +272,6 @@ static gboolean on_log(const char *kind, JsonObject *event, gpointer data, GErro
 		return TRUE;
 	const char *text = ash_json_find_text(event, "text");
 	if (strcmp(kind, "end") == 0) {
-		logs->is_over = true;
 		logs->why = ash_cli_plain(text != NULL ? text : "");
 		return FALSE;
 	}
@@ -286,32 +289,46 @@ static gboolean on_log(const char *kind, JsonObject *event, gpointer data, GErro
 	return TRUE;
 }
 
+/* One answer of the server, @lines old ones and, when it is followed, what comes within its time. */
+static gboolean read_logs(AshCliClient *client, char **args, int lines, Logs *logs, GError **error)
+{
+	g_autofree char *lines_text = g_strdup_printf("%d", lines);
+	g_autofree char *follow_text = g_strdup_printf("%d", MAX_FOLLOW_S);
+	g_auto(Which) which = {0};
+
+	which_init(&which, args[1]);
+	g_autofree char *path = ash_cli_argument(
+			host_path(args[0], which.name, "/logs"), "lines", lines_text);
+	path = ash_cli_argument(g_steal_pointer(&path), "instance", which.instance);
+	path = ash_cli_argument(g_steal_pointer(&path), "follow", opt_follow ? follow_text : NULL);
+	g_clear_pointer(&logs->why, g_free);
+	if (!ash_cli_stream_read(client, path, on_log, logs, error))
+		return FALSE;
+	return logs->why != NULL ||
+	       ash_throw(error, ASH_CLI_CLIENT_ERROR, ASH_CLI_CLIENT_ERROR_UNREACHABLE,
+			       "the connection ended before the logs did");
+}
+
 static gboolean logs(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	g_autofree char *lines = g_strdup_printf("%d", opt_lines);
-	g_autofree char *follow = g_strdup_printf("%d", MAX_FOLLOW_S);
-	g_auto(Which) which = {0};
 	g_autoptr(AshCliClient) client = NULL;
 	Logs state = {.json = context->json};
 
 	if (opt_lines < 0 || opt_lines > 1000)
 		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
 				"--lines is from 0 to 1000");
-	which_init(&which, args[1]);
-	g_autofree char *path =
-			ash_cli_argument(host_path(args[0], which.name, "/logs"), "lines", lines);
-	path = ash_cli_argument(g_steal_pointer(&path), "instance", which.instance);
-	path = ash_cli_argument(g_steal_pointer(&path), "follow", opt_follow ? follow : NULL);
-	if (!ash_cli_client_new(&client, error) ||
-			!ash_cli_stream_read(client, path, on_log, &state, error))
+	if (!ash_cli_client_new(&client, error))
 		return FALSE;
-	g_autofree char *why = state.why;
-	if (why != NULL && *why != '\0')
-		ash_progress_note(context->progress, "%s", why);
-	if (state.is_over)
-		return TRUE;
-	return ash_throw(error, ASH_CLI_CLIENT_ERROR, ASH_CLI_CLIENT_ERROR_UNREACHABLE,
-			"the connection ended before the logs did");
+	gboolean ok = read_logs(client, args, opt_lines, &state, error);
+	while (ok && opt_follow && strcmp(state.why, ENDS_WELL) == 0)
+		ok = ash_interrupt_pause(PAUSE_MS, error) &&
+		     read_logs(client, args, 0, &state, error);
+	if (ok && *state.why != '\0' && strcmp(state.why, ENDS_WELL) != 0) {
+		ash_progress_warn(context->progress, "%s", state.why);
+		*out_exit = ASH_EXIT_NEGATIVE;
+	}
+	g_free(state.why);
+	return ok;
 }
 
 #define ON_HOST                                                                                    \
@@ -383,7 +400,8 @@ const AshCliCommand ash_fleet_cmd_workload[] = {
 		{.name = "workload logs",
 				.synopsis = "HOST NAME[@N]",
 				.summary = "What it printed on a host, and prints",
-				.details = ON_HOST,
+				.details = ON_HOST
+				" Exit code 8: the host did not answer, or could not.",
 				.options = logs_options,
 				.min_args = 2,
 				.max_args = 2,

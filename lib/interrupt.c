@@ -53,3 +53,11 @@ int ash_interrupt_fd(void)
 {
 	return event_fd;
 }
+
+gboolean ash_interrupt_pause(unsigned ms, GError **error)
+{
+	GPollFD wait = {.fd = ash_interrupt_fd(), .events = G_IO_IN};
+
+	g_poll(&wait, wait.fd >= 0 ? 1 : 0, (gint) ms);
+	return ash_interrupt_check(error);
+}

@@ -20,6 +20,9 @@ bool ash_interrupt_pending(void);
 /* Fails with G_IO_ERROR_CANCELLED once a signal came. Cheap; any thread. */
 gboolean ash_interrupt_check(GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Waits, but not longer than until a signal comes: then it fails as ash_interrupt_check. */
+gboolean ash_interrupt_pause(unsigned ms, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* A descriptor that is readable once a signal came, for poll(); -1 before _install(). Do not read
  * from it: it stays readable for everyone.
  */

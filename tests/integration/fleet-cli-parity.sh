@@ -63,7 +63,7 @@ class Recorder(http.server.BaseHTTPRequestHandler):
         if where.path == "/v1/stream":
             kind, text = "text/event-stream", 'id: 1\nevent: x\ndata: {"seq":1}\n\n'
         if where.path.endswith("/logs"):
-            kind, text = "text/event-stream", 'event: line\ndata: {"text":"hello"}\n\nevent: end\ndata: {"text":""}\n\n'
+            kind, text = "text/event-stream", 'event: line\ndata: {"text":"hello"}\n\nevent: end\ndata: {"text":"that is all"}\n\n'
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text.encode())))
@@ -218,7 +218,7 @@ EOF
 failed=
 while read -r line; do
 	seconds=20
-	[ "$line" != 'events --follow' ] || seconds=1
+	[[ $line != *' --follow'* ]] || seconds=1
 	eval "timeout -s INT $seconds '$fleet' ${line/ R/ --reason why}" >"$tmp/out" 2>"$tmp/err" </dev/null
 	code=$?
 	[ $code = 0 ] || [ $seconds = 1 ] || failed+="$line: $code $(head -1 "$tmp/err")"$'\n'

@@ -35,7 +35,7 @@ ok "a server starts" fleet_start "$tmp/fleet" "content: $pub" 'rate: {operators:
 ok "3 hosts join" hosts_join 3 '{"site":"bern"}'
 
 # Each host runs what it was told last, and says so; $w_asked[I]: what else it was told.
-declare -A w_version w_parameters w_asked w_orders
+declare -A w_version w_parameters w_asked w_orders w_logs
 w_round()
 {
 	local i answer items order
@@ -44,8 +44,8 @@ w_round()
 		[ -z "${w_version[$i]:-}" ] || items=$(jq -nc --arg version "${w_version[$i]}" '{name: "web", $version, origin: "signed",
 			state: "ready", ready: true, text: "", isolation: "container", effective: "container", score: 12, restarts: 0,
 			failed: [], instances: [{name: "web", state: "ready", ready: true, text: "", address: "10.0.0.2"}]}')
-		host_more[$i]="\"workloads\":{\"items\":[$items],\"missing\":[]}${w_orders[$i]:-}"
-		w_orders[$i]=
+		host_more[$i]="\"workloads\":{\"items\":[$items],\"missing\":[]}${w_orders[$i]:-}${w_logs[$i]:-}"
+		w_orders[$i]='' w_logs[$i]=''
 	done
 	hosts_round || return
 	for i in 1 2 3; do
@@ -56,8 +56,11 @@ w_round()
 		fi
 		while read -r order; do
 			w_asked[$i]+=$(jq -r '.verb + " " + .argument' <<<"$order")$'\n'
+			[ "$(jq -r .verb <<<"$order")" != workload-logs ] ||
+				w_logs[$i]+="${w_logs[$i]:+,}{\"order\":$(jq .id <<<"$order"),\"lines\":[\"hello\",\"a \\u001b[31mred world\"],\"more\":false}"
 			w_orders[$i]+="${w_orders[$i]:+,}{\"id\":$(jq .id <<<"$order"),\"ok\":true,\"text\":\"\"}"
 		done < <(jq -c '.orders[]?' <<<"$answer")
+		[ -z "${w_logs[$i]:-}" ] || w_logs[$i]=",\"logs\":[${w_logs[$i]}]"
 		[ -z "${w_orders[$i]}" ] || w_orders[$i]=",\"orders\":[${w_orders[$i]}]"
 	done
 }
@@ -66,7 +69,7 @@ eventually()
 {
 	local until=$((SECONDS + 30))
 	until "$@"; do
-		[ $SECONDS -lt $until ] || return 1
+		[ "$SECONDS" -lt "$until" ] || return 1
 		w_round || return
 		sleep 0.1
 	done
@@ -148,6 +151,25 @@ ok "start" "$fleet" workload start edge-1 web
 ok "…reaches the host" eventually was_asked 'workload-start web'
 ok "forgive" "$fleet" workload forgive edge-1 web 1.1
 ok "…reaches the host" eventually was_asked 'workload-forgive web 1.1'
+"$fleet" workload logs edge-1 web@1 --lines 7 >"$tmp/logs" 2>"$tmp/logs.err" &
+reader=$!
+at_exit+=("kill $reader 2>/dev/null")
+has_ended()
+{
+	! kill -0 $reader 2>/dev/null
+}
+ok "logs come to their end" eventually has_ended
+wait $reader
+is "…and well" $? 0
+is "…without what a terminal would obey" "$(cat "$tmp/logs")" $'hello\na  [31mred world'
+ok "the host was asked for them" was_asked 'workload-logs web/web@1 7 0'
+"$fleet" workload logs edge-1 web --follow >"$tmp/logs" 2>&1 &
+reader=$!
+at_exit+=("kill $reader 2>/dev/null")
+ok "follow" eventually was_asked 'workload-logs web 100 300'
+kill -INT $reader
+wait $reader
+is "…ends by Ctrl-C" $? 130
 w_round
 like "they are in the host's list of orders" "$("$fleet" host edge-1)" 'workload-restart +web/web@1 +done'
 exits 3 "a host that is not there" "$fleet" workload start nowhere web
