@@ -22,6 +22,7 @@ typedef struct {
 	char *state;
 	int64_t gone_since_us;           /* 0: it is there */
 	char *failed_word, *failed_text; /* of the last event that tells a failure */
+	bool is_part;                    /* of another command, which says how that went */
 	bool is_behind; /* it is over, but not all that was told before has been heard */
 	bool has_ended;
 	GError *error; /* why we stopped looking */
@@ -277,7 +278,8 @@ static gboolean wait_for_end(Wait *wait, const char *text, GError **error)
 		return FALSE;
 	ash_progress_end(wait->context->progress, "%s", wait->state);
 	g_autofree char *clean = ash_ctl_clean(sentence);
-	puts(wait->context->json ? wait->json : clean);
+	if (!wait->is_part)
+		puts(wait->context->json ? wait->json : clean);
 	return TRUE;
 }
 
@@ -321,10 +323,10 @@ static gboolean call_after_check(
 	}
 }
 
-gboolean ash_ctl_order(const AshCliContext *context, const char *method, const char *text,
-		bool is_waiting, GError **error)
+static gboolean order(const AshCliContext *context, const char *method, const char *text,
+		bool is_waiting, bool is_part, GError **error)
 {
-	g_auto(Wait) wait = {.context = context, .method = method};
+	g_auto(Wait) wait = {.context = context, .method = method, .is_part = is_part};
 	g_autoptr(JsonNode) root = NULL;
 	g_autofree char *json = NULL;
 
@@ -352,4 +354,15 @@ gboolean ash_ctl_order(const AshCliContext *context, const char *method, const c
 		return wait_for_end(&wait, answer, error);
 	puts(answer);
 	return TRUE;
+}
+
+gboolean ash_ctl_order(const AshCliContext *context, const char *method, const char *text,
+		bool is_waiting, GError **error)
+{
+	return order(context, method, text, is_waiting, false, error);
+}
+
+gboolean ash_ctl_look(const AshCliContext *context, GError **error)
+{
+	return order(context, "Check", NULL, true, true, error);
 }

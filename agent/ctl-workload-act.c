@@ -15,6 +15,10 @@
 
 /* `ashlarctl workload …`: what changes something. */
 
+enum {
+	MAX_LOOKS = 2,
+};
+
 static gint timeout_s = 600;
 static gboolean no_wait;
 #define WAIT_OPTIONS                                                                               \
@@ -102,6 +106,36 @@ static gboolean make_definition(const char *image, char **out_text, GError **err
 	return TRUE;
 }
 
+/* What is signed, and what is the newest of it, is known by a check. The first call says that it is wanted, so that the
+ * check brings it; one that was under way then may not have known, so there are two. What is wrong still is said by
+ * who calls next.
+ */
+static gboolean find_signed(const AshCliContext *context, const char *name, const char *version,
+		const char *request, GError **error)
+{
+	g_autoptr(AshBus) bus = NULL;
+
+	if (!ash_bus_new(&bus, error))
+		return FALSE;
+	for (unsigned looks = 0;; looks++) {
+		g_autofree char *json = NULL;
+		g_autoptr(GError) local = NULL;
+		bool is_here = ash_ctl_workload_call(bus, "Run", request, &json, &local);
+		if (!is_here && !g_error_matches(local, ASH_BUS_ERROR, ASH_BUS_ERROR_REMOTE)) {
+			g_propagate_error(error, g_steal_pointer(&local));
+			return FALSE;
+		}
+		if (looks == MAX_LOOKS || (is_here && (looks > 0 || version != NULL)))
+			return TRUE;
+		g_clear_error(&local);
+		if (!ash_ctl_look(context, &local)) {
+			ash_progress_warn(context->progress, "looking for '%s': %s", name,
+					local->message);
+			return TRUE;
+		}
+	}
+}
+
 static gboolean run(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	bool is_file = strchr(args[0], '/') != NULL || strchr(args[0], '.') != NULL;
@@ -124,6 +158,8 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 		request = ash_ctl_workload_request(NULL, "definition", text, "file", args[0], NULL);
 	else
 		request = ash_ctl_workload_request(args[0], "version", args[1], NULL);
+	if (text == NULL && !find_signed(context, args[0], args[1], request, error))
+		return FALSE;
 	return act(context, "Run", args[0], request, ASH_CTL_WORKLOAD_READY, error);
 }
 
@@ -134,7 +170,7 @@ const AshCliCommand ash_ctl_workload_run = {
 		.details = "A FILE is a definition as workload(5) has it, with a '/' or '.' in its name: it becomes\n"
 			   "/etc/ashlar/workloads.d/NAME.yaml. An IMAGE (oci:HOST/NAME:TAG, oci-dir:/PATH,\n"
 			   "docker-archive:/PATH, ostree:REF) runs with no grant at all. A NAME is that of a signed\n"
-			   "definition; one that has not come to this host yet is brought by the next check.\n\n"
+			   "definition; the host looks for it, and for its newest version, where it updates from.\n\n"
 			   "Waits until it is ready; of a new version that does not work, and was left again, it\n"
 			   "says why and ends with exit code 8.",
 		.options = run_options,

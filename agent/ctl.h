@@ -57,6 +57,8 @@ gboolean ash_ctl_report(const AshCliContext *context, const char *method, const 
  */
 gboolean ash_ctl_order(const AshCliContext *context, const char *method, const char *text,
 		bool is_waiting, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A check, as part of another command: waits until it has ended, and prints no result. */
+gboolean ash_ctl_look(const AshCliContext *context, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Objects of an array; others are left out. */
 GPtrArray *ash_ctl_list(JsonObject *object, const char *key);

@@ -49,10 +49,11 @@ agent_bus
 ok "the host starts" agent_boot
 ok "it looks for releases, and needs nobody for workloads" agent_wait '.source.last_success != null and .state == "idle"'
 ok "ashlar-workloadd" workloadd_start
-exits 1 "a signed workload is wanted that is not here" ctl workload run web
-like "which is said, and what brings it" "$(cat "$tmp/err")" "no signed definition of it has come.*ashlarctl check"
-ok "a check" ctl check --wait
-ok "brings it, and says what it still needs" workload_is web '.text // "" | test("greeting.*no value.*parameters.d/web.yaml")'
+exits 1 "a signed workload is wanted that nobody signed" ctl workload run nobody
+like "which is said" "$(cat "$tmp/err")" "no signed definition of it has come.*ashlarctl check"
+ok "nobody wants it any more" rmdir "$host/var/lib/ashlar/workload/signed/nobody"
+exits 1 "one is wanted that is not here" ctl workload run web
+ok "it is looked for, and says what it still needs" workload_is web '.text // "" | test("greeting.*no value.*parameters.d/web.yaml")'
 mkdir -p "$host/etc/ashlar/parameters.d" "$host/etc/ashlar/secrets"
 echo 'greeting: hello' >"$host/etc/ashlar/parameters.d/web.yaml"
 exits 1 "with its parameter" ctl workload run --timeout 3 web
@@ -72,8 +73,7 @@ ok "which no check changes" ctl check --wait
 is "…" "$(ctl workload status --json web | jq -r .version)" 1.0
 definition web 1.2 "$greets" "$parameter" "$never"
 ok "one that does not work" workload_publish "$tmp/web-1.2.yaml"
-exits 1 "one that is not here yet is said to be" ctl workload run web 1.2
-ok "the check that brings it" ctl check --wait
+exits 8 "one that is not here yet is looked for" ctl workload run --timeout 60 web 1.2
 ok "it is tried, and left" workload_is web '.version == "1.0" and .ready and .failed[0].version == "1.2"'
 ok "removed" ctl workload remove --timeout 20 web
 kept()
