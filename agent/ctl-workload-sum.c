@@ -45,8 +45,11 @@ static gboolean read_status(JsonNode **out_root, GError **error)
 static bool has_definitions(void)
 {
 	g_autoptr(GDir) dir = g_dir_open(DEFINITIONS, 0, NULL);
+	bool is_expected = false;
 
-	return dir != NULL && g_dir_read_name(dir) != NULL;
+	return (dir != NULL && g_dir_read_name(dir) != NULL) ||
+	       (ash_file_exists(AT_FDCWD, ASH_WORKLOAD_EXPECTED_FILE, &is_expected, NULL) &&
+			       is_expected);
 }
 
 /* "web 1.0.0 failed: why"; NULL: they all are well. @is_required: of these alone. */

@@ -95,6 +95,8 @@ static bool find_why(const AshDaemon *daemon, const AshFleetWorkload *workload, 
 		*out_why = (Why){refused->word, refused->text};
 	else if (unverified != NULL && strcmp(unverified->word, "missing") != 0)
 		*out_why = (Why){unverified->word, unverified->text};
+	else if (has_file(daemon, file) && workloads->tell_failures >= ASH_DAEMON_TELL_PATIENCE)
+		*out_why = (Why){"runtime", workloads->trouble};
 	else if (has_file(daemon, file))
 		return true;
 	else if (daemon->settings->updates.url == NULL)

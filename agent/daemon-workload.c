@@ -7,6 +7,7 @@
 #include "agent/fleet-workload.h"
 #include "agent/order.h"
 #include "agent/paths.h"
+#include "agent/workload/api.h"
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/version.h"
@@ -61,6 +62,7 @@ void ash_daemon_workload_clear(AshDaemonWorkloads *workloads)
 	g_clear_pointer(&workloads->refused, g_ptr_array_unref);
 	g_clear_pointer(&workloads->images, g_ptr_array_unref);
 	g_clear_pointer(&workloads->logs, g_ptr_array_unref);
+	g_clear_pointer(&workloads->trouble, g_free);
 }
 
 /* ---- what is wanted ------------------------------------------------------------------------------ */
@@ -161,11 +163,25 @@ static void take_refused(AshDaemon *daemon, const char *json)
 
 static void try_again(AshDaemon *daemon, const char *why)
 {
+	AshDaemonWorkloads *workloads = &daemon->workloads;
 	int64_t pause_s = MIN((int64_t) TELL_AGAIN_S, daemon->wait_s);
 
-	g_message("ashlar-workloadd: %s; telling it again in %" G_GINT64_FORMAT " s", why, pause_s);
-	daemon->workloads.must_tell = true;
-	daemon->workloads.tell_again_us = ash_bus_now_us() + pause_s * G_USEC_PER_SEC;
+	/* A host without the package says so once. */
+	if (g_strcmp0(workloads->trouble, why) != 0)
+		g_message("ashlar-workloadd: %s; telling it again every %" G_GINT64_FORMAT " s",
+				why, pause_s);
+	g_free(workloads->trouble);
+	workloads->trouble = g_strdup(why);
+	workloads->tell_failures = MIN(workloads->tell_failures + 1, 1000);
+	workloads->must_tell = true;
+	workloads->tell_again_us = ash_bus_now_us() + pause_s * G_USEC_PER_SEC;
+}
+
+static void take_told(AshDaemon *daemon, const char *json)
+{
+	g_clear_pointer(&daemon->workloads.trouble, g_free);
+	daemon->workloads.tell_failures = 0;
+	take_refused(daemon, json);
 }
 
 static void on_told(const char *json, const GError *error, gpointer data)
@@ -177,17 +193,16 @@ static void on_told(const char *json, const GError *error, gpointer data)
 	if (json == NULL)
 		try_again(daemon, error->message);
 	else
-		take_refused(daemon, json);
+		take_told(daemon, json);
 	ash_daemon_fleet_news(daemon);
 	if (json != NULL && workloads->must_tell)
 		ash_daemon_workload_tell(daemon);
 	ash_daemon_set_timer(daemon);
 }
 
-/* Has the fleet put something here that ashlar-workloadd knows of? */
-static bool has_fleet_files(const AshDaemon *daemon)
+static bool has_files(const AshDaemon *daemon, const char *where)
 {
-	g_autofree char *path = g_strconcat(daemon->root, ASH_PATH_FLEET_WORKLOADS, NULL);
+	g_autofree char *path = g_strconcat(daemon->root, where, NULL);
 	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
 
 	return dir != NULL && g_dir_read_name(dir) != NULL;
@@ -206,20 +221,12 @@ static char *make_want(const AshDaemon *daemon)
 	/* The owner does not want what the fleet wants. */
 	if (wanted == NULL)
 		wanted = none;
-	if (wanted->len == 0 && !has_fleet_files(daemon))
+	/* What came from it before is known by these. */
+	if (wanted->len == 0 && !has_files(daemon, ASH_PATH_FLEET_WORKLOADS))
 		return NULL;
 	ash_fleet_workload_add_list(builder, "workloads", wanted);
 	json_builder_end_object(builder);
 	return ash_json_format(builder, false);
-}
-
-/* Is there a definition that may be read again? Else nobody is woken. */
-static bool has_signed(const AshDaemon *daemon)
-{
-	g_autofree char *path = g_strconcat(daemon->root, ASH_PATH_SIGNED, NULL);
-	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-
-	return dir != NULL && g_dir_read_name(dir) != NULL;
 }
 
 static bool is_held(const AshDaemon *daemon)
@@ -241,7 +248,8 @@ void ash_daemon_workload_tell(AshDaemon *daemon)
 	workloads->tell_again_us = INT64_MAX;
 	if (want == NULL)
 		g_ptr_array_set_size(workloads->refused, 0);
-	if (want == NULL && !has_signed(daemon))
+	/* Nothing that could be read again: nobody is woken. */
+	if (want == NULL && !has_files(daemon, ASH_PATH_SIGNED))
 		return;
 	workloads->is_telling = ash_bus_workload_ask(daemon->bus, want != NULL ? "Want" : "Reload",
 			want, on_told, daemon, &local);
@@ -267,11 +275,25 @@ static void on_changed(gpointer data)
 	ash_daemon_fleet_news(data);
 }
 
+/* For the host's health check of those that are required. */
+static void expect(const AshDaemon *daemon)
+{
+	g_autofree char *path = g_strconcat(daemon->root, ASH_WORKLOAD_EXPECTED_FILE, NULL);
+	g_autoptr(GError) local = NULL;
+	gboolean is_ok = has_files(daemon, ASH_PATH_KEPT)
+					 ? ash_file_replace(AT_FDCWD, path, "", 0, 0644, &local)
+					 : ash_file_remove_tree(AT_FDCWD, path, &local);
+
+	if (!is_ok)
+		g_warning("%s", local->message);
+}
+
 void ash_daemon_workload_begin(AshDaemon *daemon)
 {
 	g_autoptr(GError) local = NULL;
 	g_autofree char *want = make_want(daemon);
 
+	expect(daemon);
 	if (!ash_bus_workload_watch(daemon->bus, on_changed, daemon, &local))
 		g_warning("%s", local->message);
 	/* What was said before this process may not have been heard. */

@@ -25,6 +25,7 @@
 typedef struct AshDaemon AshDaemon;
 
 enum {
+	ASH_DAEMON_TELL_PATIENCE = 3,         /* failures in a row until the fleet hears of them */
 	ASH_DAEMON_MAX_LOGS = 4,              /* followed at a time */
 	ASH_DAEMON_MAX_LOG_BYTES = 256 << 10, /* of one that waits to be sent */
 	ASH_DAEMON_MAX_LOG_REPORT = 32 << 10, /* of all in one report */
@@ -56,7 +57,9 @@ typedef struct {
 	bool must_tell;        /* ashlar-workloadd has to know something */
 	bool is_telling;       /* it is being asked */
 	int64_t tell_again_us; /* INT64_MAX: not */
-	GPtrArray *logs;       /* of daemon-log.c */
+	unsigned tell_failures; /* in a row */
+	char *trouble;          /* why it could not be told; NULL: it could */
+	GPtrArray *logs;        /* of daemon-log.c */
 } AshDaemonWorkloads;
 
 /* ---- daemon-workload.c ---- */

@@ -39,6 +39,7 @@
 #define ASH_PATH_BUNDLE "/var/lib/ashlar/bundle"
 #define ASH_PATH_SIGNED "/var/lib/ashlar/workload/signed"
 #define ASH_PATH_PINNED "/var/lib/ashlar/workload/pinned"
+#define ASH_PATH_KEPT "/var/lib/ashlar/workload/definitions"
 #define ASH_PATH_FLEET_WORKLOADS "/var/lib/ashlar/workload/fleet"
 #define ASH_PATH_WORKLOAD_STATE "/var/lib/ashlar/workload/state.json"
 #define ASH_PATH_STAGING "/var/lib/ashlar-link"

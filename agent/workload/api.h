@@ -59,3 +59,8 @@
  */
 #define ASH_WORKLOAD_STATUS_FILE "/run/ashlar/workload/status.json"
 #define ASH_WORKLOAD_STATUS_MAX_BYTES (4 << 20)
+
+/* Made by ashlard at its start where workloads have run before: who finds it and no status file knows that
+ * ashlar-workloadd has not begun, without the right to look at definitions.
+ */
+#define ASH_WORKLOAD_EXPECTED_FILE "/run/ashlar/workload-expected"

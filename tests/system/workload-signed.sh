@@ -131,8 +131,8 @@ agent_start
 ok "the host is in a fleet" agent_wait '.fleet.state == "joined"'
 ok "which manages no workloads: nothing is wanted, nobody is asked" reported '.items == [] and .missing == []'
 wants 2 '[{"name": "web", "version": "1.1", "parameters": {"greeting": "salve"}}]'
-ok "it wants one; nobody is there to run it" agent_wait 'true'
-ok "…its definition comes by a check of its own" "$BASH" -c "for i in \$(seq 300); do [ -e '$host/var/lib/ashlar/workload/signed/web/1.1.json' ] && exit; sleep 0.1; done; exit 1"
+ok "it wants one; nobody is there to run it: its definition comes by a check of its own" "$BASH" -c "for i in \$(seq 300); do [ -e '$host/var/lib/ashlar/workload/signed/web/1.1.json' ] && exit; sleep 0.1; done; exit 1"
+ok "…and the fleet hears that there is nobody" reported '.missing[0] | .name == "web" and .word == "runtime"'
 ok "ashlar-workloadd comes" workloadd_start
 ok "…and runs it, as the fleet has it" has_item web '.version == "1.1" and .ready and .origin == "signed"'
 like "with its parameter" "$(ctl workload logs web)" "greeting salve"
@@ -225,6 +225,7 @@ ok "…until nobody reads any more" no_tail
 agent_stop
 agent_start
 ok "ashlard begins again, and all is as it was" has_item web '.version == "1.1" and .ready'
+ok "…and whoever asks knows that workloads are expected here" test -e "$host/run/ashlar/workload-expected"
 wants 9 '[]'
 ok "the fleet wants none any more: its own is removed" reported '[.items[].name] == ["local"]'
 empty "…with what was said of it" "$(kept)"
