@@ -225,7 +225,8 @@ ok "…until nobody reads any more" no_tail
 agent_stop
 agent_start
 ok "ashlard begins again, and all is as it was" has_item web '.version == "1.1" and .ready'
-ok "…and whoever asks knows that workloads are expected here" test -e "$host/run/ashlar/workload-expected"
+expected() { local i; for ((i = 0; i < 100; i++)); do [ -e "$host/run/ashlar/workload-expected" ] && return; command sleep 0.1; done; return 1; }
+ok "…and whoever asks knows that workloads are expected here" expected
 wants 9 '[]'
 ok "the fleet wants none any more: its own is removed" reported '[.items[].name] == ["local"]'
 empty "…with what was said of it" "$(kept)"
