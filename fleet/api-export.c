@@ -174,7 +174,7 @@ static const AshRouteMember import_members[] = {
 
 const AshRoute ash_api_export_routes[] = {
 		{"GET", "/v1/export", ASH_ROLE_ADMIN,
-				"Channels, policies, groups of locks, operators, webhooks, labels as YAML, "
+				"Channels, policies, groups of locks, operators, webhooks, assignments, labels as YAML, "
 				"without secrets",
 				export_all, .answer = NULL},
 		{"POST", "/v1/import", ASH_ROLE_ADMIN,

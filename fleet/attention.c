@@ -320,6 +320,7 @@ gboolean ash_overview_add_attention(AshServer *server, AshDb *db, const AshScope
 	if (!add_rows(server, db, scope, json, error))
 		return FALSE;
 	add_all_hosts(server, db, scope, json);
+	ash_overview_add_workloads(server, scope, json);
 	add_certificates(server, scope, json);
 	json_builder_end_array(json);
 	return TRUE;

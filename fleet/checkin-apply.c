@@ -4,6 +4,7 @@
 #include "fleet/checkin.h"
 #include "fleet/event.h"
 #include "fleet/host.h"
+#include "fleet/workload-log.h"
 #include "lib/error.h"
 #include "lib/json.h"
 
@@ -224,6 +225,9 @@ static gboolean write_new(AshDb *db, AshCheckinWork *work, GError **error)
 	if (!write_documents(db, work, error) || !write_events(db, work, error))
 		return FALSE;
 	if (work->is_news && !tell_report(db, work, error))
+		return FALSE;
+	if (work->logs != NULL &&
+			!ash_workload_logs_pass_on(db, work->id, work->logs, work->now_s, error))
 		return FALSE;
 	if (checkin->workloads != NULL && !ash_checkin_write_workloads(db, work, error))
 		return FALSE;

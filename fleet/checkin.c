@@ -8,6 +8,7 @@
 #include "fleet/route.h"
 #include "fleet/scheduler.h"
 #include "fleet/server.h"
+#include "fleet/workload-log.h"
 #include "lib/checkin.h"
 #include "lib/error.h"
 
@@ -42,6 +43,7 @@ static void free_work(AshCheckinWork *work)
 	ash_checkin_free(work->checkin);
 	ash_host_clear(&work->before);
 	ash_host_clear(&work->after);
+	g_free(work->logs);
 	g_free(work);
 }
 
@@ -335,6 +337,9 @@ static void prepare(Visit *visit, AshHost *take_host, AshCheckin *take_checkin)
 			take_checkin->boot);
 	if (work->verdict != ASH_CHECKIN_NEW)
 		return;
+	if (take_checkin->logs != NULL && visit->server->logs != NULL)
+		work->logs = ash_workload_logs_take(
+				visit->server->logs, visit->hex, take_checkin->logs);
 	ash_host_copy(&work->before, &work->after);
 	ash_checkin_take_in(&work->after, take_checkin, visit->server->now());
 	work->is_news = ash_checkin_is_news(&work->before, &work->after);

@@ -128,6 +128,7 @@ typedef struct {
 	bool is_known;
 	int64_t seq, event; /* the table's, after this */
 	int64_t desired;
+	char *logs;        /* in: what no reader here waits for; NULL */
 	bool has_appended; /* events to wake for */
 	unsigned ended_orders;
 	bool has_wish;   /* desired is not 'have': what follows is answered */

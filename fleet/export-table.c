@@ -2,13 +2,16 @@
 #include <string.h>
 
 #include "fleet/api-webhook.h"
+#include "fleet/assignment.h"
 #include "fleet/export.h"
 #include "fleet/live.h"
 #include "fleet/operator.h"
 #include "fleet/selector.h"
 #include "fleet/webhook.h"
 #include "lib/error.h"
+#include "lib/version.h"
 #include "lib/window.h"
+#include "lib/workload.h"
 
 /* What each kind of thing is made of, how it is read, and what it may be. */
 
@@ -94,6 +97,17 @@ static gboolean check_host(const char *name, JsonObject *value, GError **error)
 	return is_short || throw_invalid(error, "a label's key and value have 128 bytes at most");
 }
 
+static gboolean check_assignment(const char *name, JsonObject *value, GError **error)
+{
+	g_autoptr(AshSelector) selector = NULL;
+
+	if (!ash_workload_is_name(json_object_get_string_member(value, "workload")))
+		return throw_invalid(error, "an assignment has the name of a 'workload'");
+	return check_name(name, value, error) &&
+	       ash_selector_parse(
+			       json_object_get_string_member(value, "selector"), &selector, error);
+}
+
 const AshExportTable ash_export_tables[ASH_EXPORT_KINDS] = {
 		[ASH_EXPORT_CHANNEL] = {"channels", "channel", "name",
 				"SELECT channel.name, coalesce(release.name || CASE WHEN "
@@ -135,6 +149,21 @@ const AshExportTable ash_export_tables[ASH_EXPORT_KINDS] = {
 				check_webhook,
 				{{"kinds", ASH_EXPORT_TEXTS, ASH_WEBHOOK_MAX_KINDS, ""},
 						{"note", ASH_EXPORT_TEXT, 1024, ""}}},
+		[ASH_EXPORT_ASSIGNMENT] = {"assignments", "assignment", "id",
+				"SELECT id, workload, version, selector, rank, parameters, note FROM "
+				"assignment ORDER BY id",
+				check_assignment,
+				{{"workload", ASH_EXPORT_TEXT, ASH_WORKLOAD_MAX_NAME_BYTES, ""},
+						{"version", ASH_EXPORT_TEXT, ASH_VERSION_MAX_BYTES,
+								""},
+						{"selector", ASH_EXPORT_TEXT,
+								ASH_SELECTOR_MAX_BYTES, ""},
+						{"rank", ASH_EXPORT_NUMBER, ASH_ASSIGNMENT_MAX_RANK,
+								"100"},
+						{"parameters", ASH_EXPORT_MAP,
+								ASH_WORKLOAD_MAX_ITEMS, ""},
+						{"note", ASH_EXPORT_TEXT, ASH_ASSIGNMENT_MAX_NOTE,
+								""}}},
 		[ASH_EXPORT_HOST] = {"hosts", "host", "id",
 				"SELECT id, labels FROM host ORDER BY id", check_host,
 				{{"labels", ASH_EXPORT_MAP, ASH_LIVE_MAX_LABELS, ""}}},

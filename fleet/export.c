@@ -11,7 +11,7 @@
 G_DEFINE_QUARK(ash_export_error, ash_export_error)
 
 enum {
-	MAX_ELEMENT = 256, /* bytes of a text in a list or map */
+	MAX_ELEMENT = 4096, /* bytes of a text in a list or map; checks of its kind say less */
 };
 
 static void item_free(gpointer data)

@@ -8,7 +8,7 @@
 #include "fleet/store/db.h"
 
 /* What operators decided, as a YAML document that people keep in version control: channels, policies, groups of locks,
- * operators without passwords, webhooks without secrets, labels of hosts.
+ * operators without passwords, webhooks without secrets, assignments of workloads, labels of hosts.
  *
  *	format: 1
  *	channels:
@@ -21,6 +21,8 @@
  *	  - {name: ada, role: operator, scope: "", disabled: false}
  *	webhooks:
  *	  - {url: "https://hooks.example/fleet", kinds: ["rollout.*"], note: ""}
+ *	assignments:
+ *	  - {id: edge-web, workload: web, version: 1.2.0, selector: "site = bern", rank: 100, parameters: {}, note: ""}
  *	hosts:
  *	  - {id: 64 digits, labels: {site: bern}}
  *
@@ -45,6 +47,7 @@ typedef enum {
 	ASH_EXPORT_LOCK,
 	ASH_EXPORT_OPERATOR,
 	ASH_EXPORT_WEBHOOK,
+	ASH_EXPORT_ASSIGNMENT,
 	ASH_EXPORT_HOST,
 	ASH_EXPORT_KINDS,
 } AshExportKind;
@@ -99,7 +102,7 @@ typedef struct {
 	const char *section, *kind, *key;
 	const char *sql; /* key, then the members */
 	gboolean (*check)(const char *name, JsonObject *value, GError **error);
-	AshExportMember members[6];
+	AshExportMember members[7];
 } AshExportTable;
 extern const AshExportTable ash_export_tables[ASH_EXPORT_KINDS];
 AshExport *ash_export_new(void);

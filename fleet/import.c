@@ -3,6 +3,7 @@
 
 #include "fleet/api-export.h"
 #include "fleet/api-webhook.h"
+#include "fleet/api-workload.h"
 #include "fleet/change.h"
 #include "fleet/operator.h"
 #include "fleet/server.h"
@@ -208,6 +209,93 @@ static gboolean set_labels(AshRequest *request, const char *name, JsonObject *va
 	       ash_event_append(request->db, &event, error);
 }
 
+/* ---- assignments ---- */
+
+/* An import says how it is to be; that a version may touch more is to be said by itself. */
+static gboolean check_narrow(AshRequest *request, const char *name, const char *id,
+		const AshWorkload *wanted, GError **error)
+{
+	g_autofree char *from = NULL;
+	g_autoptr(AshWorkload) before = NULL;
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	bool is_wider = false;
+
+	if (!ash_db_query_string(request->db, "SELECT version FROM assignment WHERE id = $1",
+			    ASH_DB_VALUES(ASH_DB_T(id)), &from, error))
+		return FALSE;
+	if (from == NULL || *from == '\0' ||
+			!ash_fleet_workload_load(request->db, name, from, &before, NULL, NULL))
+		return TRUE;
+	json_builder_begin_object(json);
+	ash_fleet_workload_add_changes(json, before, wanted, &is_wider);
+	return !is_wider ||
+	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
+			       "%s %s may touch more than %s: assign it by itself, with \"widen\"",
+			       name, wanted->version, from);
+}
+
+/* @out_parameters: as they are kept. */
+static gboolean check_assigned(AshRequest *request, const char *id, JsonObject *value,
+		char **out_parameters, GError **error)
+{
+	const char *name = text_of(value, "workload"), *version = text_of(value, "version");
+	g_autofree char *rollout = NULL;
+	g_autoptr(AshWorkload) workload = NULL;
+
+	if (!ash_api_assignment_rollout(request->db, id, &rollout, error))
+		return FALSE;
+	if (rollout != NULL)
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
+				"rollout %s moves it: cancel or revert that first", rollout);
+	if (*version == '\0') {
+		*out_parameters = json_of(value, "parameters");
+		return TRUE;
+	}
+	if (!ash_fleet_workload_load(request->db, name, version, &workload, NULL, error) ||
+			!check_narrow(request, name, id, workload, error) ||
+			!ash_fleet_workload_check_parameters(workload,
+					json_object_get_object_member(value, "parameters"),
+					out_parameters, error))
+		return ash_change_answer(
+				error, ASH_FLEET_WORKLOAD_ERROR, -1, ASH_ROUTE_ERROR_CONFLICT);
+	return TRUE;
+}
+
+static gboolean set_assignment(
+		AshRequest *request, const char *name, JsonObject *value, GError **error)
+{
+	g_autofree char *parameters = NULL;
+
+	return check_assigned(request, name, value, &parameters, error) &&
+	       ash_db_exec(request->db,
+			       "INSERT INTO assignment (id, workload, version, selector, rank, "
+			       "parameters, note) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) "
+			       "DO UPDATE SET workload = excluded.workload, version = "
+			       "excluded.version, selector = excluded.selector, rank = excluded.rank, "
+			       "parameters = excluded.parameters, note = excluded.note, serial = "
+			       "assignment.serial + 1, moved_by = ''",
+			       ASH_DB_VALUES(ASH_DB_T(name), ASH_DB_T(text_of(value, "workload")),
+					       ASH_DB_T(text_of(value, "version")),
+					       ASH_DB_T(text_of(value, "selector")),
+					       ASH_DB_I(json_object_get_int_member(value, "rank")),
+					       ASH_DB_T(parameters),
+					       ASH_DB_T(text_of(value, "note"))),
+			       NULL, error);
+}
+
+static gboolean remove_assignment(AshRequest *request, const char *name, GError **error)
+{
+	g_autofree char *rollout = NULL;
+
+	if (!ash_api_assignment_rollout(request->db, name, &rollout, error))
+		return FALSE;
+	if (rollout != NULL)
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
+				"rollout %s moves it: cancel or revert that first", rollout);
+	return ash_db_exec(request->db, "DELETE FROM assignment WHERE id = $1",
+			ASH_DB_VALUES(ASH_DB_T(name)), NULL, error);
+}
+
 /* ---- each ---- */
 
 static const struct {
@@ -220,6 +308,7 @@ static const struct {
 		[ASH_EXPORT_LOCK] = {set_lock, remove_lock, "lock.changed"},
 		[ASH_EXPORT_OPERATOR] = {set_operator, remove_operator, "operator.changed"},
 		[ASH_EXPORT_WEBHOOK] = {set_webhook, remove_webhook, NULL},
+		[ASH_EXPORT_ASSIGNMENT] = {set_assignment, remove_assignment, "assignment.changed"},
 		[ASH_EXPORT_HOST] = {set_labels, NULL, NULL},
 };
 

@@ -9,6 +9,7 @@
 #include "fleet/retention.h"
 #include "fleet/route-private.h"
 #include "fleet/server.h"
+#include "fleet/workload-said.h"
 #include "lib/error.h"
 
 enum {
@@ -211,6 +212,49 @@ static void append_hosts(GString *text, AshLive *live)
 		labelled(text, "ashlar_hosts_version", "version", version, GPOINTER_TO_SIZE(count));
 }
 
+/* ---- workloads ---- */
+
+static bool count_workload(const AshWorkloadSaid *said, gpointer data)
+{
+	uint64_t *counts = g_hash_table_lookup(data, said->name);
+
+	if (counts == NULL) {
+		counts = g_new0(uint64_t, 2);
+		g_hash_table_insert(data, g_strdup(said->name), counts);
+	}
+	counts[said->is_ready]++;
+	return true;
+}
+
+static bool count_workloads(const AshHost *host, gpointer data)
+{
+	if (host->state == ASH_HOST_ACTIVE)
+		ash_workload_said_each(host->workloads, count_workload, data);
+	return true;
+}
+
+static void append_workloads(GString *text, AshLive *live)
+{
+	g_autoptr(GHashTable) names =
+			g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	GHashTableIter iter;
+	gpointer name = NULL, value = NULL;
+	unsigned shown = 0;
+
+	ash_live_each(live, count_workloads, names);
+	begin(text, "ashlar_workload_hosts", "gauge",
+			"Active hosts that have a workload, or are to have it, by whether it is ready");
+	g_hash_table_iter_init(&iter, names);
+	while (g_hash_table_iter_next(&iter, &name, &value) && shown++ < MAX_VERSIONS) {
+		const uint64_t *counts = value;
+		for (unsigned i = 0; i < 2; i++)
+			g_string_append_printf(text,
+					"ashlar_workload_hosts{workload=\"%s\",ready=\"%s\"} "
+					"%" G_GUINT64_FORMAT "\n",
+					(const char *) name, i == 1 ? "true" : "false", counts[i]);
+	}
+}
+
 static gboolean take_rollouts(const AshDbRow *row, gpointer data, GError **error)
 {
 	labelled(data, "ashlar_rollouts", "state", ash_db_row_text(row, 0),
@@ -301,6 +345,7 @@ char *ash_metrics_format(AshMetrics *metrics, AshServer *server, AshDb *db)
 
 	append_server(text, server);
 	append_hosts(text, server->live);
+	append_workloads(text, server->live);
 	append_rollouts(text, db);
 	append_retention(text, server, db);
 	begin(text, "ashlar_http_requests_total", "counter", "Answers by route and status");

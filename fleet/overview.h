@@ -65,6 +65,8 @@ void ash_overview_counts_shorten(AshOverviewCounts *counts, unsigned max);
 /* The array "attention" into the open object: {"kind","text","link","host"?,"rollout"?,"count"?}. */
 gboolean ash_overview_add_attention(AshServer *server, AshDb *db, const AshScope *scope,
 		JsonBuilder *json, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Items of that array: workloads that are failed or missing, by workload and version; attention-workload.c. */
+void ash_overview_add_workloads(AshServer *server, const AshScope *scope, JsonBuilder *json);
 /* What of the server itself is in trouble, a sentence or several; NULL: nothing. Newly allocated. */
 char *ash_overview_trouble(AshServer *server);
 

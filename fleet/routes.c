@@ -25,6 +25,7 @@ extern const AshRoute ash_api_session_routes[];
 extern const AshRoute ash_api_stream_routes[];
 extern const AshRoute ash_api_token_routes[];
 extern const AshRoute ash_api_webhook_routes[];
+extern const AshRoute ash_api_workload_log_routes[];
 extern const AshRoute ash_api_workload_routes[];
 extern const AshRoute ash_content_routes[];
 extern const AshRoute ash_fleetlock_routes[];
@@ -57,6 +58,7 @@ const AshRoute *const ash_routes[] = {
 		ash_api_stream_routes,
 		ash_api_token_routes,
 		ash_api_webhook_routes,
+		ash_api_workload_log_routes,
 		ash_api_workload_routes,
 		ash_content_routes,
 		ash_fleetlock_routes,

@@ -17,6 +17,7 @@
 #include "fleet/route.h"
 #include "fleet/scheduler.h"
 #include "fleet/webhook.h"
+#include "fleet/workload-log.h"
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -280,6 +281,7 @@ static gboolean start_parts(AshServer *server, GError **error)
 	ash_ca_listen(server->ca, server->pool, server->events, server->now);
 	server->operators = ash_operators_new(server->pool, server->now);
 	ash_operators_listen(server->operators, server->events);
+	server->logs = ash_workload_logs_start(server);
 	return ash_scheduler_start(server, false, &server->scheduler, error) &&
 	       ash_overview_start(server, &server->overview, error) &&
 	       ash_webhooks_start(server, &server->webhooks, error);
@@ -350,6 +352,7 @@ void ash_server_stop(AshServer *server)
 	g_clear_pointer(&server->scheduler, ash_scheduler_free);
 	g_clear_pointer(&server->webhooks, ash_webhooks_free);
 	g_clear_pointer(&server->overview, ash_overview_free);
+	g_clear_pointer(&server->logs, ash_workload_logs_free);
 	g_clear_pointer(&server->operators, ash_operators_free);
 	g_clear_pointer(&server->ca, ash_ca_free);
 	g_clear_pointer(&server->live, ash_live_free);

@@ -27,6 +27,7 @@ typedef struct AshServer {
 	struct AshOperators *operators; /* fleet/operator.h: who calls */
 	struct AshWebhooks *webhooks;
 	struct AshOverview *overview; /* fleet/overview.h: samples for the page's time line */
+	struct AshWorkloadLogs *logs; /* fleet/workload-log.h: readers of hosts' workloads */
 	AshHttp *http;
 	int64_t started_at;
 	int64_t (*now)(void); /* seconds since 1970; tests put another in its place */

@@ -348,7 +348,7 @@ END
 	api POST "/v1/rollouts/$id/cancel" '{"reason":"bad"}'
 	ok "it is cancelled" eventually rollout_is "$id" cancelled
 	ok "the old version is wanted of all" eventually wanted_is 1.0
-	api GET "/v1/events?limit=1000&order=newest"
+	api GET "/v1/events?limit=1000&order=new"
 	is "what happened is told" "$(field '[.items[] | select(.kind == "host.workload").data.change] | unique | join(" ")')" \
 		"ready rolled-back"
 	w_bad=
@@ -373,6 +373,105 @@ END
 	ok "all as before" eventually all_on 1.0
 }
 
+orders()
+{
+	local host order stream
+	host=$(cat "$hosts/2.id")
+	for json in '{}' '{"act":"explode"}' '{"act":"start","version":"1.0"}' '{"act":"forgive","instance":"web@1"}' \
+		'{"act":"start","instance":"../x"}'; do
+		api POST "/v1/hosts/$host/workloads/web" "$json"
+		is "refused: $json" "$status" 400
+	done
+	api POST "/v1/hosts/$host/workloads/W" '{"act":"start"}'
+	is "and what is no name" "$status" 400
+	api POST "/v1/hosts/$host/orders" '{"verb":"workload-stop","argument":"web"}'
+	is "and where other orders are given" "$status" 400
+	api POST "/v1/hosts/$host/workloads/web" '{"act":"restart","instance":"web@2","reason":"it hangs"}'
+	is "an order is made" "$status" 200
+	order=$(field .order)
+	call 2
+	is "the host is told" "$(jq -c '.orders[0] | [.id, .verb, .argument]' <<<"$answer")" "[$order,\"workload-restart\",\"web/web@2\"]"
+	call 2 "\"orders\":[{\"id\":$order,\"ok\":true,\"text\":\"\"}]"
+	call 2
+	is "until it has done it" "$(jq -c 'has("orders")' <<<"$answer")" false
+	api POST "/v1/hosts/$host/workloads/web" '{"act":"forgive"}'
+	call 2
+	is "all is forgiven when nothing is named" "$(jq -r '.orders[0].argument' <<<"$answer")" "web all"
+	call 2 "\"orders\":[{\"id\":$(field .order),\"ok\":true,\"text\":\"\"}]"
+
+	# Live logs.
+	api_is "too many lines" 400 GET "/v1/hosts/$host/workloads/web/logs?lines=1001"
+	api_is "for too long" 400 GET "/v1/hosts/$host/workloads/web/logs?follow=301"
+	stream=$tmp/stream
+	curl -sSN --cacert "$fleet_ca" -H "Authorization: Bearer $fleet_token" -o "$stream" \
+		"${fleet_log_url:-$fleet_url}/v1/hosts/$host/workloads/web/logs?lines=5&follow=60" &
+	reader=$!
+	has_order()
+	{
+		call 2
+		order=$(jq -r '.orders // [] | map(select(.verb == "workload-logs"))[0] | .id // ""' <<<"$answer")
+		[ -n "$order" ]
+	}
+	ok "who reads logs makes an order" eventually has_order
+	is "for so many" "$(jq -r '.orders[0].argument' <<<"$answer")" "web 5 60"
+	call 2 "\"logs\":[{\"order\":$order,\"lines\":[\"one\",\"two \\u001b[31m \\\\\"],\"more\":true}]"
+	has_line()
+	{
+		grep -q "$1" "$stream"
+	}
+	ok "a line comes" eventually has_line '^data: {"text":"one"}$'
+	ok "whatever is in it" has_line 'u001b'
+	call 3 "\"logs\":[{\"order\":$order,\"lines\":[\"forged\"],\"more\":true}]"
+	call 2 "\"logs\":[{\"order\":$order,\"lines\":[\"three\"],\"more\":false}],\"orders\":[{\"id\":$order,\"ok\":true,\"text\":\"\"}]"
+	ok "and its end" wait "$reader"
+	is "in this order, and of this host alone" "$(sed -n 's/^event: //p' "$stream" | tr '\n' ' ')$(tail -n 2 "$stream" | head -n 1)" \
+		'line line line end data: {"text":"that is all"}'
+	curl -sSN --cacert "$fleet_ca" -H "Authorization: Bearer $fleet_token" -o "$stream" \
+		"$fleet_url/v1/hosts/$host/workloads/web/logs" 2>/dev/null &
+	reader=$!
+	ok "another one" eventually has_order
+	kill $reader
+	wait $reader 2>/dev/null
+	is_dropped()
+	{
+		! has_order
+	}
+	ok "whose reader goes: the host is not told any more" eventually is_dropped
+}
+
+figures()
+{
+	w_missing[2]="1.0 refused"
+	call 2
+	api GET /v1/overview
+	is "what needs attention" "$(field '.attention[] | select(.kind == "workload") | [.text, .link] | join(" ")')" \
+		"Workload web 1.0 is missing on 1 host: refused. /workloads/web"
+	w_missing=()
+	call 2
+	api GET /metrics
+	is "figures" "$(grep '^ashlar_workload_hosts' <<<"$body" | sort | tail -n 1)" "ashlar_workload_hosts{workload=\"web\",ready=\"true\"} $host_count"
+	api GET /v1/export
+	cp "$tmp/body" "$tmp/export.yaml"
+	ok "an export has the assignments" grep -q 'id: "\?edge-web' "$tmp/export.yaml"
+	api_is "which go" 204 DELETE /v1/assignments/edge-web '{}'
+	removed()
+	{
+		call 1
+		[ "${w_wanted[1]}" = '[]' ]
+	}
+	ok "a host is told that none is wanted" eventually removed
+	api POST /v1/import "$(jq -Rs '{yaml: .}' <"$tmp/export.yaml")"
+	is "and come again by an import" "$status $(api GET /v1/assignments/edge-web && field '[.version, .parameters.greeting] | join(" ")')" "200 1.0 hi"
+	ok "to all" eventually all_on 1.0
+	api POST /v1/workloads/web/1.1 '{"withdrawn":"it eats memory"}'
+	is "a version is withdrawn" "$status $(field .withdrawn)" "200 it eats memory"
+	api PUT /v1/assignments/edge-web '{"version":"1.1"}'
+	is "then nobody is given it" "$status" 400
+	api GET '/v1/audit?limit=1000'
+	like "all of it is in the audit log" "$(field '[.items[].action] | unique | join(" ")')" \
+		'assignment.delete assignment.set .*host.workload-forgive host.workload-logs host.workload-restart import.assignment .*workload.added workload.withdrawn'
+}
+
 whole()
 {
 	fleet_token='' fleet_listen=''
@@ -391,7 +490,7 @@ whole()
 	ok "$1: the server ends" fleet_stop
 }
 
-courses=(rollouts)
+courses=(rollouts orders figures)
 whole sqlite
 [ -z "${FWS_QUICK:-}" ] || { done_testing; exit; }
 postgres_need

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fleet/workload-log.h"
+
+#include <string.h>
+
+#include "fleet/host.h"
+#include "fleet/server.h"
+#include "lib/checkin.h"
+#include "lib/json.h"
+
+enum {
+	TURN_US = 500000,
+	ALIVE_US = 2000000,
+	MAX_DEPTH = 4,
+	STALE_S = 600, /* of an order whose server ended */
+};
+
+/* Its memory is held by the table, by the stream until that has ended, and by who begins it. */
+typedef struct {
+	gint references;
+	AshWorkloadLogs *logs;
+	int64_t order, until_us, told_us;
+	char host[65];
+	AshHttpStream *stream; /* NULL: not begun */
+	GString *pending;      /* events for it until then */
+	char *end;             /* why it ends; NULL: it goes on */
+	bool is_over;
+} Reader;
+
+typedef struct {
+	int64_t order;
+	char host[65];
+} Drop;
+
+struct AshWorkloadLogs {
+	AshServer *server;
+	GThread *thread;
+	uint64_t listener;
+	GMutex lock;
+	GCond wake;
+	GHashTable *readers; /* of order → Reader */
+	GArray *drops;       /* Drop: orders that nobody reads any more */
+	bool is_ending;
+};
+
+/* ---- a reader: all under the lock ---- */
+
+static void reader_unref(gpointer data)
+{
+	Reader *reader = data;
+
+	if (!g_atomic_int_dec_and_test(&reader->references))
+		return;
+	g_string_free(reader->pending, TRUE);
+	g_free(reader->end);
+	g_free(reader);
+}
+
+static void put(Reader *reader, const char *text, size_t size)
+{
+	if (reader->stream != NULL)
+		ash_http_stream_send(reader->stream, text, size);
+	else if (reader->pending->len + size <= 2 * ASH_CHECKIN_MAX_LOGS)
+		g_string_append_len(reader->pending, text, (gssize) size);
+}
+
+static void send_event(Reader *reader, const char *event, const char *text)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+
+	json_builder_begin_object(json);
+	ash_json_add_string(json, "text", text);
+	json_builder_end_object(json);
+	g_autofree char *data = g_strchomp(ash_json_format(json, false));
+	g_autofree char *all = g_strdup_printf("event: %s\ndata: %s\n\n", event, data);
+	put(reader, all, strlen(all));
+}
+
+static void send_lines(Reader *reader, JsonArray *lines)
+{
+	for (guint i = 0; lines != NULL && i < json_array_get_length(lines); i++)
+		send_event(reader, "line", json_array_get_string_element(lines, i));
+}
+
+/* @why NULL: nobody is there to be told. */
+static void close_reader(Reader *reader, const char *why)
+{
+	if (reader->is_over)
+		return;
+	reader->is_over = true;
+	if (why != NULL)
+		send_event(reader, "end", why);
+	/* One that has not begun ends when it has. */
+	if (reader->stream == NULL)
+		return;
+	ash_http_stream_end(g_steal_pointer(&reader->stream));
+	g_hash_table_remove(reader->logs->readers, &reader->order);
+}
+
+static void drop_order(Reader *reader)
+{
+	Drop drop = {.order = reader->order};
+
+	g_strlcpy(drop.host, reader->host, sizeof drop.host);
+	g_array_append_val(reader->logs->drops, drop);
+	g_cond_signal(&reader->logs->wake);
+}
+
+/* The connection has gone. */
+static void on_end(gpointer data)
+{
+	Reader *reader = data;
+	AshWorkloadLogs *logs = reader->logs;
+
+	g_mutex_lock(&logs->lock);
+	if (!reader->is_over) {
+		drop_order(reader);
+		close_reader(reader, NULL);
+	}
+	g_mutex_unlock(&logs->lock);
+	reader_unref(reader);
+}
+
+bool ash_workload_logs_expect(
+		AshWorkloadLogs *logs, int64_t order, const char *host, int64_t follow_s)
+{
+	Reader *reader = g_new0(Reader, 1);
+
+	reader->references = 1;
+	reader->logs = logs;
+	reader->order = order;
+	reader->until_us = g_get_monotonic_time() +
+			   (follow_s + ASH_WORKLOAD_LOGS_PATIENCE_S) * G_USEC_PER_SEC;
+	reader->pending = g_string_new(NULL);
+	g_strlcpy(reader->host, host, sizeof reader->host);
+	g_mutex_lock(&logs->lock);
+	bool has_room = g_hash_table_size(logs->readers) < ASH_WORKLOAD_LOGS_MAX_READERS;
+	if (has_room)
+		g_hash_table_replace(logs->readers, &reader->order, reader);
+	g_cond_signal(&logs->wake);
+	g_mutex_unlock(&logs->lock);
+	if (!has_room)
+		reader_unref(reader);
+	return has_room;
+}
+
+void ash_workload_logs_forget(AshWorkloadLogs *logs, int64_t order)
+{
+	g_mutex_lock(&logs->lock);
+	g_hash_table_remove(logs->readers, &order);
+	g_mutex_unlock(&logs->lock);
+}
+
+void ash_workload_logs_begin(AshWorkloadLogs *logs, int64_t order, AshHttpCall *call)
+{
+	g_mutex_lock(&logs->lock);
+	Reader *reader = g_hash_table_lookup(logs->readers, &order);
+	if (reader != NULL)
+		g_atomic_int_add(&reader->references, 2);
+	g_mutex_unlock(&logs->lock);
+	if (reader == NULL) {
+		ash_http_reply_error(call, 410, "gone", "The order has ended already.");
+		return;
+	}
+	AshHttpStream *stream = ash_http_stream_begin(call, on_end, reader);
+	g_mutex_lock(&logs->lock);
+	/* What has ended already is sent before its end. */
+	ash_http_stream_send(stream, reader->pending->str, reader->pending->len);
+	reader->stream = stream;
+	if (reader->is_over) {
+		ash_http_stream_end(g_steal_pointer(&reader->stream));
+		g_hash_table_remove(logs->readers, &order);
+	}
+	g_mutex_unlock(&logs->lock);
+	reader_unref(reader);
+}
+
+/* ---- what comes ---- */
+
+static Reader *find(AshWorkloadLogs *logs, int64_t order, const char *host)
+{
+	Reader *reader = g_hash_table_lookup(logs->readers, &order);
+
+	return reader != NULL && g_str_equal(reader->host, host) ? reader : NULL;
+}
+
+char *ash_workload_logs_take(AshWorkloadLogs *logs, const char *host, JsonArray *array)
+{
+	g_autoptr(JsonArray) rest = json_array_new();
+
+	g_mutex_lock(&logs->lock);
+	for (guint i = 0; i < json_array_get_length(array); i++) {
+		JsonObject *log = json_array_get_object_element(array, i);
+		int64_t order = (int64_t) ash_json_find_uint(log, "order");
+		Reader *reader = find(logs, order, host);
+		if (reader == NULL)
+			json_array_add_object_element(rest, json_object_ref(log));
+		else if (json_object_has_member(log, "lines"))
+			send_lines(reader, json_object_get_array_member(log, "lines"));
+	}
+	g_mutex_unlock(&logs->lock);
+	if (json_array_get_length(rest) == 0 || !ash_db_pool_is_shared(logs->server->pool))
+		return NULL;
+	g_autoptr(JsonNode) node = json_node_new(JSON_NODE_ARRAY);
+	json_node_set_array(node, rest);
+	return json_to_string(node, FALSE);
+}
+
+static gboolean pass_on(AshDb *db, const char *host, JsonObject *log, int64_t now_s, GError **error)
+{
+	JsonNode *lines = json_object_get_member(log, "lines");
+
+	if (lines == NULL)
+		return TRUE;
+	g_autofree char *text = json_to_string(lines, FALSE);
+	return ash_db_exec(db,
+			"INSERT INTO workload_log (host_order, at, lines) SELECT id, CAST($2 AS "
+			"BIGINT), CAST($3 AS TEXT) FROM host_order WHERE id = $1 AND host = $4 AND verb "
+			"= 'workload-logs' AND state = 'open' AND (SELECT COUNT(*) FROM workload_log "
+			"WHERE host_order = $1) < $5",
+			ASH_DB_VALUES(ASH_DB_I(ash_json_find_uint(log, "order")), ASH_DB_I(now_s),
+					ASH_DB_T(text), ASH_DB_T(host),
+					ASH_DB_I(ASH_WORKLOAD_LOGS_MAX_ROWS)),
+			NULL, error);
+}
+
+gboolean ash_workload_logs_pass_on(
+		AshDb *db, const char *host, const char *json, int64_t now_s, GError **error)
+{
+	g_autoptr(JsonNode) node = json_from_string(json, NULL);
+
+	if (node == NULL || !JSON_NODE_HOLDS_ARRAY(node))
+		return TRUE;
+	JsonArray *array = json_node_get_array(node);
+	for (guint i = 0; i < json_array_get_length(array); i++)
+		if (!pass_on(db, host, json_array_get_object_element(array, i), now_s, error))
+			return FALSE;
+	return ash_db_exec(db, "DELETE FROM workload_log WHERE at < $1",
+			ASH_DB_VALUES(ASH_DB_I(now_s - ASH_WORKLOAD_LOGS_KEEP_S)), NULL, error);
+}
+
+/* ---- from the other servers ---- */
+
+static gboolean take_row(const AshDbRow *row, gpointer data, GError **error)
+{
+	AshWorkloadLogs *logs = data;
+	const char *text = ash_db_row_text(row, 2);
+	g_autoptr(GBytes) bytes = g_bytes_new_static(text, strlen(text));
+	g_autoptr(JsonNode) node = NULL;
+	int64_t order = ash_db_row_int(row, 1);
+
+	if (!ash_json_parse(bytes, 8 * ASH_CHECKIN_MAX_LOGS, MAX_DEPTH, &node, NULL) ||
+			!JSON_NODE_HOLDS_ARRAY(node))
+		return TRUE;
+	g_mutex_lock(&logs->lock);
+	Reader *reader = g_hash_table_lookup(logs->readers, &order);
+	if (reader != NULL)
+		send_lines(reader, json_node_get_array(node));
+	g_mutex_unlock(&logs->lock);
+	return TRUE;
+}
+
+static gboolean fetch_order(AshWorkloadLogs *logs, AshDb *db, int64_t order, GError **error)
+{
+	if (!ash_db_begin(db, true, error))
+		return FALSE;
+	if (ash_db_query(db,
+			    "SELECT id, host_order, lines FROM workload_log WHERE host_order = $1 "
+			    "ORDER BY id",
+			    ASH_DB_VALUES(ASH_DB_I(order)), take_row, logs, error) &&
+			ash_db_exec(db, "DELETE FROM workload_log WHERE host_order = $1",
+					ASH_DB_VALUES(ASH_DB_I(order)), NULL, error) &&
+			ash_db_commit(db, error))
+		return TRUE;
+	ash_db_rollback(db);
+	return FALSE;
+}
+
+static GArray *orders_of(AshWorkloadLogs *logs)
+{
+	GArray *orders = g_array_new(FALSE, FALSE, sizeof(int64_t));
+	GHashTableIter iter;
+	gpointer key;
+
+	g_mutex_lock(&logs->lock);
+	g_hash_table_iter_init(&iter, logs->readers);
+	while (g_hash_table_iter_next(&iter, &key, NULL))
+		g_array_append_vals(orders, key, 1);
+	g_mutex_unlock(&logs->lock);
+	return orders;
+}
+
+static gboolean fetch_all(AshWorkloadLogs *logs, AshDb *db, GError **error)
+{
+	g_autoptr(GArray) orders = orders_of(logs);
+
+	for (guint i = 0; i < orders->len; i++) {
+		int64_t order = g_array_index(orders, int64_t, i), count = 0;
+		if (!ash_db_query_int(db, "SELECT COUNT(*) FROM workload_log WHERE host_order = $1",
+				    ASH_DB_VALUES(ASH_DB_I(order)), NULL, &count, error) ||
+				(count > 0 && !fetch_order(logs, db, order, error)))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* ---- the thread ---- */
+
+static gboolean drop_all(AshWorkloadLogs *logs, AshDb *db, const GArray *drops, GError **error)
+{
+	if (drops->len == 0)
+		return TRUE;
+	if (!ash_db_begin(db, true, error))
+		return FALSE;
+	for (guint i = 0; i < drops->len; i++) {
+		const Drop *drop = &g_array_index(drops, Drop, i);
+		if (!ash_host_drop_order(db, drop->host, drop->order, logs->server->now(), error)) {
+			ash_db_rollback(db);
+			return FALSE;
+		}
+	}
+	if (!ash_db_commit(db, error)) {
+		ash_db_rollback(db);
+		return FALSE;
+	}
+	ash_events_wake(logs->server->events);
+	return TRUE;
+}
+
+/* Who is gone is found out by sending: the host is not to go on for nobody. */
+static void tell_alive(Reader *reader, int64_t now_us)
+{
+	if (reader->stream == NULL || now_us - reader->told_us < ALIVE_US)
+		return;
+	reader->told_us = now_us;
+	put(reader, ":\n\n", 3);
+}
+
+static void end_some(AshWorkloadLogs *logs)
+{
+	g_autoptr(GPtrArray) ended = g_ptr_array_new();
+	GHashTableIter iter;
+	gpointer value;
+	int64_t now_us = g_get_monotonic_time();
+
+	g_mutex_lock(&logs->lock);
+	g_hash_table_iter_init(&iter, logs->readers);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		Reader *reader = value;
+		tell_alive(reader, now_us);
+		if (!reader->is_over && (reader->end != NULL || reader->until_us <= now_us))
+			g_ptr_array_add(ended, value);
+	}
+	for (guint i = 0; i < ended->len; i++) {
+		Reader *reader = ended->pdata[i];
+		if (reader->end == NULL)
+			drop_order(reader);
+		close_reader(reader,
+				reader->end != NULL ? reader->end : "the host has not answered");
+	}
+	g_mutex_unlock(&logs->lock);
+}
+
+/* Lines before the end of their order. */
+static void turn(AshWorkloadLogs *logs, const GArray *drops)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(AshDb) db = NULL;
+	bool is_shared = ash_db_pool_is_shared(logs->server->pool);
+
+	if ((is_shared || drops->len > 0) &&
+			(!ash_db_pool_take(logs->server->pool, &db, &error) ||
+					!drop_all(logs, db, drops, &error) ||
+					(is_shared && !fetch_all(logs, db, &error))))
+		g_warning("logs of workloads: %s", error->message);
+	end_some(logs);
+}
+
+static gpointer run(gpointer data)
+{
+	AshWorkloadLogs *logs = data;
+
+	g_mutex_lock(&logs->lock);
+	while (!logs->is_ending || logs->drops->len > 0) {
+		if (g_hash_table_size(logs->readers) == 0 && logs->drops->len == 0)
+			g_cond_wait(&logs->wake, &logs->lock);
+		else if (logs->drops->len == 0)
+			g_cond_wait_until(
+					&logs->wake, &logs->lock, g_get_monotonic_time() + TURN_US);
+		g_autoptr(GArray) drops = logs->drops;
+		logs->drops = g_array_new(FALSE, FALSE, sizeof(Drop));
+		g_mutex_unlock(&logs->lock);
+		turn(logs, drops);
+		g_mutex_lock(&logs->lock);
+	}
+	g_mutex_unlock(&logs->lock);
+	return NULL;
+}
+
+/* ---- how orders end ---- */
+
+static void hear(const AshEvent *event, gpointer data)
+{
+	AshWorkloadLogs *logs = data;
+
+	if (!g_str_equal(event->kind, "host.order"))
+		return;
+	g_autoptr(JsonNode) node = json_from_string(event->data, NULL);
+	if (node == NULL || !JSON_NODE_HOLDS_OBJECT(node))
+		return;
+	JsonObject *order = json_node_get_object(node);
+	const char *state = ash_json_find_text(order, "state");
+	g_mutex_lock(&logs->lock);
+	Reader *reader = find(logs, (int64_t) ash_json_find_uint(order, "id"), event->host);
+	if (reader != NULL && state != NULL && !g_str_equal(state, "open") && reader->end == NULL) {
+		reader->end = g_strdup(g_str_equal(state, "done") ? "that is all" : event->text);
+		g_cond_signal(&logs->wake);
+	}
+	g_mutex_unlock(&logs->lock);
+}
+
+/* ---- life ---- */
+
+static void drop_stale(AshServer *server)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(AshDb) db = NULL;
+
+	if (!ash_db_pool_take(server->pool, &db, &error) ||
+			!ash_db_exec(db,
+					"UPDATE host_order SET state = 'dropped', ended_at = $1 WHERE "
+					"verb = 'workload-logs' AND state = 'open' AND created_at < $2",
+					ASH_DB_VALUES(ASH_DB_I(server->now()),
+							ASH_DB_I(server->now() - STALE_S)),
+					NULL, &error))
+		g_warning("orders of logs: %s", error->message);
+}
+
+AshWorkloadLogs *ash_workload_logs_start(AshServer *server)
+{
+	AshWorkloadLogs *logs = g_new0(AshWorkloadLogs, 1);
+
+	logs->server = server;
+	g_mutex_init(&logs->lock);
+	g_cond_init(&logs->wake);
+	logs->readers = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, reader_unref);
+	logs->drops = g_array_new(FALSE, FALSE, sizeof(Drop));
+	drop_stale(server);
+	logs->listener = ash_events_listen(server->events, -1, hear, logs);
+	logs->thread = g_thread_new("workload-logs", run, logs);
+	return logs;
+}
+
+void ash_workload_logs_free(AshWorkloadLogs *logs)
+{
+	if (logs == NULL)
+		return;
+	ash_events_leave(logs->server->events, logs->listener);
+	g_mutex_lock(&logs->lock);
+	logs->is_ending = true;
+	g_cond_signal(&logs->wake);
+	g_mutex_unlock(&logs->lock);
+	g_thread_join(logs->thread);
+	g_hash_table_unref(logs->readers);
+	g_array_unref(logs->drops);
+	g_mutex_clear(&logs->lock);
+	g_cond_clear(&logs->wake);
+	g_free(logs);
+}
