@@ -132,8 +132,8 @@ static gboolean add_list(AshRequest *request, List *list, const char *workload, 
 	list->book = book;
 	list->counts = counts;
 	return ash_db_query(request->db,
-			"SELECT id, (SELECT id FROM rollout WHERE assignment = assignment.id AND "
-			"ended_at = 0) FROM assignment WHERE ($1 = '' OR workload = $1) AND id > $2 "
+			"SELECT id, (SELECT rollout.id FROM rollout WHERE rollout.assignment = "
+			"assignment.id AND ended_at = 0) AS mover FROM assignment WHERE ($1 = '' OR workload = $1) AND id > $2 "
 			"ORDER BY id LIMIT $3",
 			ASH_DB_VALUES(ASH_DB_T(workload), ASH_DB_T(after), ASH_DB_I(limit)),
 			take_assignment, list, error);

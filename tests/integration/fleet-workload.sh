@@ -430,8 +430,8 @@ orders()
 		"$fleet_url/v1/hosts/$host/workloads/web/logs" 2>/dev/null &
 	reader=$!
 	ok "another one" eventually has_order
-	kill $reader
-	wait $reader 2>/dev/null
+	kill "$reader"
+	wait "$reader" 2>/dev/null
 	is_dropped()
 	{
 		! has_order
