@@ -33,7 +33,7 @@ const attentionLink = (item) =>
 						: /^workload/.test(item.kind) ? "/workloads" : /lock/.test(item.kind) ? "/locks" : /webhook/.test(item.kind) ? "/access?tab=webhooks" : "/activity";
 
 const Attention = ({ items }) => html`<${Panel} id="attention" title="Needs attention" note=${items.length ? words.count(items.length) : ""}>
-	${items.length === 0 ? html`<p class="calm"><${Icon} name="check" /> Nothing does.</p>` : html`<ul class="attention">${items.map((item, i) => html`<li key=${i}><a href=${attentionLink(item)} class=${`tone-${/halt|bad|clone|held|fail|trouble/.test(item.kind) || (item.kind === "rollout" && /halted/.test(item.text)) ? "bad" : "degraded"}`}><i aria-hidden="true"></i><span><${Name}>${item.text}<//></span><${Icon} name="arrow" /></a></li>`)}</ul>`}<//>`;
+	${items.length === 0 ? html`<p class="calm"><${Icon} name="check" /> Nothing does.</p>` : html`<ul class="attention">${items.map((item, i) => html`<li key=${i}><a href=${attentionLink(item)} class=${`tone-${/halt|bad|clone|held|fail|trouble/.test(item.kind) || (/^(rollout|workload)$/.test(item.kind) && /halted|failed/.test(item.text)) ? "bad" : "degraded"}`}><i aria-hidden="true"></i><span><${Name}>${item.text}<//></span><${Icon} name="arrow" /></a></li>`)}</ul>`}<//>`;
 
 export const RolloutCard = ({ of }) => html`<article class="rollout-card"><header><a href=${`/rollouts/${of.id}`}><${Name}>${title(of)}<//></a><${Badge} word=${of.state} /></header>
 	<${Wall} rollout=${of} isSmall />

@@ -17,7 +17,7 @@ export function Rollouts() {
 	const [state, setState] = useArgument("state");
 	const view = useGet(`/v1/rollouts${state ? `?state=${part(state)}` : ""}`, { on: (e) => /^rollout\./.test(e.kind), wait: 2500 });
 	return html`<${Head} title="Rollouts" actions=${can("operator") && html`<a class="button primary" href="/rollouts/new">New rollout</a>`} />
-		<div class="quick" role="group" aria-label="State">${[["", "All"], ["running", "Running"], ["paused", "Paused"], ["halted", "Halted"], ["reverting", "Reverting"], ["finished", "Finished"], ["cancelled", "Cancelled"]].map(([s, text]) => html`<button type="button" class="chip" aria-pressed=${state === s ? "true" : "false"} onClick=${() => setState(s)}>${text}</button>`)}</div>
+		<div class="quick" role="group" aria-label="State">${[["", "All"], ["running", "Running"], ["paused", "Paused"], ["halted", "Halted"], ["reverting", "Reverting"], ["reverted", "Reverted"], ["finished", "Finished"], ["cancelled", "Cancelled"]].map(([s, text]) => html`<button type="button" class="chip" aria-pressed=${state === s ? "true" : "false"} onClick=${() => setState(s)}>${text}</button>`)}</div>
 		<${Load} of=${view} what="The list" rows=${5}>${(list) => list.items.length ? html`<${Panel}><${List} label="Rollouts" rows=${list.items} columns=${[
 			{ head: "Rollout", class: "grow", cell: (r) => html`<a class="strong" href=${`/rollouts/${r.id}`}><${Name}>${title(r)}<//></a><small class="soft"><${Name}>${r.selector || "all"}<//></small>` },
 			{ head: "State", cell: (r) => html`<${Badge} word=${r.state} />` }, { head: "What", cell: (r) => html`<${What} of=${r} />` },
@@ -44,7 +44,7 @@ const change = (r, act, then) => ask({
 });
 
 function actions(r, then) {
-	if (!can("operator") || r.state === "finished" || r.state === "cancelled") return null;
+	if (!can("operator") || /^(finished|reverted|cancelled)$/.test(r.state)) return null;
 	const button = (act, extra = "") => html`<button type="button" class=${extra} onClick=${() => change(r, act, then)}>${WORDS[act][0]}</button>`;
 	return html`${r.state === "running" && button("pause", "primary")}${(r.state === "paused" || r.state === "halted") && button("resume", "primary")}
 		${(r.state === "halted" || r.state === "paused" || r.state === "running") && button("revert")}${button("cancel", "danger")}`;

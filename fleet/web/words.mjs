@@ -75,7 +75,7 @@ export const OUTCOME_WORDS = {
 export const TONE = {
 	confirmed: "good", already: "already", offered: "updating", assigned: "assigned", failed: "bad", silent: "silent",
 	returned: "degraded", withdrawn: "unknown", waiting: "waiting", gone: "unknown",
-	starting: "updating", running: "updating", paused: "degraded", halted: "bad", reverting: "degraded", finished: "good", cancelled: "silent",
+	starting: "updating", running: "updating", paused: "degraded", halted: "bad", reverting: "degraded", reverted: "silent", finished: "good", cancelled: "silent",
 	active: "good", pending: "degraded", held: "bad", retired: "silent",
 	open: "updating", done: "good", dropped: "silent",
 	"up to date": "good", waiting_: "updating", working: "updating", refused: "bad", stuck: "bad",

@@ -127,7 +127,7 @@ async function back() {
 	await shoot(page, "real-rollout-reverted");
 	is("reverted: names", await audit(page), []);
 	is("reverted: contrast", await contrast(page), []);
-	ok("and it ends by that", await patiently(() => document.querySelector(".head .badge")?.innerText === "cancelled" && !/Revert/.test(document.querySelector(".head .actions")?.innerText || "")));
+	ok("and it ends by that", await patiently(() => document.querySelector(".head .badge")?.innerText === "reverted" && !/Revert|Cancel/.test(document.querySelector(".head .actions")?.innerText || "")));
 }
 
 async function begin(version, name, more = async () => {}) {
