@@ -141,13 +141,14 @@ SRC_agent := $(filter-out $(SRC_initrd) $(NAMES_agent:%=agent/%.c),$(sort $(wild
 # What runs workloads on a host. The first program inside a workload is static, libc only; so is the first
 # process of a guest.
 SRC_enter := $(sort $(wildcard agent/workload/enter*.c))
-SRC_call := agent/workload/call-client.c
+SRC_call := agent/workload/call-client.c agent/workload/call-carry.c
 SRC_guest := $(sort $(wildcard agent/workload/guest*.c)) \
-	$(foreach n,log file cmdline module,agent/initrd-$(n).c)
+	$(foreach n,log file cmdline module,agent/initrd-$(n).c) agent/workload/mux.c
 NAMES_workload := ashlar-workloadd ashlar-launch ashlar-net ashlar-broker
 NAMES_workload := $(foreach n,$(NAMES_workload),$(if $(wildcard agent/workload/$(n).c),$(n)))
 SRC_workload := $(filter-out $(SRC_enter) $(SRC_guest) $(SRC_call) $(NAMES_workload:%=agent/workload/%.c), \
-	$(sort $(wildcard agent/workload/*.c))) agent/workload/guest-record.c
+	$(sort $(wildcard agent/workload/*.c))) agent/workload/guest-record.c agent/workload/mux.c \
+	agent/workload/call-carry.c
 
 # The server and its command line; fleet/sim-*.c and the like are in the archive, used by either.
 NAMES_fleet := ashlar-fleetd ashlar-fleet

@@ -141,8 +141,9 @@ static gboolean status(AshCliContext *context, char **args, int *out_exit, GErro
 	g_autofree char *since = ash_ctl_time(ash_json_find_text(workload, "since"));
 	g_autofree char *version = g_strdup_printf(
 			"%s (%s)", text_of(workload, "version"), text_of(workload, "origin"));
-	g_autofree char *isolation = g_strdup_printf("%s, really %s",
-			text_of(workload, "isolation"), text_of(workload, "effective"));
+	const char *effective = ash_json_find_text(workload, "effective");
+	g_autofree char *isolation = g_strconcat(text_of(workload, "isolation"),
+			effective != NULL ? ", really " : NULL, effective, NULL);
 	print_row("workload", text_of(workload, "name"));
 	print_row("version", version);
 	print_row("state", text_of(workload, "state"));

@@ -39,7 +39,7 @@
  *	                                             "changes": [{"kind", "name", "from", "to", "is-wider"}]}
  *
  * WORKLOAD: {"name", "version", "state": a word of ash_machine_word, "ready": bool, "wanted": bool,
- * "required": bool, "scope", "origin": "local"|"signed", "isolation", "effective", "image", "digest",
+ * "required": bool, "scope", "origin": "local"|"signed", "isolation", "effective" (of what runs), "image", "digest",
  * "text": why it does not go on, "target": VERSION that is on its way, "phase": ash_machine_state_text,
  * "restarts", "since": RFC 3339, "failed": [{"version", "reason", "at"}],
  * "instances": [{"name", "state", "ready", "text", "pid", "restarts", "since", "address",

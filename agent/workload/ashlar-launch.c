@@ -15,9 +15,10 @@
 static const char usage[] =
 		"Usage: ashlar-launch DIR\n"
 		"       ashlar-launch exec [--setenv=KEY=VALUE]… DIR -- COMMAND [ARGUMENT…]\n"
+		"       ashlar-launch check DIR -- TIMEOUT KIND TARGET…\n"
 		"\n"
 		"Starts the workload that DIR/launch.json describes and waits for its end; exec runs a command\n"
-		"in one that runs. ashlar-workloadd calls it.\n"
+		"in one that runs, check does a health check in a machine that runs. ashlar-workloadd calls it.\n"
 		"\n"
 		"Exit codes: the workload's own, 128+N for signal N; when nothing was started 200 (this host\n"
 		"cannot give what is demanded), 201 (the image or a volume cannot be used), 202 (the runtime\n"
@@ -66,30 +67,23 @@ static int launch_one(const char *dir)
 	return end(launch, is_started, code, error);
 }
 
-/* "--setenv=KEY=VALUE": in front, for a program finds the first of a name. */
-static void add_environment(AshLaunch *launch, char **options, int n)
-{
-	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-
-	for (int i = 0; i < n; i++)
-		g_strv_builder_add(builder, options[i] + strlen(OPTION_SETENV));
-	for (char **one = launch->environment; *one != NULL; one++)
-		g_strv_builder_add(builder, *one);
-	g_strfreev(launch->environment);
-	launch->environment = g_strv_builder_end(builder);
-}
-
-static int exec_in(const char *dir, char **options, int n_options, char **command)
+static int exec_in(const char *dir, bool is_check, char **options, int n_options, char **command)
 {
 	g_autoptr(AshLaunch) launch = NULL;
+	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
 	g_autoptr(GError) error = NULL;
 	int code = 0;
-	gboolean is_started = load(dir, &launch, &error);
-	if (is_started) {
-		add_environment(launch, options, n_options);
-		is_started = ash_instance_exec(launch, command, &code, &error);
-	}
 
+	for (int i = 0; i < n_options; i++)
+		g_strv_builder_add(builder, options[i] + strlen(OPTION_SETENV));
+	g_auto(GStrv) environment = g_strv_builder_end(builder);
+	const AshInstanceExec exec = {command, environment, is_check};
+	gboolean is_started = load(dir, &launch, &error) &&
+			      ash_instance_exec(launch, &exec, &code, &error);
+
+	/* A check says in a line of its output what it saw. */
+	if (is_check && !is_started)
+		puts(error->message);
 	return end(NULL, is_started, code, error);
 }
 
@@ -109,9 +103,10 @@ int main(int argc, char **argv)
 	int n = 0;
 	while (argc > 2 + n && g_str_has_prefix(argv[2 + n], OPTION_SETENV))
 		n++;
-	if (argc >= 5 + n && strcmp(argv[1], "exec") == 0 && *argv[2 + n] == '/' &&
+	bool is_check = argc > 1 && strcmp(argv[1], "check") == 0;
+	if (argc >= 5 + n && (is_check || strcmp(argv[1], "exec") == 0) && *argv[2 + n] == '/' &&
 			strcmp(argv[3 + n], "--") == 0)
-		return exec_in(argv[2 + n], argv + 2, n, argv + 4 + n);
+		return exec_in(argv[2 + n], is_check, argv + 2, n, argv + 4 + n);
 	fputs("ashlar-launch: a directory is expected; see 'ashlar-launch --help'\n", stderr);
 	return ASH_EXIT_USAGE;
 }

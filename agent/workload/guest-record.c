@@ -102,6 +102,8 @@ static bool take_value(AshGuest *guest, const char *key, const char *value)
 		guest->tmp_bytes = number;
 	else if (strcmp(key, "boot") == 0)
 		guest->is_booted = number != 0;
+	else if (strcmp(key, "channel") == 0)
+		guest->has_channel = number != 0;
 	else if (strcmp(key, "capability") == 0 && number < 64)
 		guest->capabilities |= UINT64_C(1) << number;
 	else

@@ -22,6 +22,7 @@
 enum {
 	FAILED_TO_START = 127,
 	NO_COMMAND = 126,
+	OWN = 2, /* descriptors that are waited for beside the channel's */
 };
 
 int ash_guest_port(const char *name)
@@ -76,7 +77,7 @@ static bool set_capabilities(uint64_t keep)
 }
 
 /* As in a container: the user's rights and the granted ones. Says on stderr what did not work. */
-static void become(const AshGuest *guest)
+void ash_guest_become(const AshGuest *guest)
 {
 	limit(RLIMIT_NOFILE, guest->descriptors);
 	limit(RLIMIT_NPROC, guest->tasks);
@@ -108,7 +109,7 @@ static void child(const AshGuest *guest, int output)
 		dup2(output, 1);
 		dup2(output, 2);
 	}
-	become(guest);
+	ash_guest_become(guest);
 	execve(guest->command[0], guest->command, guest->environment);
 	fprintf(stderr, "ashlar-guest: %s: %s\n", guest->command[0], strerror(errno));
 	_exit(errno == ENOENT ? FAILED_TO_START : NO_COMMAND);
@@ -155,18 +156,22 @@ int ash_guest_run(const AshGuest *guest, int control, int output)
 		ash_initrd_fail("cannot start the command: %s", strerror(errno));
 	if (pid == 0)
 		child(guest, output);
+	if (control >= 0)
+		dprintf(control, "running\n");
 	for (;;) {
-		struct pollfd fds[] = {
+		struct pollfd fds[ASH_GUEST_MAX_POLL] = {
 				{.fd = signal_fd, .events = POLLIN},
 				{.fd = control, .events = POLLIN},
 		};
-		if (poll(fds, control >= 0 ? 2 : 1, -1) < 0 && errno != EINTR)
+		size_t n = ash_guest_serve_wants(fds + OWN);
+		if (poll(fds, OWN + n, -1) < 0 && errno != EINTR)
 			ash_initrd_fail("cannot wait for the command: %s", strerror(errno));
 		struct signalfd_siginfo info;
 		while (read(signal_fd, &info, sizeof info) > 0)
 			;
 		if (reap(pid, &code))
 			return code;
+		ash_guest_serve_take(fds + OWN, n);
 		if (fds[1].revents & POLLIN)
 			take_words(control, pid, &n_stops);
 		else if (fds[1].revents & POLLHUP)
@@ -178,6 +183,8 @@ void ash_guest_boot(AshGuest *guest)
 {
 	static char inits[][32] = {"/sbin/init", "/lib/systemd/systemd", "/etc/init", "/bin/init"};
 
+	if (fork() == 0)
+		ash_guest_serve_forever(guest);
 	for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++) {
 		char *argv[] = {inits[i], NULL};
 		execve(inits[i], argv, guest->environment);

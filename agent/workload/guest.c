@@ -64,9 +64,11 @@ int main(void)
 	ash_guest_link(&guest);
 	int control = ash_guest_port("org.ashlar.control");
 	int output = ash_guest_port("org.ashlar.output");
+	ash_guest_serve_open();
 	ash_guest_mount(&guest);
 	if (guest.is_booted)
 		ash_guest_boot(&guest);
+	ash_guest_serve_begin(&guest);
 	int code = ash_guest_run(&guest, control, output);
 	/* The host must hear of the end only when nothing can be lost any more. */
 	kill(-1, SIGKILL);

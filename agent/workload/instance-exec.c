@@ -16,6 +16,7 @@
 #include "agent/workload/enter.h"
 #include "agent/workload/entry.h"
 #include "agent/workload/instance-private.h"
+#include "agent/workload/qemu.h"
 #include "agent/workload/runsc.h"
 #include "lib/auto.h"
 #include "lib/error.h"
@@ -107,24 +108,38 @@ static void become_command(int first, const AshEntry *entry, bool has_userns)
 					      : WEXITSTATUS(status));
 }
 
+/* In front, for a program finds the first of a name. */
+static void add_environment(AshLaunch *launch, char *const *more)
+{
+	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+
+	for (char *const *one = more; one != NULL && *one != NULL; one++)
+		g_strv_builder_add(builder, *one);
+	for (char **one = launch->environment; *one != NULL; one++)
+		g_strv_builder_add(builder, *one);
+	g_strfreev(launch->environment);
+	launch->environment = g_strv_builder_end(builder);
+}
+
 gboolean ash_instance_exec(
-		const AshLaunch *launch, char *const *command, int *out_code, GError **error)
+		AshLaunch *launch, const AshInstanceExec *exec, int *out_code, GError **error)
 {
 	AshIsolationClass effective = launch->isolation;
 	bool has_userns = effective == ASH_ISOLATION_CLASS_CONTAINER;
-	AshEntryHow how = {.command = command, .has_userns = has_userns};
+	AshEntryHow how = {.command = exec->command, .has_userns = has_userns};
+	const AshQemuExec in_machine = {exec->command, exec->environment, exec->is_check};
 	g_autoptr(AshEntry) entry = NULL;
 	ash_autofd int first = -1;
 	pid_t first_pid = 0;
 
 	if (ash_instance_is_machine(launch))
-		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_REFUSED,
-				"a machine runs its one command; nothing can be started in it from outside");
+		return ash_qemu_exec(launch, &in_machine, out_code, error);
+	add_environment(launch, exec->environment);
 	if (!ash_instance_effective(launch, &effective, error) ||
 			!open_first(launch, &first, &first_pid, error))
 		return FALSE;
 	if (effective == ASH_ISOLATION_CLASS_USERKERNEL)
-		return ash_runsc_exec(launch, command, error);
+		return ash_runsc_exec(launch, exec->command, error);
 	if (!ash_entry_new(launch, &how, &entry, error))
 		return FALSE;
 	join_cgroups(first_pid);

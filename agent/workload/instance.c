@@ -327,15 +327,24 @@ static gboolean start(Run *run, AshIsolationClass effective, AshEntry **out_entr
 	return is_started;
 }
 
+static void on_running(gpointer data)
+{
+	Run *run = data;
+
+	take_running(run, run->child);
+}
+
 static gboolean run_machine(Run *run, AshIsolationClass effective, int *out_code, GError **error)
 {
 	g_autoptr(AshQemu) qemu = NULL;
 
 	if (!ash_qemu_start(run->launch, effective, &qemu, error))
 		return FALSE;
-	take_running(run, ash_qemu_pid(qemu));
+	run->child = ash_qemu_pid(qemu);
+	ash_qemu_set_running(qemu, on_running, run);
 	if (!ash_qemu_wait(qemu, run->signal_fd, out_code, error))
 		return FALSE;
+	run->child = 0;
 	write_exit(run, "code", *out_code);
 	return TRUE;
 }

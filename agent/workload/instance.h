@@ -19,7 +19,12 @@ gboolean ash_instance_run(const AshLaunch *launch, int *out_code, GError **error
 		G_GNUC_WARN_UNUSED_RESULT;
 
 /* Another command in the running instance, confined as it is. Standard input and outputs are this process's. */
-gboolean ash_instance_exec(const AshLaunch *launch, char *const *command, int *out_code,
+typedef struct {
+	char *const *command;
+	char *const *environment; /* beside its own, and stronger */
+	bool is_check; /* a machine: the command is what ash_qemu_exec takes as a check */
+} AshInstanceExec;
+gboolean ash_instance_exec(AshLaunch *launch, const AshInstanceExec *exec, int *out_code,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Writes "exit" for what was not started. Best effort. */

@@ -38,6 +38,9 @@ enum {
 	ASH_LAUNCH_UIDS = 65536, /* a range for each instance, from uid_base */
 };
 
+/* Where the broker's socket and the heartbeat's are: a bind of a directory. In a machine they are carried by a port. */
+#define ASH_LAUNCH_CHANNEL "/run/ashlar"
+
 /* Something of the host's that appears inside: volumes, route sockets, secrets, the broker's socket. */
 typedef struct {
 	char *source, *target; /* absolute; a directory, a regular file or a socket */

@@ -79,6 +79,8 @@ static void add_ports(GPtrArray *argv)
 	add(argv, "-device", g_strdup("virtserialport,chardev=control,name=org.ashlar.control"));
 	add_channel(argv, "output", ASH_QEMU_FD_OUTPUT);
 	add(argv, "-device", g_strdup("virtserialport,chardev=output,name=org.ashlar.output"));
+	add_channel(argv, "channel", ASH_QEMU_FD_CHANNEL);
+	add(argv, "-device", g_strdup("virtserialport,chardev=channel,name=org.ashlar.channel"));
 }
 
 char **ash_qemu_arguments(const AshQemuSetup *setup)

@@ -63,6 +63,7 @@ static void place_all(const AshQemuChild *child)
 	place(child, setup->output_fd, ASH_QEMU_FD_OUTPUT);
 	place(child, setup->serial_fd, ASH_QEMU_FD_SERIAL);
 	place(child, setup->monitor_fd, ASH_QEMU_FD_MONITOR);
+	place(child, setup->channel_fd, ASH_QEMU_FD_CHANNEL);
 	place(child, setup->kernel_fd, ASH_QEMU_FD_KERNEL);
 	place(child, setup->initrd_fd, ASH_QEMU_FD_INITRD);
 	for (guint i = 0; i < setup->module_fds->len; i++)

@@ -131,15 +131,33 @@ static gboolean add_volume(const AshLaunchBind *bind, AshQemuSetup *setup, GErro
 	return TRUE;
 }
 
+const AshLaunchBind *ash_qemu_find_channel(const AshLaunch *launch)
+{
+	for (guint i = 0; i < launch->binds->len; i++) {
+		const AshLaunchBind *bind = launch->binds->pdata[i];
+		if (!bind->is_file && strcmp(bind->target, ASH_LAUNCH_CHANNEL) == 0)
+			return bind;
+	}
+	return NULL;
+}
+
 gboolean ash_qemu_disk_add(const AshLaunch *launch, AshQemuSetup *setup, GError **error)
 {
+	const AshLaunchBind *channel = ash_qemu_find_channel(launch);
+
 	if (launch->devices && launch->devices[0])
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
 				"devices: %s: a device of the host cannot be in a virtual machine: run it as a container",
 				launch->devices[0]);
+	if (channel && launch->machine.contract != ASH_MACHINE_HOST_KERNEL)
+		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
+				"requires, heartbeat: a machine with a kernel of its own has no " ASH_LAUNCH_CHANNEL
+				": leave 'machine' away, or run it as a container");
 	for (guint i = 0; i < launch->binds->len; i++) {
 		const AshLaunchBind *bind = launch->binds->pdata[i];
 		struct stat info;
+		if (bind == channel)
+			continue;
 		if (stat(bind->source, &info) < 0)
 			return ash_throw_errno(error, "%s", bind->source);
 		if (!S_ISREG(info.st_mode))

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <poll.h>
+
+#include "agent/workload/mux.h"
 #include "agent/workload/qemu.h"
 
 /* The parts of agent/workload/qemu.h.
@@ -10,6 +13,8 @@
  *	qemu-child.c      between fork and exec: descriptors, namespaces, user
  *	qemu-disk.c       the image's tree as a file system
  *	qemu-initramfs.c  what the guest begins with
+ *	qemu-channel.c    calls, heartbeats and commands while it runs
+ *	qemu-exec.c       a command in it, from another process
  */
 
 #if defined(__x86_64__)
@@ -28,6 +33,7 @@ enum {
 	ASH_QEMU_FD_OUTPUT,
 	ASH_QEMU_FD_SERIAL,
 	ASH_QEMU_FD_MONITOR,
+	ASH_QEMU_FD_CHANNEL,
 	ASH_QEMU_FD_TAP,
 	ASH_QEMU_FD_KERNEL,
 	ASH_QEMU_FD_INITRD,
@@ -53,7 +59,7 @@ typedef struct {
 	GArray *disks;   /* AshQemuDisk; the first is the root */
 	int kernel_fd, initrd_fd, tap_fd;
 	GArray *module_fds; /* int */
-	int control_fd, output_fd, serial_fd, monitor_fd;
+	int control_fd, output_fd, serial_fd, monitor_fd, channel_fd;
 } AshQemuSetup;
 
 void ash_qemu_setup_init(AshQemuSetup *setup);
@@ -76,6 +82,9 @@ gboolean ash_qemu_disk_root(const AshLaunch *launch, int *out_fd, GError **error
 gboolean ash_qemu_disk_add(const AshLaunch *launch, AshQemuSetup *setup, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
+/* The bind that is no directory but the channel (ASH_LAUNCH_CHANNEL); NULL. */
+const AshLaunchBind *ash_qemu_find_channel(const AshLaunch *launch);
+
 /* ---- qemu-initramfs.c ---- */
 
 /* kernel_fd, initrd_fd, module_fds and append of @setup. */
@@ -84,6 +93,23 @@ gboolean ash_qemu_kernel_load(const AshLaunch *launch, AshQemuSetup *setup, GErr
 /* What /ashlar.guest says (agent/workload/guest.h); exported for its test. */
 GBytes *ash_qemu_guest_record(
 		const AshLaunch *launch, const AshQemuSetup *setup, const char *const *modules);
+
+/* ---- qemu-channel.c ---- */
+
+#define ASH_QEMU_SOCKET "guest.sock" /* in the instance's directory; root's */
+
+typedef struct AshQemuChannel AshQemuChannel;
+enum {
+	ASH_QEMU_CHANNEL_MAX_POLL = ASH_MUX_MAX_POLL + 1,
+};
+
+/* @port: borrowed. */
+gboolean ash_qemu_channel_new(const AshLaunch *launch, int port, AshQemuChannel **out_channel,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void ash_qemu_channel_free(AshQemuChannel *channel);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshQemuChannel, ash_qemu_channel_free)
+size_t ash_qemu_channel_wants(const AshQemuChannel *channel, struct pollfd *fds);
+void ash_qemu_channel_take(AshQemuChannel *channel, const struct pollfd *fds, size_t n);
 
 /* ---- qemu-child.c ---- */
 

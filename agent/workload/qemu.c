@@ -20,13 +20,17 @@ enum {
 	TAIL_BYTES = 2048, /* of what the guest's kernel and QEMU said, for a message */
 	MAX_WORDS_BYTES = 4096,
 	FIRST_OWN_FD = 200, /* above all that the child uses */
+	OWN = 5,            /* descriptors that are waited for beside the channel's */
 };
 
 struct AshQemu {
 	pid_t pid;
 	AshMachineContract contract;
 	bool is_booted;
-	int control_fd, output_fd, serial_fd, monitor_fd, stderr_fd;
+	int control_fd, output_fd, serial_fd, monitor_fd, stderr_fd, channel_fd;
+	AshQemuChannel *channel; /* NULL: a foreign kernel */
+	void (*running)(gpointer data);
+	gpointer running_data;
 	GString *words;                /* from the control port, up to a newline */
 	GString *serial, *stderr_text; /* tails */
 	int exit_code;                 /* as the guest said; -1: it has not */
@@ -70,6 +74,7 @@ void ash_qemu_setup_init(AshQemuSetup *setup)
 			.output_fd = -1,
 			.serial_fd = -1,
 			.monitor_fd = -1,
+			.channel_fd = -1,
 	};
 	g_array_set_clear_func(setup->disks, clear_disk);
 	g_array_set_clear_func(setup->module_fds, clear_fd);
@@ -86,6 +91,7 @@ void ash_qemu_setup_clear(AshQemuSetup *setup)
 	ash_close_fd(&setup->output_fd);
 	ash_close_fd(&setup->serial_fd);
 	ash_close_fd(&setup->monitor_fd);
+	ash_close_fd(&setup->channel_fd);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AshQemuSetup, ash_qemu_setup_clear)
 
@@ -204,7 +210,8 @@ static gboolean make_channels(AshQemu *qemu, AshQemuSetup *setup, GError **error
 	return make_channel(&qemu->control_fd, &setup->control_fd, error) &&
 	       make_channel(&qemu->output_fd, &setup->output_fd, error) &&
 	       make_channel(&qemu->serial_fd, &setup->serial_fd, error) &&
-	       make_channel(&qemu->monitor_fd, &setup->monitor_fd, error);
+	       make_channel(&qemu->monitor_fd, &setup->monitor_fd, error) &&
+	       make_channel(&qemu->channel_fd, &setup->channel_fd, error);
 }
 
 gboolean ash_qemu_start(const AshLaunch *launch, AshIsolationClass effective, AshQemu **out_qemu,
@@ -215,7 +222,7 @@ gboolean ash_qemu_start(const AshLaunch *launch, AshIsolationClass effective, As
 
 	ash_qemu_setup_init(&setup);
 	qemu->control_fd = qemu->output_fd = qemu->serial_fd = qemu->monitor_fd = -1;
-	qemu->stderr_fd = -1;
+	qemu->stderr_fd = qemu->channel_fd = -1;
 	qemu->exit_code = -1;
 	qemu->contract = launch->machine.contract;
 	qemu->is_booted = launch->is_booted;
@@ -223,6 +230,9 @@ gboolean ash_qemu_start(const AshLaunch *launch, AshIsolationClass effective, As
 	qemu->serial = g_string_new(NULL);
 	qemu->stderr_text = g_string_new(NULL);
 	if (!load(launch, effective, &setup, error) || !make_channels(qemu, &setup, error) ||
+			(qemu->contract == ASH_MACHINE_HOST_KERNEL &&
+					!ash_qemu_channel_new(launch, qemu->channel_fd,
+							&qemu->channel, error)) ||
 			!spawn(qemu, launch, &setup, error))
 		return FALSE;
 	*out_qemu = g_steal_pointer(&qemu);
@@ -237,6 +247,8 @@ void ash_qemu_free(AshQemu *qemu)
 		kill(qemu->pid, SIGKILL);
 		waitpid(qemu->pid, NULL, 0);
 	}
+	ash_qemu_channel_free(qemu->channel);
+	ash_close_fd(&qemu->channel_fd);
 	ash_close_fd(&qemu->control_fd);
 	ash_close_fd(&qemu->output_fd);
 	ash_close_fd(&qemu->serial_fd);
@@ -246,6 +258,12 @@ void ash_qemu_free(AshQemu *qemu)
 	g_string_free(qemu->serial, TRUE);
 	g_string_free(qemu->stderr_text, TRUE);
 	g_free(qemu);
+}
+
+void ash_qemu_set_running(AshQemu *qemu, void (*running)(gpointer data), gpointer data)
+{
+	qemu->running = running;
+	qemu->running_data = data;
 }
 
 pid_t ash_qemu_pid(const AshQemu *qemu)
@@ -287,8 +305,17 @@ static void keep_tail(GString *tail, const char *data, size_t size)
 		g_string_erase(tail, 0, (gssize) (tail->len - TAIL_BYTES));
 }
 
+static void tell_running(AshQemu *qemu)
+{
+	if (qemu->running)
+		qemu->running(qemu->running_data);
+	qemu->running = NULL;
+}
+
 static void take_word(AshQemu *qemu, const char *line)
 {
+	if (strcmp(line, "running") == 0)
+		tell_running(qemu);
 	if (g_str_has_prefix(line, "exit "))
 		qemu->exit_code = (int) (strtol(line + strlen("exit "), NULL, 10) & 0xff);
 }
@@ -422,19 +449,26 @@ static gboolean judge(AshQemu *qemu, int status, int *out_code, GError **error)
 
 gboolean ash_qemu_wait(AshQemu *qemu, int signal_fd, int *out_code, GError **error)
 {
-	int *const fds[] = {
+	int *const fds[OWN - 1] = {
 			&qemu->control_fd, &qemu->output_fd, &qemu->serial_fd, &qemu->stderr_fd};
 	int status;
 
+	/* An init of its own, or a kernel, says nothing of itself. */
+	if (qemu->contract != ASH_MACHINE_HOST_KERNEL || qemu->is_booted)
+		tell_running(qemu);
 	/* stderr has its end with QEMU itself, and so has every other channel. */
 	for (bool is_there = true; is_there;) {
-		struct pollfd polled[G_N_ELEMENTS(fds) + 1] = {{.fd = signal_fd, .events = POLLIN}};
+		struct pollfd polled[OWN + ASH_QEMU_CHANNEL_MAX_POLL] = {
+				{.fd = signal_fd, .events = POLLIN}};
+		size_t n = qemu->channel ? ash_qemu_channel_wants(qemu->channel, polled + OWN) : 0;
 		for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
 			polled[i + 1] = (struct pollfd){.fd = *fds[i], .events = POLLIN};
-		if (poll(polled, G_N_ELEMENTS(polled), -1) < 0 && errno != EINTR)
+		if (poll(polled, OWN + n, -1) < 0 && errno != EINTR)
 			return ash_throw_errno(error, "poll");
 		if (polled[0].revents)
 			take_signals(qemu, signal_fd);
+		if (n > 0)
+			ash_qemu_channel_take(qemu->channel, polled + OWN, n);
 		for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
 			if (polled[i + 1].revents && !take(qemu, *fds[i])) {
 				is_there &= fds[i] != &qemu->stderr_fd;

@@ -18,7 +18,8 @@
  * image is the same as for a container: its tree is the read-only root (ext4 on virtio-blk, made once for
  * each image and kept in the cache), what stands in binds and is a file is copied in, a volume is its image
  * file (a bind whose source is "….img") as a second disk. Directories and sockets of the host cannot be
- * bound: ASH_LAUNCH_ERROR_RUNTIME says which.
+ * bound: ASH_LAUNCH_ERROR_RUNTIME says which. The one exception is ASH_LAUNCH_CHANNEL: what is there in a container is
+ * there in the guest too, and is carried over a virtio-serial port. Commands in the running guest take the same way.
  *
  * With `machine:` the kernel is the image's: contract linux (bzImage and initrd), pvh (an ELF file with the
  * note), multiboot (1, with modules); its root disk is the image as above, its console the serial line.
@@ -56,9 +57,21 @@ void ash_qemu_free(AshQemu *qemu); /* kills it if it runs */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshQemu, ash_qemu_free)
 pid_t ash_qemu_pid(const AshQemu *qemu);
 
+/* Called in ash_qemu_wait, once, when the guest is about to start its command; a foreign kernel: at once. */
+void ash_qemu_set_running(AshQemu *qemu, void (*running)(gpointer data), gpointer data);
+
 /* Until the guest has ended. @signal_fd: a non-blocking signalfd; SIGTERM and SIGINT ask the guest to stop (its first
  * process gets SIGTERM, a foreign kernel the power button), a second one ends QEMU. *out_code: the
  * command's exit code, 128+N for a signal that killed it.
  */
 gboolean ash_qemu_wait(AshQemu *qemu, int signal_fd, int *out_code, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+
+/* A command in the guest that another process waits for. Standard input and outputs are this process's. */
+typedef struct {
+	char *const *command,
+			*const *environment; /* environment: in front of the workload's own; may be NULL */
+	bool is_check; /* the command is "500ms", the kind of a health check, and its target */
+} AshQemuExec;
+gboolean ash_qemu_exec(const AshLaunch *launch, const AshQemuExec *exec, int *out_code,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;

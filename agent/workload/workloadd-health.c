@@ -20,8 +20,9 @@
 
 enum {
 	MAX_LINE = 4096,
-	BEATS = 2,       /* so many times `every` without one is a hang */
-	GRACE_MS = 2000, /* what a check may take beyond its own time */
+	BEATS = 2,        /* so many times `every` without one is a hang */
+	GRACE_MS = 2000,  /* what a check may take beyond its own time */
+	TIMEOUT_WORD = 2, /* of ash_health_argv: what follows is said to a machine */
 };
 
 typedef struct {
@@ -113,6 +114,13 @@ static char **check_argv(const AshRun *run, const AshHealthCheck *spec)
 	g_auto(GStrv) plain = ash_health_argv(spec);
 	if (plain == NULL)
 		return NULL;
+	if (ash_workload_is_vm(ash_unit_active(run->unit)->workload)) {
+		/* Nothing but the guest itself can look into it. */
+		g_autofree char *launch = g_build_filename(daemon->libexec, "ashlar-launch", NULL);
+		g_strv_builder_add_many(argv, launch, "check", run->dir, "--", NULL);
+		g_strv_builder_addv(argv, (const char **) (uintptr_t) (plain + TIMEOUT_WORD));
+		return g_strv_builder_end(argv);
+	}
 	g_autofree char *program = g_build_filename(daemon->libexec, "ashlar-check", NULL);
 	g_autofree char *pid = g_strdup_printf("%d", (int) ash_supervise_pid(run->dir));
 	g_strv_builder_add_many(argv, program, "--inside", pid, NULL);

@@ -264,8 +264,7 @@ static gboolean bind_channel(
 	if (!ash_file_ensure_dir(AT_FDCWD, dir, 0755, error))
 		return FALSE;
 	/* The directory, not the sockets in it: they are made anew when the daemon begins again. */
-	if (!ash_workload_is_vm(workload))
-		bind(launch, dir, "/run/ashlar")->is_read_only = true;
+	bind(launch, dir, ASH_LAUNCH_CHANNEL)->is_read_only = true;
 	return ash_run_wait_for_broker(run, workload, error) &&
 	       (workload->heartbeat_ms == 0 || ash_run_open_heartbeat(run, error));
 }
@@ -345,6 +344,16 @@ static void set_grants(AshLaunch *launch, const AshWorkload *workload)
 		set_list(&launch->calls_only, workload->calls_only);
 }
 
+/* With --root: the kernel of the host that lies there. */
+static char *find_kernel(const AshWorkloadd *daemon)
+{
+	g_autofree char *dir = ash_workloadd_path(daemon, "/usr/lib/modules");
+	g_autoptr(GDir) releases = g_dir_open(dir, 0, NULL);
+	const char *release = releases != NULL ? g_dir_read_name(releases) : NULL;
+
+	return release != NULL ? g_build_filename(dir, release, NULL) : g_strdup("");
+}
+
 static gboolean check_command(const AshLaunch *launch, const AshWorkload *workload, GError **error)
 {
 	bool has_own_start = workload->is_booted ||
@@ -379,6 +388,8 @@ static gboolean make_launch(AshRun *run, AshLaunch *launch, GError **error)
 	set_machine(launch, workload);
 	set_network(run, workload, launch);
 	launch->is_recording = unit->is_recording;
+	if (unit->daemon->is_test && ash_workload_is_vm(workload))
+		set(&launch->kernel, find_kernel(unit->daemon));
 	if (!check_command(launch, workload, error) ||
 			!ash_image_load_user(launch->root,
 					workload->user != NULL ? workload->user : image->user,

@@ -27,19 +27,17 @@ static const AshWorkload *find_workload(const AshUnit *unit)
 	return active != NULL ? active->workload : NULL;
 }
 
-/* The class that an instance really runs in; that of the definition before one does. */
-static AshIsolationClass find_effective(const AshUnit *unit, const AshWorkload *workload)
+/* The class that an instance really runs in. false: none runs. */
+static bool find_effective(const AshUnit *unit, AshIsolationClass *out_effective)
 {
-	AshIsolationClass effective = workload->isolation;
-
 	for (guint i = 0; i < unit->runs->len; i++) {
 		const AshRun *run = unit->runs->pdata[i];
 		g_autofree char *text =
 				run->process != NULL ? ash_supervise_effective(run->dir) : NULL;
-		if (text != NULL && ash_isolation_class_find(text, &effective))
-			break;
+		if (text != NULL && ash_isolation_class_find(text, out_effective))
+			return true;
 	}
-	return effective;
+	return false;
 }
 
 /* ---- an instance ---- */
@@ -150,8 +148,10 @@ static void add_definition(JsonBuilder *builder, const AshUnit *unit, const AshW
 	ash_json_add_text(builder, "origin", shown->is_signed ? "signed" : "local");
 	ash_json_add_text(builder, "file", shown->file);
 	ash_json_add_text(builder, "isolation", ash_isolation_class_name(workload->isolation));
+	AshIsolationClass effective;
 	ash_json_add_text(builder, "effective",
-			ash_isolation_class_name(find_effective(unit, workload)));
+			find_effective(unit, &effective) ? ash_isolation_class_name(effective)
+							 : NULL);
 	ash_json_add_text(builder, "image", workload->image.text);
 	ash_json_add_text(builder, "network", ash_network_mode_name(workload->network.mode));
 	ash_json_add_text(builder, "digest", shown->digest);
@@ -320,7 +320,9 @@ char *ash_workloadd_report(const AshUnit *unit)
 
 	if (workload == NULL)
 		return g_strdup("{}");
-	AshIsolationClass effective = find_effective(unit, workload);
+	/* Before one runs, as what it asks for. */
+	AshIsolationClass effective = workload->isolation;
+	find_effective(unit, &effective);
 	g_autoptr(AshWorkloadReport) report = ash_workload_report(workload, effective);
 	json_builder_begin_object(builder);
 	ash_json_add_text(builder, "name", workload->name);

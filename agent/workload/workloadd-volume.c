@@ -185,13 +185,15 @@ static gboolean mount_one(AshRun *run, const AshWorkload *workload, const AshWor
 		return TRUE;
 	if (!ash_file_exists(AT_FDCWD, image, &is_there, error))
 		return FALSE;
-	if (!is_there && !make_image(run, volume, image, uid, gid, error))
+	/* In a machine users are not shifted, and its first process hands over what is root's. */
+	bool is_vm = ash_workload_is_vm(workload);
+	if (!is_there && !make_image(run, volume, image, is_vm ? 0 : uid, is_vm ? 0 : gid, error))
 		return FALSE;
 	if (is_there && (!check_file_system(image, volume->name, error) ||
 					(needs_growth(image, volume) &&
 							!grow(run, volume, image, error))))
 		return FALSE;
-	if (!ash_workload_is_vm(workload))
+	if (!is_vm)
 		return mount_image(image, path, error);
 	/* QEMU runs as that user, and gets it by descriptor. */
 	if (chown(image, uid, gid) < 0)
