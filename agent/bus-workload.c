@@ -10,7 +10,7 @@
 
 static const char *const readers[] = {"List", "Status", "Report", "Graph", "Diff", NULL};
 static const char *const writers[] = {"Run", "Start", "Stop", "Restart", "Remove", "Exec", "Logs",
-		"Train", "Forgive", "Reload", "Want", NULL};
+		"Train", "Forgive", "Reload", "Want", "Pending", "Answer", NULL};
 
 bool ash_bus_workload_may_call(const char *method, uint32_t uid)
 {
@@ -92,6 +92,8 @@ static const sd_bus_vtable vtable[] = {
 	METHOD("Forgive"),
 	METHOD("Reload"),
 	METHOD("Want"),
+	METHOD("Pending"),
+	METHOD("Answer"),
 	SD_BUS_SIGNAL_WITH_ARGS("Event", SD_BUS_ARGS("s", event), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("Changed", SD_BUS_ARGS("s", nothing), 0),
 	SD_BUS_VTABLE_END,

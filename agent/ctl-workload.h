@@ -33,12 +33,12 @@ gboolean ash_ctl_workload_wait(const AshCliContext *context, AshBus *bus, const 
 		AshCtlWorkloadGoal goal, const char *digest, unsigned timeout_s, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
-extern const AshCliCommand ash_ctl_workload, ash_ctl_workload_diff, ash_ctl_workload_exec,
-		ash_ctl_workload_forgive, ash_ctl_workload_graph, ash_ctl_workload_list,
-		ash_ctl_workload_logs, ash_ctl_workload_remove, ash_ctl_workload_report,
-		ash_ctl_workload_required, ash_ctl_workload_restart, ash_ctl_workload_run,
-		ash_ctl_workload_start, ash_ctl_workload_status, ash_ctl_workload_stop,
-		ash_ctl_workload_train;
+extern const AshCliCommand ash_ctl_workload, ash_ctl_workload_answer, ash_ctl_workload_diff,
+		ash_ctl_workload_exec, ash_ctl_workload_forgive, ash_ctl_workload_graph,
+		ash_ctl_workload_list, ash_ctl_workload_logs, ash_ctl_workload_pending,
+		ash_ctl_workload_remove, ash_ctl_workload_report, ash_ctl_workload_required,
+		ash_ctl_workload_restart, ash_ctl_workload_run, ash_ctl_workload_start,
+		ash_ctl_workload_status, ash_ctl_workload_stop, ash_ctl_workload_train;
 
 /* "2 of 3 run; web is failed: …" for 'ashlarctl status'; NULL: there are no workloads. */
 char *ash_ctl_workload_summary(void);

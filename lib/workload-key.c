@@ -657,8 +657,8 @@ const AshWorkloadKey ash_workload_keys[] = {
 				.type = ASH_WORKLOAD_BOOL,
 				IN(is_disposable),
 				.default_text = "false",
-				.doc = "Each call gets an instance of its own, of which nothing stays. A host of "
-				       "this version holds such a workload back and says so.",
+				.doc = "Each call gets an instance of its own, of which nothing stays; at most 16 "
+				       "at once. Not in a userkernel.",
 				.example = "disposable: true"},
 		{0},
 };

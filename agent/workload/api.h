@@ -38,6 +38,10 @@
  *	         {"old": TEXT, "new": TEXT}          two definitions → {"from", "to", "is-wider",
  *	                                             "changes": [{"kind", "name", "from", "to", "is-wider"}]}
  *
+ *	Pending  {}                                  calls that wait for a decision → {"pending": [{"id", "service",
+ *	                                             "argument", "source", "target", "since": seconds}]}
+ *	Answer   {"id": I, "allow": bool}            → {"id", "allow"}
+ *
  * WORKLOAD: {"name", "version", "state": a word of ash_machine_word, "ready": bool, "wanted": bool,
  * "required": bool, "scope", "origin": "local"|"signed", "isolation", "effective" (of what runs), "image", "digest",
  * "text": why it does not go on, "target": VERSION that is on its way, "phase": ash_machine_state_text,

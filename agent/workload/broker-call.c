@@ -333,6 +333,11 @@ static gboolean serve(Call *call, GError **error)
 		return ash_throw(error, ASH_BROKER_ERROR, ASH_BROKER_ERROR_REFUSED,
 				"%s does not run, or does not provide %s", target, service);
 	dir = g_strconcat(call->places->root, provider->dir, NULL);
+	if (provider->is_disposable) {
+		g_clear_pointer(&dir, g_free);
+		if (!ash_broker_begin(call->places->root, provider, call->fd, &dir, error))
+			return FALSE;
+	}
 	g_autoptr(GPtrArray) argv = arguments(call, &question, dir, command_of(provider, service));
 	if (!start(call, argv, error))
 		return FALSE;

@@ -53,6 +53,7 @@ static gboolean take_texts_of(AshBrokerInstance *instance, JsonObject *object, G
 {
 	const char *name, *workload, *dir;
 
+	instance->is_disposable = ash_json_find_bool(object, "disposable");
 	if (!ash_json_text(object, "instance", &name, error) ||
 			!ash_json_text(object, "workload", &workload, error) ||
 			!ash_json_text(object, "dir", &dir, error) ||

@@ -41,6 +41,8 @@ enum {
 	ASH_BROKER_FIRST_FRAME_S = 5,
 	ASH_BROKER_ANSWER_S = 3600, /* a pending call is denied then */
 	ASH_BROKER_CALL_S = 3600,   /* a call's longest life */
+	ASH_BROKER_BEGIN_S = 180,   /* until its instance runs: a machine may be emulated */
+	ASH_BROKER_ID_CHARS = 8,
 };
 
 typedef struct {
@@ -50,11 +52,14 @@ typedef struct {
 
 /* {"instance":"web@2","workload":"web","dir":"/run/ashlar/workload/web@2","requires":["sign.Text"],
  *  "provides":[{"name":"sign.Text","command":["/usr/bin/sign"]}]}
+ *
+ * "disposable":true is a workload that has no instance until it is called: "dir" is "" then.
  */
 typedef struct {
 	char *instance, *workload, *dir;
 	char **requires;
 	GPtrArray *provides; /* AshBrokerService */
+	bool is_disposable;
 } AshBrokerInstance;
 
 /* {"instances":[…]} → AshBrokerInstance. PURE. */
@@ -75,6 +80,18 @@ gboolean ash_broker_run(const AshBrokerPlaces *places, GError **error) G_GNUC_WA
 /* One connection, to its end; in a process of its own. */
 void ash_broker_serve_call(const AshBrokerPlaces *places, const GPtrArray *instances,
 		const AshBrokerInstance *caller, int fd);
+
+/* ---- instances for one call ---- */
+
+/* How the process of a call and ashlar-workloadd come together: the process writes the line "begin WORKLOAD ID PID" to
+ * the broker's standard output and waits for ASH_BROKER_CALLS/ID.json, {"dir":DIR} of an instance that runs, or
+ * {"refused":why}. That instance ends when the process PID does, however it ends.
+ */
+#define ASH_BROKER_CALLS "/run/ashlar/call"
+
+/* The directory of an instance of @provider for the call of this process. */
+gboolean ash_broker_begin(const char *root, const AshBrokerInstance *provider, int caller_fd,
+		char **out_dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- calls that wait ---- */
 

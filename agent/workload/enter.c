@@ -171,6 +171,8 @@ static void become_command(const Plan *plan)
 	for (int number = 1; number < NSIG; number++)
 		signal(number, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	while ((plan->orders->flags & ASH_ENTER_IDLE) != 0)
+		pause();
 	ash_enter_shield(plan->orders, plan->writable);
 	ash_enter_filter(plan->orders, plan->filters);
 	execute(plan);

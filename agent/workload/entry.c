@@ -219,6 +219,7 @@ static uint32_t flags_of(const AshLaunch *launch, const AshEntryHow *how, uint64
 
 	ash_entry_capability("sys_admin", &admin);
 	flags |= how->is_init ? ASH_ENTER_INIT : 0;
+	flags |= how->is_init && launch->is_idle ? ASH_ENTER_IDLE : 0;
 	flags |= launch->is_recording ? ASH_ENTER_RECORD : 0;
 	flags |= launch->is_booted ? ASH_ENTER_HAS_BOOT : 0;
 	/* Who is behind Landlock cannot mount. */
@@ -239,6 +240,9 @@ static gboolean make_orders(const AshLaunch *launch, const AshEntryHow *how,
 			.descriptors = launch->descriptors,
 			.tasks = launch->tasks};
 	static char top[] = "/";
+	static char idle[] = "idle";
+	char *nothing[] = {idle, NULL};
+	bool is_idle = how->command == NULL && launch->is_idle;
 	char *directory[] = {*launch->directory != '\0' ? launch->directory : top, NULL};
 
 	if (!ash_entry_capabilities(launch, &orders.capabilities, error))
@@ -250,7 +254,9 @@ static gboolean make_orders(const AshLaunch *launch, const AshEntryHow *how,
 	orders.flags = flags_of(launch, how, orders.capabilities);
 	g_byte_array_append(bytes, (const guint8 *) &orders, sizeof orders);
 	add_texts(bytes, directory);
-	orders.arguments = add_texts(bytes, how->command != NULL ? how->command : launch->command);
+	orders.arguments = add_texts(bytes, is_idle                ? nothing
+					    : how->command != NULL ? how->command
+								   : launch->command);
 	orders.environment = add_texts(bytes, launch->environment);
 	orders.writable = add_writable(bytes, launch);
 	orders.removed = add_texts(bytes, how->removed);

@@ -102,6 +102,8 @@ static bool take_value(AshGuest *guest, const char *key, const char *value)
 		guest->tmp_bytes = number;
 	else if (strcmp(key, "boot") == 0)
 		guest->is_booted = number != 0;
+	else if (strcmp(key, "idle") == 0)
+		guest->is_idle = number != 0;
 	else if (strcmp(key, "channel") == 0)
 		guest->has_channel = number != 0;
 	else if (strcmp(key, "capability") == 0 && number < 64)
@@ -148,5 +150,5 @@ bool ash_guest_parse(char *text, size_t size, AshGuest *guest, const char **out_
 			return false;
 	}
 	*out_wrong = "command";
-	return guest->n_command > 0 || guest->is_booted;
+	return guest->n_command > 0 || guest->is_booted || guest->is_idle;
 }

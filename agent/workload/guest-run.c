@@ -110,6 +110,8 @@ static void child(const AshGuest *guest, int output)
 		dup2(output, 2);
 	}
 	ash_guest_become(guest);
+	while (guest->is_idle)
+		pause();
 	execve(guest->command[0], guest->command, guest->environment);
 	fprintf(stderr, "ashlar-guest: %s: %s\n", guest->command[0], strerror(errno));
 	_exit(errno == ENOENT ? FAILED_TO_START : NO_COMMAND);

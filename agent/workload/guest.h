@@ -21,6 +21,7 @@
  *	volume=SERIAL:ro|rw:/PATH                            the disk of that serial number, ext4
  *	file=NAME:/PATH                                      /files/NAME of the initramfs appears there
  *	capability=N                                         a number of Linux's; all others are dropped
+ *	idle=1                                               no command: it stays until it is asked to end
  *	channel=1                                            /run/ashlar/broker.sock and heartbeat are there
  *
  * Three virtio-serial ports: "org.ashlar.output" takes what the command prints; on "org.ashlar.control" come
@@ -61,7 +62,7 @@ typedef struct {
 	uid_t uid;
 	gid_t gid;
 	uint64_t tasks, descriptors, tmp_bytes;
-	bool is_booted, has_channel;
+	bool is_booted, is_idle, has_channel;
 } AshGuest;
 
 /* ---- guest-record.c (PURE) ---- */

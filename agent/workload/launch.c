@@ -47,7 +47,7 @@ static const Field fields[] = {FIELD(TEXT, instance), PATH(dir), PATH(root),
 		FIELD(TEXT, address), FIELD(TEXT, gateway), FIELD(TEXT, mac), FIELD(TEXTS, hosts),
 		FIELD(TEXTS, nameservers), FIELD(TEXTS, capabilities), FIELD(TEXTS, devices),
 		FIELD(TEXTS, calls_added), FIELD(TEXTS, calls_removed), FIELD(TEXTS, calls_only),
-		FIELD(BOOL, is_recording)};
+		FIELD(BOOL, is_recording), FIELD(BOOL, is_idle)};
 
 static const char *const others[] = {"isolation", "at_least", "machine", "binds", NULL};
 static const char *const contracts[] = {"host-kernel", "linux", "pvh", "multiboot", NULL};
@@ -309,7 +309,7 @@ static gboolean check(const AshLaunch *launch, GError **error)
 	if (*launch->dir == '\0' || *launch->root == '\0' || *launch->cache == '\0')
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_SYNTAX,
 				"'dir', 'root' or 'cache' is missing");
-	if (launch->command[0] == NULL && !launch->is_booted &&
+	if (launch->command[0] == NULL && !launch->is_booted && !launch->is_idle &&
 			launch->machine.contract == ASH_MACHINE_HOST_KERNEL)
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_SYNTAX,
 				"'command' is missing");

@@ -57,6 +57,7 @@ typedef struct {
 	AshIsolationClass isolation;
 	AshIsolationStrength at_least;
 	bool is_booted;
+	bool is_idle; /* no command: it is there for those that are run in it, until it is asked to end */
 	AshWorkloadMachine machine;
 	char **command, **environment;
 	char *directory;

@@ -98,6 +98,8 @@ GBytes *ash_qemu_guest_record(
 			add(record, "gateway", "%s", launch->gateway);
 	}
 	add_binds(record, launch, setup);
+	if (launch->is_idle)
+		add(record, "idle", "1");
 	if (ash_qemu_find_channel(launch))
 		add(record, "channel", "1");
 	return g_byte_array_free_to_bytes(record);

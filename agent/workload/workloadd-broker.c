@@ -43,7 +43,7 @@ static void add_requires(JsonBuilder *builder, const AshWorkload *workload)
 static void add_provides(JsonBuilder *builder, const AshWorkload *workload)
 {
 	ash_json_begin_array(builder, "provides");
-	for (guint i = 0; i < workload->provides->len; i++) {
+	for (guint i = 0; workload != NULL && i < workload->provides->len; i++) {
 		const AshWorkloadService *service = workload->provides->pdata[i];
 		if (!is_call(service))
 			continue;
@@ -53,6 +53,23 @@ static void add_provides(JsonBuilder *builder, const AshWorkload *workload)
 		json_builder_end_object(builder);
 	}
 	json_builder_end_array(builder);
+}
+
+/* One for a single call may call, too; what is disposable has no directory itself, and is called by its name. */
+static void add_instance(JsonBuilder *builder, const AshRun *run, const AshWorkload *workload)
+{
+	bool is_disposable = workload->is_disposable && run->call == NULL;
+	g_autofree char *dir = is_disposable ? g_strdup("")
+					     : g_strdup_printf(ASH_WORKLOADD_RUN "/%s", run->name);
+
+	json_builder_begin_object(builder);
+	ash_json_add_text(builder, "instance", run->name);
+	ash_json_add_text(builder, "workload", workload->name);
+	ash_json_add_string(builder, "dir", dir);
+	ash_json_add_bool(builder, "disposable", is_disposable);
+	add_requires(builder, workload);
+	add_provides(builder, run->call == NULL ? workload : NULL);
+	json_builder_end_object(builder);
 }
 
 /* Those that live or are about to: a socket has to be there before who uses it. */
@@ -66,16 +83,11 @@ static bool add_unit(JsonBuilder *builder, const AshUnit *unit)
 		const AshRun *run = unit->runs->pdata[i];
 		if (!ash_instance_is_live(instance->state))
 			continue;
-		g_autofree char *dir = g_strdup_printf(ASH_WORKLOADD_RUN "/%s", run->name);
-		json_builder_begin_object(builder);
-		ash_json_add_text(builder, "instance", run->name);
-		ash_json_add_text(builder, "workload", unit->machine->name);
-		ash_json_add_text(builder, "dir", dir);
-		add_requires(builder, active->workload);
-		add_provides(builder, active->workload);
-		json_builder_end_object(builder);
+		add_instance(builder, run, active->workload);
 		has_caller |= requires_call(active->workload);
 	}
+	for (guint i = 0; active != NULL && i < unit->calls->len; i++)
+		add_instance(builder, unit->calls->pdata[i], active->workload);
 	return has_caller;
 }
 
@@ -97,7 +109,7 @@ static char *make_table(const AshWorkloadd *daemon, bool *out_has_caller)
 
 static void on_line(const char *line, gpointer data)
 {
-	(void) line, (void) data;
+	ash_workloadd_take_line(data, line);
 }
 
 static void on_end(int wait_status, gpointer data)

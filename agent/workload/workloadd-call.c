@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "agent/workload/broker.h"
 #include "agent/workload/workloadd.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -409,6 +410,32 @@ static gboolean call_logs(const Call *call, char **out_json, GError **error)
 	return TRUE;
 }
 
+/* ---- calls that wait for a decision ---- */
+
+static gboolean call_pending(const Call *call, char **out_json, GError **error)
+{
+	*out_json = ash_broker_pending(call->daemon->root);
+	return TRUE;
+}
+
+static gboolean call_answer(const Call *call, char **out_json, GError **error)
+{
+	const char *id = ash_json_find_text(call->request, "id");
+	bool may = ash_json_find_bool(call->request, "allow");
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+
+	if (id == NULL || !json_object_has_member(call->request, "allow"))
+		return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT, "'id' or 'allow' is missing");
+	if (!ash_broker_answer(call->daemon->root, id, may, error))
+		return FALSE;
+	json_builder_begin_object(builder);
+	ash_json_add_text(builder, "id", id);
+	ash_json_add_bool(builder, "allow", may);
+	json_builder_end_object(builder);
+	*out_json = ash_json_format(builder, false);
+	return TRUE;
+}
+
 /* ---- training ---- */
 
 /* The names that the launcher has recorded, a line each. */
@@ -487,6 +514,8 @@ static const struct {
 		{"Forgive", call_forgive},
 		{"Reload", call_reload},
 		{"Want", call_want},
+		{"Pending", call_pending},
+		{"Answer", call_answer},
 };
 
 /* The first row that fits; the rest is Failed. */
@@ -501,6 +530,7 @@ static gboolean translate(GError **error, GError *take_cause)
 			{ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_NOT_FOUND,
 					ASH_BUS_ERROR_NOT_FOUND},
 			{ASH_STORE_ERROR, ASH_STORE_ERROR_MISSING, ASH_BUS_ERROR_NOT_FOUND},
+			{ASH_BROKER_ERROR, ASH_BROKER_ERROR_REFUSED, ASH_BUS_ERROR_NOT_FOUND},
 			{ASH_MACHINE_ERROR, -1, ASH_BUS_ERROR_WRONG_STATE},
 			{ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_FULL, ASH_BUS_ERROR_WRONG_STATE},
 			{ASH_NET_ERROR, -1, ASH_BUS_ERROR_WRONG_STATE},

@@ -49,8 +49,10 @@ static Sum sum_living(const AshWorkloadd *daemon, const char *but)
 			const AshMachineInstance *instance = unit->machine->instances->pdata[k];
 			bool counts = ash_instance_is_live(instance->state) ||
 				      instance->state == ASH_INSTANCE_BACKOFF;
-			sum.memory_bytes += counts ? active->workload->memory_bytes : 0;
-			sum.cpu_milli += counts ? active->workload->cpu_milli : 0;
+			/* Room for one call is always kept. */
+			uint64_t times = !counts ? 0 : MAX(unit->calls->len, 1);
+			sum.memory_bytes += active->workload->memory_bytes * times;
+			sum.cpu_milli += active->workload->cpu_milli * times;
 		}
 	}
 	return sum;

@@ -353,7 +353,9 @@ void ash_unit_judge(AshUnit *unit)
 	for (guint i = 0; i < unit->runs->len; i++) {
 		const AshRun *run = unit->runs->pdata[i];
 		const AshMachineInstance *instance = unit->machine->instances->pdata[i];
-		if (instance->state == ASH_INSTANCE_DONE)
+		if (instance->state == ASH_INSTANCE_DONE ||
+				(instance->state == ASH_INSTANCE_RUNNING &&
+						ash_unit_is_disposable(unit)))
 			continue;
 		if (instance->state != ASH_INSTANCE_RUNNING || run->health == NULL ||
 				!is_soaked(run))

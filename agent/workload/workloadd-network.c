@@ -168,10 +168,11 @@ static GPtrArray *find_members(
 
 	for (guint i = 0; i < daemon->units->len; i++) {
 		const AshUnit *unit = daemon->units->pdata[i];
-		for (guint k = 0; unit != except && ash_unit_active(unit) != NULL &&
-				  k < unit->runs->len;
+		/* What is disposable has none itself, but each of its calls has. */
+		const GPtrArray *runs = ash_unit_is_disposable(unit) ? unit->calls : unit->runs;
+		for (guint k = 0; unit != except && ash_unit_active(unit) != NULL && k < runs->len;
 				k++) {
-			AshRun *run = unit->runs->pdata[k];
+			AshRun *run = runs->pdata[k];
 			if (belongs(run, joining, is_strict))
 				add_run(members, run, run != joining && !is_up(run));
 		}

@@ -116,9 +116,10 @@ gboolean ash_run_check(AshRun *run, GError **error)
 	if (active == NULL || ash_unit_image(run->unit) == NULL)
 		return held(error,
 				"its definition or its image is not there any more: 'ashlarctl workload run' brings it back");
-	if (active->workload->is_disposable)
+	if (active->workload->is_disposable &&
+			active->workload->isolation == ASH_ISOLATION_CLASS_USERKERNEL)
 		return held(error,
-				"disposable: this version starts no instances for single calls; without 'disposable' one instance serves all calls");
+				"disposable: instances for single calls are started as sandbox, container or vm, not as userkernel");
 	return check_after(run, active->workload, error) &&
 	       check_scope(run, active->workload, error) &&
 	       check_routes(run, active->workload, error) &&
@@ -226,6 +227,11 @@ static gboolean bind_secrets(
 	return TRUE;
 }
 
+AshRun *ash_run_volumes(AshRun *run)
+{
+	return run->call != NULL ? run->unit->runs->pdata[0] : run;
+}
+
 static void bind_volumes(AshRun *run, const AshWorkload *workload, AshLaunch *launch)
 {
 	for (guint i = 0; i < workload->volumes->len; i++) {
@@ -235,10 +241,12 @@ static void bind_volumes(AshRun *run, const AshWorkload *workload, AshLaunch *la
 						? ash_workloadd_path(run->unit->daemon,
 								  ASH_WORKLOADD_VOLUMES
 								  "/%s/%s.img",
-								  run->name, volume->name)
+								  ash_run_volumes(run)->name,
+								  volume->name)
 						: ash_workloadd_path(run->unit->daemon,
 								  ASH_WORKLOADD_MOUNTS "/%s/%s",
-								  run->name, volume->name);
+								  ash_run_volumes(run)->name,
+								  volume->name);
 		AshLaunchBind *made = bind(launch, source, volume->path);
 		made->is_read_only = volume->is_read_only;
 	}
@@ -359,7 +367,7 @@ static gboolean check_command(const AshLaunch *launch, const AshWorkload *worklo
 	bool has_own_start = workload->is_booted ||
 			     workload->machine.contract != ASH_MACHINE_HOST_KERNEL;
 
-	if (launch->command[0] != NULL || has_own_start)
+	if (launch->command[0] != NULL || has_own_start || launch->is_idle)
 		return TRUE;
 	return ash_throw(error, ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_IMAGE,
 			"command: neither the definition nor the image says what to run");
@@ -384,6 +392,7 @@ static gboolean make_launch(AshRun *run, AshLaunch *launch, GError **error)
 	launch->environment = ash_image_fill_environment(image, workload->environment);
 	g_strfreev(launch->command);
 	launch->command = ash_image_fill_command(image, workload->command);
+	launch->is_idle = run->call != NULL;
 	set_grants(launch, workload);
 	set_machine(launch, workload);
 	set_network(run, workload, launch);
@@ -403,7 +412,7 @@ static gboolean make_launch(AshRun *run, AshLaunch *launch, GError **error)
 	if (!ash_workloadd_save(unit->daemon))
 		return ash_throw(error, ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_HELD, "%s",
 				unit->daemon->trouble);
-	if (!ash_run_mount(run, workload, launch->uid_base + launch->uid,
+	if (!ash_run_mount(ash_run_volumes(run), workload, launch->uid_base + launch->uid,
 			    launch->uid_base + launch->gid, error))
 		return FALSE;
 	bind_volumes(run, workload, launch);
@@ -440,13 +449,18 @@ static AshSuperviseHost host_of(const AshRun *run)
 	return (AshSuperviseHost){daemon->bus, daemon->root, daemon->libexec};
 }
 
-gboolean ash_run_start(AshRun *run, GError **error)
+gboolean ash_run_start_call(AshRun *run, AshSuperviseEnded ended, GError **error)
 {
 	g_autoptr(AshLaunch) launch = ash_launch_new();
 	AshSuperviseHost host = host_of(run);
 
-	if (!make_launch(run, launch, error) || !ash_run_listen(run, error) ||
-			!ash_supervise_start(&host, launch, on_ended, run, &run->process, error)) {
+	return make_launch(run, launch, error) && ash_run_listen(run, error) &&
+	       ash_supervise_start(&host, launch, ended, run, &run->process, error);
+}
+
+gboolean ash_run_start(AshRun *run, GError **error)
+{
+	if (!ash_run_start_call(run, on_ended, error)) {
 		ash_run_unwatch(run);
 		ash_run_unmount(run);
 		return FALSE;

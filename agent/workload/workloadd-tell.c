@@ -409,7 +409,8 @@ static void add_summary_definition(
 {
 	const AshDefinition *active = ash_unit_active(unit);
 	const AshDefinition *shown = active != NULL ? active : unit->target;
-	AshIsolationClass effective = find_effective(unit, workload);
+	AshIsolationClass effective = workload->isolation;
+	find_effective(unit, &effective);
 	g_autoptr(AshWorkloadReport) report = ash_workload_report(workload, effective);
 
 	ash_json_add_text(builder, "origin", shown->is_signed ? "signed" : "local");

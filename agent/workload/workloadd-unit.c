@@ -13,10 +13,8 @@ char *ash_unit_instance(const char *name, guint index)
 	return index == 0 ? g_strdup(name) : g_strdup_printf("%s@%u", name, index + 1);
 }
 
-static void run_free(gpointer data)
+void ash_run_free(AshRun *run)
 {
-	AshRun *run = data;
-
 	ash_run_unwatch(run);
 	ash_supervise_free(run->process);
 	g_ptr_array_unref(run->checks);
@@ -26,20 +24,29 @@ static void run_free(gpointer data)
 	g_free(run->address);
 	g_free(run->network_problem);
 	g_free(run->routed);
+	g_free(run->call);
+	ash_bus_fd_free(run->caller);
 	g_free(run);
 }
 
-static AshRun *run_new(AshUnit *unit, guint index)
+AshRun *ash_run_new(AshUnit *unit, const char *take_name)
 {
 	AshRun *run = g_new0(AshRun, 1);
 
 	run->unit = unit;
-	run->index = index;
-	run->name = ash_unit_instance(unit->machine->name, index);
+	run->name = (char *) (uintptr_t) take_name;
 	run->dir = ash_workloadd_path(unit->daemon, ASH_WORKLOADD_RUN "/%s", run->name);
 	run->checks = g_ptr_array_new();
 	run->kill_us = INT64_MAX;
 	run->news = -1;
+	return run;
+}
+
+static AshRun *run_new(AshUnit *unit, guint index)
+{
+	AshRun *run = ash_run_new(unit, ash_unit_instance(unit->machine->name, index));
+
+	run->index = index;
 	return run;
 }
 
@@ -51,7 +58,8 @@ AshUnit *ash_workloadd_add_unit(AshWorkloadd *daemon, AshMachine *machine)
 
 	unit->daemon = daemon;
 	unit->machine = machine;
-	unit->runs = g_ptr_array_new_with_free_func(run_free);
+	unit->runs = g_ptr_array_new_with_free_func((GDestroyNotify) ash_run_free);
+	unit->calls = g_ptr_array_new_with_free_func((GDestroyNotify) ash_run_free);
 	g_ptr_array_add(daemon->units, unit);
 	return unit;
 }
@@ -60,6 +68,7 @@ void ash_unit_free(AshUnit *unit)
 {
 	if (unit == NULL)
 		return;
+	g_ptr_array_unref(unit->calls);
 	g_ptr_array_unref(unit->runs);
 	ash_definition_free(unit->current);
 	ash_definition_free(unit->target);

@@ -115,7 +115,7 @@ static void begin_unit(AshUnit *unit)
 		g_autoptr(GError) local = NULL;
 		if (!ash_run_adopt(run, &local))
 			g_warning("%s: %s", run->name, local->message);
-		alive[i] = run->process != NULL;
+		alive[i] = run->process != NULL || ash_unit_is_disposable(unit);
 	}
 	event.alive = alive;
 	ash_workloadd_must_step(unit, &event);
@@ -128,6 +128,7 @@ gboolean ash_workloadd_run(AshWorkloadd *daemon, GError **error)
 	if (!ash_workloadd_watch(daemon, error))
 		return FALSE;
 	daemon->is_settling = true; /* first all of them */
+	ash_workloadd_sweep_calls(daemon);
 	for (guint i = 0; i < daemon->units->len; i++)
 		begin_unit(daemon->units->pdata[i]);
 	if (!ash_workloadd_reload(daemon, &local))
@@ -325,6 +326,10 @@ static void act_instance(AshRun *run)
 {
 	const AshMachineInstance *instance = run->unit->machine->instances->pdata[run->index];
 
+	if (instance->state != ASH_INSTANCE_WAITING && ash_unit_is_disposable(run->unit)) {
+		ash_unit_act_disposable(run->unit);
+		return;
+	}
 	switch (instance->state) {
 	case ASH_INSTANCE_WAITING:
 		act_waiting(run, instance);
@@ -368,6 +373,7 @@ static void act_units(AshWorkloadd *daemon, bool is_system)
 			act_instance(unit->runs->pdata[k]);
 		for (guint k = 0; k < unit->runs->len; k++)
 			ash_run_look(unit->runs->pdata[k]);
+		ash_unit_look_at_calls(unit);
 		ash_unit_judge(unit);
 	}
 }
@@ -403,6 +409,7 @@ static void set_timer(AshWorkloadd *daemon)
 	for (guint i = 0; i < daemon->units->len; i++) {
 		const AshUnit *unit = daemon->units->pdata[i];
 		at_us = MIN(at_us, ash_machine_next_us(unit->machine));
+		at_us = MIN(at_us, ash_unit_next_call_us(unit));
 		for (guint k = 0; k < unit->runs->len; k++)
 			at_us = MIN(at_us, ash_run_next_us(unit->runs->pdata[k]));
 	}

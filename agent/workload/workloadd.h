@@ -61,6 +61,10 @@ typedef struct {
 	char *address;         /* of its link; NULL */
 	char *network_problem; /* why it is not in the network; NULL */
 	char *routed;          /* ash_run_routes when it was started; NULL */
+	/* Of a disposable workload: for one call. */
+	char *call;       /* its ID; NULL: an instance like others */
+	AshBusFd *caller; /* its end is the end of this */
+	bool is_told;     /* whoever calls knows that it runs, or does not */
 } AshRun;
 
 /* One workload, while the daemon runs. */
@@ -77,6 +81,7 @@ struct AshUnit {
 	uint64_t job_done, job_total;
 	bool has_fetched; /* since staging began */
 	GPtrArray *runs;  /* AshRun, as many as the machine has instances */
+	GPtrArray *calls; /* AshRun, one for each call that a disposable workload serves now */
 	bool is_recording;
 };
 
@@ -137,6 +142,8 @@ AshUnit *ash_workloadd_find(const AshWorkloadd *daemon, const char *name); /* NU
 /* @name may be an instance's; NULL with ASH_WORKLOADD_ERROR_NOT_FOUND. */
 gboolean ash_workloadd_get(const AshWorkloadd *daemon, const char *name, AshUnit **out_unit,
 		AshRun **out_run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+AshRun *ash_run_new(AshUnit *unit, const char *take_name);
+void ash_run_free(AshRun *run);
 AshUnit *ash_workloadd_add_unit(AshWorkloadd *daemon, AshMachine *machine);
 void ash_unit_free(AshUnit *unit);
 /* The definition and image of the version that is to live; NULL. */
@@ -167,6 +174,11 @@ gboolean ash_workloadd_load_image(const AshWorkloadd *daemon, const char *name, 
 /* May @run be started? ASH_WORKLOADD_ERROR_HELD says what is missing. */
 gboolean ash_run_check(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_run_start(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same for one call; @ended instead of a step of the machine. */
+gboolean ash_run_start_call(AshRun *run, AshSuperviseEnded ended, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* Whose volumes @run has. */
+AshRun *ash_run_volumes(AshRun *run);
 gboolean ash_run_adopt(AshRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- workloadd-network.c ---- */
@@ -210,6 +222,26 @@ gboolean ash_workloadd_match_broker(AshWorkloadd *daemon, GError **error) G_GNUC
 /* Its socket is there before @run starts; its directory is. */
 gboolean ash_run_wait_for_broker(const AshRun *run, const AshWorkload *workload, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- workloadd-disposable.c: an instance for each call ---- */
+
+enum {
+	ASH_WORKLOADD_MAX_CALLS = 16, /* of one workload at once */
+};
+
+/* A question: has the version that is to live no instance of its own, but one for each call? */
+bool ash_unit_is_disposable(const AshUnit *unit);
+/* Its instance has no process. Volumes are mounted as long as it lives. */
+void ash_unit_act_disposable(AshUnit *unit);
+/* What the broker says. */
+void ash_workloadd_take_line(AshWorkloadd *daemon, const char *line);
+/* Those that have begun are told of, those that take too long end. */
+void ash_unit_look_at_calls(AshUnit *unit);
+int64_t ash_unit_next_call_us(const AshUnit *unit);
+/* Ends what calls of an earlier daemon have left, before anything else begins. */
+void ash_workloadd_sweep_calls(AshWorkloadd *daemon);
+/* Without waiting for it. */
+void ash_unit_end_calls(AshUnit *unit);
 
 /* ---- workloadd-capacity.c ---- */
 

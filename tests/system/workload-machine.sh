@@ -77,12 +77,14 @@ routes:
   - {from: reader, service: sign.Text, to: signer}
   - {from: reader, service: page.Get, to: web}
   - {from: reader, service: echo.Back, to: web}
+  - {from: reader, service: keep.Word, to: once}
 END
 mkdir -p "$host/etc/ashlar/policy.d"
 cat >"$host/etc/ashlar/policy.d/50.policy" <<'END'
 sign.Text web signer allow
 page.Get reader web allow
 echo.Back reader web allow
+keep.Word reader once allow
 END
 definition signer 1.0.0 sandbox \
 	'provides: [{name: sign.Text, call: [/bin/sh, -c, "echo for $ASHLAR_CALLER; cat; exit 3"]}]'
@@ -127,8 +129,12 @@ is "QEMU is not root" "$(stat -c %u "/proc/$(workload_field web '.instances[0].p
 	"$(jq -r '.uids[] | select(.instance == "web") | .base' "$host/var/lib/ashlar/workload/state.json")"
 
 # ---- calls, out of it and into it ----
+definition once 1.0.0 vm-emulated 'disposable: true' \
+	'provides: [{name: keep.Word, call: [/bin/sh, -c, "[ -e /tmp/word ] && echo old; cat >/tmp/word; hostname; cat /tmp/word"]}]'
+sed -i 's/cpu: 0.5/cpu: 0.2/' "$tmp/once.yaml"
+ok "a disposable machine is ready at once" "$ctl" workload run --timeout 30 "$tmp/once.yaml"
 sed 's/workload: signer/workload: reader/; /^provides/d' "$tmp/signer.yaml" >"$tmp/reader.yaml"
-echo 'requires: [{name: page.Get}, {name: echo.Back}, {name: sign.Text}]' >>"$tmp/reader.yaml"
+echo 'requires: [{name: page.Get}, {name: echo.Back}, {name: sign.Text}, {name: keep.Word}]' >>"$tmp/reader.yaml"
 ok "and one that calls" "$ctl" workload run --timeout 60 "$tmp/reader.yaml"
 "$ctl" workload exec web -- /bin/ashlar-call sign.Text signer >"$tmp/out" 2>"$tmp/err" <<<"a letter"
 is "the machine calls; who it is is known" "$?: $(cat "$tmp/out" "$tmp/err")" $'3: for web\na letter'
@@ -139,8 +145,14 @@ is "the machine is called" "$("$ctl" workload exec reader -- /bin/ashlar-call pa
 "$ctl" workload exec reader -- /bin/ashlar-call echo.Back web <"$tmp/big" >"$tmp/back" 2>"$tmp/err"
 ok "three megabytes through the broker and the machine" cmp "$tmp/big" "$tmp/back"
 
-# ---- it hangs ----
+# ---- one for each call ----
+is "a call has a machine of its own" "$("$ctl" workload exec reader -- /bin/ashlar-call keep.Word once <<<"a word" 2>&1 | tr '\n' ' ')" \
+	"once@1001 a word "
+gone() { [ -z "$(jq -r '.uids[].instance' "$host/var/lib/ashlar/workload/state.json" | grep once@)" ] && [ ! -e "$host/run/ashlar/workload/once@1001" ]; }
 soon() { local end=$((SECONDS + 90)); while ((SECONDS < end)); do "$@" && return; command sleep 0.2; done; return 1; }
+ok "of which nothing is left" soon gone
+
+# ---- it hangs ----
 first=$(workload_field web '.instances[0].pid')
 "$ctl" workload exec web -- /bin/sh -c 'for p in /proc/[0-9]*; do grep -q ^/bin/extra $p/cmdline 2>/dev/null && kill -STOP ${p#/proc/}; done' </dev/null
 restarted() { [ "$(workload_field web .restarts)" -ge 1 ] && [ "$(workload_field web .state)" = running ]; }
@@ -153,7 +165,7 @@ ok "stop" "$ctl" workload stop web
 like "its command was asked to" "$(cat "$host/var/log/ashlar/web.log")" stopping
 empty "no QEMU is left" "$(pgrep -f "guest-.*$tmp" || :)"
 ok "its socket is gone" test ! -e "$host/run/ashlar/workload/web/guest.sock"
-for name in reader signer web; do
+for name in reader signer once web; do
 	"$ctl" workload remove --volumes "$name" >/dev/null
 done
 is "no range of users is kept" "$(jq '.uids | length' "$host/var/lib/ashlar/workload/state.json")" 0
