@@ -66,6 +66,27 @@ async function run() {
 	await page.keyboard.press("Enter");
 	ok("an assignment is made by the keyboard", await until(page, () => /edge-web[\s\S]*1\.0/.test(document.querySelector("table[aria-label=Assignments]")?.innerText)));
 
+	await to("/rollouts/new?assignment=edge-web&version=2.0");
+	ok("a rollout of a version that may touch more shows what", await until(page, () => /8080[\s\S]*wider/.test(document.querySelector(".wider")?.innerText)));
+	page.seen.length = 0;
+	await page.click("#widen");
+	await page.waitForSelector("#widen-reason");
+	await page.type("#widen-reason", "the port is wanted");
+	await ready();
+	await page.click(".form-end button");
+	ok("with a reason it begins, and names its workload", await until(page, () => document.querySelector("h1")?.textContent === "web 2.0" && /assignment edge-web/.test(document.querySelector(".sub")?.innerText)));
+	await looks("workload-rollout");
+	await to("/assignments/edge-web");
+	ok("while it moves, the assignment says so", await page.evaluate(async () => (await (await fetch("/v1/assignments/edge-web")).json()).rollout !== ""));
+	await to("/rollouts");
+	await page.click("table[aria-label=Rollouts] a.strong");
+	await until(page, () => [...document.querySelectorAll("main .head button")].some((b) => b.textContent === "Cancel"));
+	await click("Cancel");
+	await page.waitForSelector("#ask-reason");
+	await click("Cancel it", "dialog");
+	await closed();
+	ok("it is cancelled", await until(page, () => document.querySelector(".head .badge")?.innerText === "cancelled"));
+
 	await to("/assignments/edge-web");
 	is("it keeps its values", await page.$eval("#parameter-level", (e) => e.value), "1");
 	await page.select("#assign-version", "2.0");
