@@ -46,10 +46,15 @@ case $wanted in
 2.0.0) which=new ;;
 *) verdict "bad: the version that is wanted is '$wanted'" ;;
 esac
-look() { now=$(workload_field web '"\(.version) \(.phase) \(.ready)"'); }
-for _ in $(seq 400); do
-	look
-	[ "$now" != "$wanted up true" ] || break
+# It is waited for as long as something goes on.
+idle=0
+for _ in $(seq 300); do
+	now=$(workload_field web '"\(.version) \(.phase) \(.ready)"')
+	case $(workload_field web .state) in
+	waiting | failed | stopped | null) idle=$((idle + 1)) ;;
+	*) idle=0 ;;
+	esac
+	[ "$now" != "$wanted up true" ] && [ $idle -lt 8 ] || break
 	command sleep 0.1
 done
 [ "$now" = "$wanted up true" ] || verdict "bad: '$now', wanted $wanted: $(workload_field web .text); $(tail -n 3 "$tmp/workloadd.log")"

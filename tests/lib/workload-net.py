@@ -765,6 +765,52 @@ def step_drift():
     run("host", "sysctl", "-q", "-w", "net.ipv4.ip_forward=0")
 
 
+def step_limits():
+    """How long a megabyte takes at the least: however slow this machine is, it is never less."""
+    rate, total = 400_000, 1_000_000
+    apply(instance("slow", "nat", egress=ALL, bandwidth=rate), instance("sister", "nat", egress=ALL))
+    listener = sock("world", socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("0.0.0.0", 7090))
+    listener.listen(4)
+    listener.settimeout(PATIENCE)
+
+    def pair(who):
+        client = sock(who, socket.AF_INET, socket.SOCK_STREAM)
+        client.settimeout(PATIENCE)
+        enter(who)
+        client.connect(("198.51.100.1", 7090))
+        enter("host")
+        server = listener.accept()[0]
+        server.settimeout(PATIENCE)
+        return client, server
+
+    def seconds(source, target):
+        sender = threading.Thread(target=source.sendall, args=(bytes(total),), daemon=True)
+        begin, count = time.monotonic(), 0
+        sender.start()
+        while count < total:
+            count += len(target.recv(65536))
+        return time.monotonic() - begin
+
+    least = total / rate * 0.7
+    client, server = pair("slow")
+    up, down = seconds(client, server), seconds(server, client)
+    check("what leaves has the bandwidth that was granted", up >= least, (up, least))
+    check("... and so has what arrives", down >= least, (down, least))
+    other, at = pair("sister")
+    both = threading.Thread(target=seconds, args=(client, server), daemon=True)
+    both.start()
+    free = seconds(other, at)
+    check("... but nobody beside it", both.is_alive(), free)
+    both.join(PATIENCE)
+    apply(instance("slow", "nat", egress=ALL), instance("sister", "nat", egress=ALL))
+    drifted = drift()
+    check("a limit that is taken away is gone", drifted == [] and "tbf" not in run("host", "tc", "qdisc", "show", "dev", links["slow"]["interface"]).stdout, drifted)
+    tool("clear")
+    listener.close()
+
+
 def some_network(rng, count):
     """Instances of all modes, as a daemon might want them."""
     found = []

@@ -66,6 +66,7 @@ steps spoof
 steps publish
 steps egress
 steps names
+steps limits
 steps drift
 steps churn
 

@@ -51,6 +51,23 @@ command: [/bin/busybox, dd, if=/dev/zero, of=/dev/null, bs=200M]
 resources: {cpu: 0.3, memory: 32MiB}
 restart: {policy: never}
 END
+# hog NAME COMMAND [LINE]
+hog()
+{
+	cat >"$tmp/$1.yaml" <<-END
+		workload: $1
+		version: 1.0.0
+		image: oci-dir:/usr/lib/ashlar-selftest/image
+		isolation: sandbox
+		command: [/bin/busybox, sh, -c, "$2"]
+		resources: {cpu: 0.2, memory: 32MiB, tasks: 16, disk: 1MiB}
+	END
+	[ $# -lt 3 ] || echo "$3" >>"$tmp/$1.yaml"
+}
+hog hog-cpu 'while :; do :; done'
+hog hog-tasks 'while :; do /bin/busybox sleep 1000 & /bin/busybox usleep 1000; done'
+hog hog-disk 'while :; do /bin/busybox dd if=/dev/zero of=/data/full bs=64k; /bin/busybox sleep 1; done 2>/dev/null' \
+	'volumes: [{name: data, path: /data, size: 8MiB}]'
 {
 	cat <<-END
 		name: workload
@@ -60,7 +77,7 @@ END
 		files:
 		  - {path: /usr/lib/ashlar-selftest/run, source: $PWD/tests/vm/workload-judge, mode: "0755"}
 	END
-	for file in web-1 web-2 web-3 box plain hog; do
+	for file in web-1 web-2 web-3 box plain hog hog-cpu hog-tasks hog-disk; do
 		echo "  - {path: /usr/lib/ashlar-selftest/$file.yaml, source: $tmp/$file.yaml}"
 	done
 	(cd "$tmp/image" && find . -type f -printf '%P\n') | while read -r file; do
