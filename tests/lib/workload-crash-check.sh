@@ -39,24 +39,26 @@ rm -rf "$host/run"
 mkdir "$host/run"
 echo "boot-$$" >"$host/proc/sys/kernel/random/boot_id"
 bus_start ""
-workload_begin || verdict "bad: the daemon does not begin: $(tail -n 2 "$tmp/workloadd.log")"
+workload_begin "" || verdict "bad: the daemon does not begin: $(tail -n 2 "$tmp/workloadd.log")"
 wanted=$(cat "$host/var/lib/ashlar/workload/pinned/web" 2>&1)
 case $wanted in
 1.0.0) which=old ;;
 2.0.0) which=new ;;
 *) verdict "bad: the version that is wanted is '$wanted'" ;;
 esac
-# It is waited for as long as something goes on.
+# It is waited for as long as something goes on: a wait with a reason is none.
 idle=0
-for _ in $(seq 300); do
-	now=$(workload_field web '"\(.version) \(.phase) \(.ready)"')
-	case $(workload_field web .state) in
-	waiting | failed | stopped | null) idle=$((idle + 1)) ;;
+for _ in $(seq 100); do
+	now=$(workload_field web '"\(.version) \(.phase) \(.ready) \(.state) \(.text != null)"')
+	case $now in
+	*" true") idle=$((idle + 1)) ;;
+	*" waiting "* | *" failed "* | *" stopped "* | "") idle=$((idle + 1)) ;;
 	*) idle=0 ;;
 	esac
-	[ "$now" != "$wanted up true" ] && [ $idle -lt 8 ] || break
-	command sleep 0.1
+	if [ "${now#"$wanted up true "}" != "$now" ] || [ "$idle" -ge 6 ]; then break; fi
+	command sleep 0.2
 done
+now=${now% * *}
 [ "$now" = "$wanted up true" ] || verdict "bad: '$now', wanted $wanted: $(workload_field web .text); $(tail -n 3 "$tmp/workloadd.log")"
 "$ctl" workload exec web -- /bin/busybox sha256sum /srv/big >"$tmp/big" 2>&1
 [ "$(cut -d ' ' -f 1 "$tmp/big")" = "$(cat "$CRASH/$which.big")" ] || verdict "bad: the image of $wanted: $(cat "$tmp/big")"

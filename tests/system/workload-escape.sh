@@ -80,10 +80,10 @@ for class in $classes; do
 	owner=0
 	chown "$owner:$owner" "$tmp/volume/raise"
 	chmod 6755 "$tmp/volume/raise"
-	is "$class: a set-uid file of a volume raises nobody" "$(opened $class \
+	is "$class: a set-uid file of a volume raises nobody" "$(opened "$class" \
 		"{$user, \"environment\": [\"ESCAPE_SETUID=/vol/raise\"], \"binds\": [{\"source\": \"$tmp/volume\", \"target\": \"/vol\"}]}" \
 		setuid_file)" ""
-	work_run exhaust $class "{$user}" /bin/escape --exhaust >"$tmp/exhausted" 2>"$tmp/words" </dev/null
+	work_run exhaust "$class" "{$user}" /bin/escape --exhaust >"$tmp/exhausted" 2>"$tmp/words" </dev/null
 	is "$class: what runs out is told of" "$(cut -d ' ' -f 1 "$tmp/exhausted" | xargs)" \
 		"forks descriptors inodes kilobytes shared terminals"
 	ok "$class: forks end ($(taken forks))" test "$(taken forks)" -lt 64

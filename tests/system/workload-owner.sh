@@ -69,7 +69,7 @@ touched()
 }
 soon() { local end=$((SECONDS + 30)); while ((SECONDS < end)); do "$@" && return; command sleep 0.1; done; return 1; }
 says() { [[ "$(workload_field "$1" .text)" =~ $2 ]]; }
-run() { "$ctl" workload run --timeout ${PATIENCE:-40} "$tmp/$1.yaml"; }
+run() { "$ctl" workload run --timeout "${PATIENCE:-40}" "$tmp/$1.yaml"; }
 document() { jq -r .document "$host/var/lib/ashlar/workload/net.json" | jq -c "$@"; }
 
 ok "a host" workload_host

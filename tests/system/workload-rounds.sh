@@ -29,9 +29,10 @@ for name in one two; do
 	ok "$name runs" "$ctl" workload run --timeout 40 "$tmp/$name.yaml"
 done
 
-pid() { workload_field "$1" .instances[0].pid; }
+# As the launcher writes it; to ask the daemon each time takes longer than all the rest.
+pid() { cat "$host/run/ashlar/workload/$1/pid" 2>/dev/null; }
 soon() { local end=$((SECONDS + 30)); while ((SECONDS < end)); do "$@" && return; command sleep 0.02; done; return 1; }
-is_other() { now=$(pid "$1"); [ "$now" != "$2" ] && [ -n "${now#null}" ] && [ "$(workload_field "$1" .state)" = running ]; }
+is_other() { now=$(pid "$1"); [ "${now:-0}" != "$2" ] && [ -n "$now" ] && [ -d "/proc/$now" ]; }
 
 # All that a host could keep of an instance that is gone.
 rest()
@@ -52,16 +53,19 @@ open_files()
 settled() { [ "$(workload_field one .state) $(workload_field two .state)" = "running running" ]; }
 soon settled
 before=$(rest)
-files=$(open_files)
+# Not while a program of its runs.
+files=
+takes() { files=$(open_files) && ! grep -q memfd <<<"$files"; }
+soon takes
 failed=0
 for ((n = 1; n <= rounds; n++)); do
 	name=one
 	((n % 2)) || name=two
-	soon is_other $name null
+	soon is_other $name 0
 	first=$(pid $name)
 	case $((n % 10)) in
 	3) kill -STOP "$first"; kill -KILL "$first" ;;
-	5) workload_kill; kill -KILL "$first"; workload_begin ;;
+	5) workload_kill; kill -KILL "$first"; workload_begin "" ;;
 	7) kill -STOP "$workloadd_pid"; kill -KILL "$first"; kill -CONT "$workloadd_pid" ;;
 	8) "$ctl" workload restart $name >/dev/null 2>&1 ;;
 	*) kill -KILL "$first" ;;
@@ -70,6 +74,7 @@ for ((n = 1; n <= rounds; n++)); do
 	[ $failed -lt 3 ] || break
 done
 is "$rounds rounds, each comes up again" $failed 0
+ok "both run in the end" soon settled
 same() { [ "$(rest)" = "$before" ]; }
 soon same
 is "no process, mount, namespace, link, rule or loop is left" "$(rest)" "$before"
