@@ -146,8 +146,8 @@ static void test_load(Store *store)
 			"format: 1\nchannels:\n  - name: stable\n    release: host-debug/1.0\n    arch: "
 			"amd64\n    note: \"\"\npolicies: []\nlocks: []\noperators:\n  - name: ada\n    "
 			"role: admin\n    scope: \"\"\n    disabled: false\nwebhooks:\n  - url: "
-			"\"http://a/\"\n    kinds: []\n    note: \"\"\nhosts:\n  - id: h2\n    labels:\n  "
-			"    a: \"2\"\n      z: \"1\"\n");
+			"\"http://a/\"\n    kinds: []\n    note: \"\"\nassignments: []\nhosts:\n"
+			"  - id: h2\n    labels:\n      a: \"2\"\n      z: \"1\"\n");
 	g_assert_null(strstr(text, "argon2"));
 	g_assert_null(strstr(text, "signing"));
 	MUST(ash_export_load(db, true, &all, &error));
