@@ -485,6 +485,17 @@ static gboolean load_line(AshRollout *rollout, const char *line, GError **error)
 
 /* ---- one line ---- */
 
+static gboolean feed_absent(AshRollout *rollout, const char *at, GError **error)
+{
+	uint32_t seconds = 0;
+
+	if (!read_number(&at, '\0', 4000000000U, &seconds) || seconds == 0 ||
+			seconds > rollout->now)
+		return refuse(error, "expected seconds, no more than have been");
+	ash_rollout_absent(rollout, seconds);
+	return TRUE;
+}
+
 static gboolean feed_line(AshRollout *rollout, const char *line, GError **error)
 {
 	const char *at = line + 2;
@@ -510,6 +521,8 @@ static gboolean feed_line(AshRollout *rollout, const char *line, GError **error)
 		tell_time(rollout);
 		return TRUE;
 	}
+	if (g_str_has_prefix(line, "absent "))
+		return feed_absent(rollout, line + 7, error);
 	if (g_str_has_prefix(line, "join "))
 		return feed_join(rollout, line + 5, false, error) &&
 		       feed_join(rollout, line + 5, true, error);

@@ -284,6 +284,40 @@ void ash_rollout_at(AshRollout *rollout, int64_t now_s)
 	}
 }
 
+static uint32_t later_by(const AshRollout *rollout, uint32_t time, uint32_t seconds)
+{
+	return time == 0 ? 0 : MIN(rollout->now, time + seconds);
+}
+
+/* What is settled keeps its time; deadlines, soak and lapse of the others begin later. */
+static void put_off(AshRollout *rollout, uint32_t number, uint32_t seconds)
+{
+	AshRolloutMember *host = ash_rollout_host_at(rollout, number);
+
+	ash_rollout_host_begin(rollout, number);
+	if (host->outcome == ASH_ROLLOUT_ASSIGNED || host->outcome == ASH_ROLLOUT_OFFERED ||
+			host->outcome == ASH_ROLLOUT_WITHDRAWN)
+		host->since = later_by(rollout, host->since, seconds);
+	host->rebooted = later_by(rollout, host->rebooted, seconds);
+	host->away = later_by(rollout, host->away, seconds);
+	host->good = later_by(rollout, host->good, seconds);
+	ash_rollout_host_end(rollout, number);
+}
+
+void ash_rollout_absent(AshRollout *rollout, int64_t seconds)
+{
+	uint32_t by = (uint32_t) CLAMP(seconds, 0, (int64_t) rollout->now);
+
+	if (by == 0)
+		return;
+	ash_rollout_tell(rollout, "absent %u", by);
+	for (uint32_t i = 0; i < rollout->hosts->len; i++)
+		put_off(rollout, i, by);
+	rollout->settled_at = later_by(rollout, rollout->settled_at, by);
+	rollout->news_at = later_by(rollout, rollout->news_at, by);
+	rollout->is_dirty = true;
+}
+
 static char *join_prefix(const AshRollout *rollout, bool is_canary, const char *const *groups)
 {
 	GString *text = g_string_new(is_canary ? "join c" : "join");

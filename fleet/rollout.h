@@ -147,6 +147,10 @@ void ash_rollout_set_sink(AshRollout *rollout, const AshRolloutSink *sink);
 
 /* The time from here on. */
 void ash_rollout_at(AshRollout *rollout, int64_t now_s);
+/* In the last @seconds before the time nobody could be heard: no server was there, or somebody set its clock. They count
+ * for nothing, neither as silence nor as soak nor as a pause between rings.
+ */
+void ash_rollout_absent(AshRollout *rollout, int64_t seconds);
 
 /* A candidate: matches the selector and is active. @groups: its value of each budget's label in the spec's order, NULL
  * or "" where it has none; the array may be NULL without budgets. Joining again changes canary and groups, and brings
@@ -203,7 +207,7 @@ int64_t ash_rollout_due(const AshRollout *rollout);
 
 /* ---- the ledger ----
  *
- *	t 1764000000                     step
+ *	t 1764000000                     step              absent SECONDS
  *	join [c] [g=VALUE,VALUE] ID…     leave ID…         ready ID… | closed ID… | away ID…
  *	offered ID…                      other | reboot | trial | good ID:BOOT…       failed ID:BOOT REASON
  *	pause | resume | revert | cancel ACTOR REASON

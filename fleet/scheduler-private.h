@@ -15,7 +15,11 @@ enum {
 	ASH_SCHEDULER_TURN_HOSTS = 200,  /* looked at again, beside those of the events */
 	ASH_SCHEDULER_TURN_LINES = 100,  /* of a rollout that starts: 10,000 hosts */
 	ASH_SCHEDULER_SILENCE_S = 15,    /* between looks for silent hosts, at most */
-	ASH_SCHEDULER_RETENTION_S = 60,  /* between looks for what is old, while there is none */
+	ASH_SCHEDULER_ABSENT_S =
+			30, /* less is not told: moments of a start, a clock's small steps */
+	ASH_SCHEDULER_STOPPED_S =
+			120, /* between two turns: it was not running, or had no database */
+	ASH_SCHEDULER_RETENTION_S = 60, /* between looks for what is old, while there is none */
 };
 
 typedef struct {
@@ -62,7 +66,11 @@ struct AshScheduler {
 	GMutex lock;
 	AshDb *db; /* holds the lead; NULL: to be taken */
 	bool leads;
-	int64_t led_since_s, try_lead_s;
+	int64_t heard_since_s; /* since then hosts could be heard without a break */
+	int64_t try_lead_s;
+	int64_t turned_s; /* the last turn, by AshServer.steady */
+	int64_t absent_s; /* so long nobody could be heard just before this turn; engines are to be told */
+	int64_t alive_s; /* written last */
 	int64_t cursor, written_cursor;
 	GPtrArray *engines;
 	GQueue again;         /* char * ids, to be looked at once more */

@@ -131,8 +131,8 @@ gboolean ash_scheduler_silence(AshScheduler *scheduler, GError **error)
 
 	scheduler->silence_s =
 			scheduler->now_s + CLAMP(silent_after_s / 2, 1, ASH_SCHEDULER_SILENCE_S);
-	/* Nobody could be heard while no server ran: each gets its time from then on. */
-	if (look.before_s >= scheduler->led_since_s)
+	/* Nobody could be heard before: each gets its time from then on. */
+	if (look.before_s >= scheduler->heard_since_s)
 		ash_live_each(scheduler->server->live, look_at, &look);
 	if (!ash_db_query(scheduler->db,
 			    "SELECT id FROM host WHERE silent_since > 0 AND last_seen > $1 LIMIT $2",

@@ -261,6 +261,8 @@ static gboolean take_batch(AshScheduler *scheduler, const Batch *batch, GError *
 	for (unsigned i = 0; i < scheduler->engines->len; i++) {
 		AshSchedulerEngine *engine = g_ptr_array_index(scheduler->engines, i);
 		ash_rollout_at(engine->rollout, scheduler->now_s);
+		if (!engine->is_starting)
+			ash_rollout_absent(engine->rollout, scheduler->absent_s);
 		if (engine->window_s <= scheduler->now_s)
 			ash_scheduler_refresh(scheduler, engine);
 	}
@@ -322,6 +324,7 @@ static gboolean run(AshScheduler *scheduler, GError **error)
 		return FALSE;
 	scheduler->cursor = batch.last;
 	scheduler->has_written |= batch.news->len > 0 || batch.hosts->len > 0;
+	scheduler->has_written |= scheduler->absent_s > 0;
 	/* Events that mean nothing here (its own, mostly) may be read again after a restart. */
 	if (!scheduler->has_written && scheduler->cursor - scheduler->written_cursor <
 						       10 * ASH_SCHEDULER_TURN_EVENTS) {
@@ -331,6 +334,7 @@ static gboolean run(AshScheduler *scheduler, GError **error)
 	if (!write_cursor(scheduler, error) || !ash_db_commit(scheduler->db, error))
 		return FALSE;
 	scheduler->written_cursor = scheduler->cursor;
+	scheduler->absent_s = 0;
 	return TRUE;
 }
 
@@ -346,7 +350,8 @@ static void drop_ended(AshScheduler *scheduler)
 
 static bool has_work(AshScheduler *scheduler, int64_t last)
 {
-	if (last > scheduler->cursor || !g_queue_is_empty(&scheduler->again))
+	if (last > scheduler->cursor || !g_queue_is_empty(&scheduler->again) ||
+			(scheduler->absent_s > 0 && scheduler->engines->len > 0))
 		return true;
 	return ash_scheduler_due(scheduler) <= scheduler->now_s;
 }
@@ -365,6 +370,23 @@ static gboolean gather(AshScheduler *scheduler, GError **error)
 	return TRUE;
 }
 
+/* Only engines need to know it later. */
+static gboolean write_alive(AshScheduler *scheduler, GError **error)
+{
+	g_autofree char *value = g_strdup_printf("%" G_GINT64_FORMAT, scheduler->now_s);
+
+	if (scheduler->engines->len == 0 ||
+			scheduler->now_s < scheduler->alive_s + ASH_SCHEDULER_SILENCE_S)
+		return TRUE;
+	if (!ash_db_exec(scheduler->db,
+			    "INSERT INTO meta (key, value) VALUES ('scheduler.alive', $1) ON CONFLICT "
+			    "(key) DO UPDATE SET value = excluded.value",
+			    ASH_DB_VALUES(ASH_DB_T(value)), NULL, error))
+		return FALSE;
+	scheduler->alive_s = scheduler->now_s;
+	return TRUE;
+}
+
 gboolean ash_scheduler_transact(AshScheduler *scheduler, GError **error)
 {
 	int64_t last = 0;
@@ -375,7 +397,7 @@ gboolean ash_scheduler_transact(AshScheduler *scheduler, GError **error)
 	if (!ash_event_last(scheduler->db, &last, error))
 		return FALSE;
 	if (!has_work(scheduler, last))
-		return TRUE;
+		return write_alive(scheduler, error);
 	scheduler->has_written = false;
 	if (!ash_db_begin(scheduler->db, true, error))
 		return FALSE;
@@ -386,7 +408,7 @@ gboolean ash_scheduler_transact(AshScheduler *scheduler, GError **error)
 	drop_ended(scheduler);
 	if (scheduler->has_written)
 		ash_events_wake(scheduler->server->events);
-	return TRUE;
+	return write_alive(scheduler, error);
 }
 
 int64_t ash_scheduler_due(AshScheduler *scheduler)
@@ -460,6 +482,32 @@ static gboolean load_cursor(AshScheduler *scheduler, GError **error)
 	return TRUE;
 }
 
+/* What passed since some server's scheduler was last there, all of them counted. */
+static gboolean load_absence(AshScheduler *scheduler, GError **error)
+{
+	g_autofree char *value = NULL;
+
+	if (!ash_db_query_string(scheduler->db,
+			    "SELECT value FROM meta WHERE key = 'scheduler.alive'", NULL, &value,
+			    error))
+		return FALSE;
+	scheduler->alive_s = value != NULL ? g_ascii_strtoll(value, NULL, 10) : 0;
+	scheduler->absent_s = 0;
+	if (scheduler->alive_s > 0)
+		ash_scheduler_absent(scheduler, scheduler->now_s - scheduler->alive_s);
+	return TRUE;
+}
+
+void ash_scheduler_absent(AshScheduler *scheduler, int64_t seconds)
+{
+	if (scheduler->server->steady == NULL || seconds < ASH_SCHEDULER_ABSENT_S)
+		return;
+	g_message("hosts could not be heard for %" G_GINT64_FORMAT " s: they count for no deadline",
+			seconds);
+	scheduler->absent_s += seconds;
+	scheduler->heard_since_s = scheduler->now_s;
+}
+
 gboolean ash_scheduler_take_lead(AshScheduler *scheduler, GError **error)
 {
 	if (!load_cursor(scheduler, error) || !ash_scheduler_silence_load(scheduler, error) ||
@@ -471,9 +519,9 @@ gboolean ash_scheduler_take_lead(AshScheduler *scheduler, GError **error)
 	ash_scheduler_workload_sweep(scheduler);
 	for (unsigned i = 0; i < scheduler->engines->len; i++)
 		ash_scheduler_refresh(scheduler, g_ptr_array_index(scheduler->engines, i));
-	scheduler->led_since_s = scheduler->now_s;
+	scheduler->heard_since_s = scheduler->now_s;
 	scheduler->silence_s = 0;
-	return TRUE;
+	return load_absence(scheduler, error);
 }
 
 void ash_scheduler_forget(AshScheduler *scheduler)

@@ -11,6 +11,8 @@ gboolean ash_scheduler_take_lead(AshScheduler *scheduler, GError **error) G_GNUC
 void ash_scheduler_forget(AshScheduler *scheduler);
 /* What came, in one transaction; none when nothing did. */
 gboolean ash_scheduler_transact(AshScheduler *scheduler, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Nobody could be heard in the last @seconds: no deadline counts them, and nobody is silent for them. Little is nothing. */
+void ash_scheduler_absent(AshScheduler *scheduler, int64_t seconds);
 /* When there is something to do without news; INT64_MAX: never. */
 int64_t ash_scheduler_due(AshScheduler *scheduler);
 /* A rollout that starts: who is to get it. */

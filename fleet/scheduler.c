@@ -127,13 +127,29 @@ static void set_trouble(AshScheduler *scheduler, const GError *error)
 		g_warning("rollouts wait, trying again: %s", error->message);
 }
 
+static void look_at_clocks(AshScheduler *scheduler)
+{
+	const AshServer *server = scheduler->server;
+	int64_t before_s = scheduler->now_s,
+		steady_s = server->steady != NULL ? server->steady() : 0;
+
+	/* It never goes back, as the engines' does not. */
+	scheduler->now_s = MAX(before_s, server->now());
+	if (scheduler->leads) {
+		int64_t awake_s = steady_s - scheduler->turned_s;
+		int64_t passed_s = scheduler->now_s - before_s;
+		ash_scheduler_absent(scheduler,
+				awake_s > ASH_SCHEDULER_STOPPED_S ? passed_s : passed_s - awake_s);
+	}
+	scheduler->turned_s = steady_s;
+}
+
 gboolean ash_scheduler_turn(AshScheduler *scheduler, int64_t *out_next_s, GError **error)
 {
 	g_autoptr(GError) failure = NULL;
 
 	g_mutex_lock(&scheduler->lock);
-	/* It never goes back, as the engines' does not. */
-	scheduler->now_s = MAX(scheduler->now_s, scheduler->server->now());
+	look_at_clocks(scheduler);
 	gboolean ok = turn(scheduler, &failure);
 	if (!ok)
 		ash_scheduler_forget(scheduler);

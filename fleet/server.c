@@ -45,6 +45,11 @@ static int64_t now_s(void)
 	return g_get_real_time() / G_USEC_PER_SEC;
 }
 
+static int64_t steady_s(void)
+{
+	return g_get_monotonic_time() / G_USEC_PER_SEC;
+}
+
 /* ---- the directory ---- */
 
 gboolean ash_server_lock(const char *dir, int *out_fd, GError **error)
@@ -324,6 +329,7 @@ gboolean ash_server_start(const char *dir, const char *listen, AshServer **out_s
 
 	server->lock_fd = -1;
 	server->now = now_s;
+	server->steady = steady_s;
 	server->started_at = now_s();
 	server->dir = g_canonicalize_filename(dir, NULL);
 	server->listen = g_strdup(listen);

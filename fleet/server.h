@@ -31,6 +31,10 @@ typedef struct AshServer {
 	AshHttp *http;
 	int64_t started_at;
 	int64_t (*now)(void); /* seconds since 1970; tests put another in its place */
+	/* Seconds that this machine was awake, which nobody sets: what 'now' has beside them was no time in which hosts
+	 * could be heard. NULL (tests): nobody sets 'now' either.
+	 */
+	int64_t (*steady)(void);
 	/* Of ash_server_start and _reload alone. */
 	char *dir;
 	char *listen; /* NULL: the settings' */

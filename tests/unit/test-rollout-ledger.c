@@ -49,13 +49,46 @@ static void test_ledger_text(void)
 	desk_close(&desk);
 }
 
+/* What the server did not see counts for nothing: not for a deadline, not for a soak; and is replayed. */
+static void test_absent(void)
+{
+	Desk desk;
+
+	desk_open(&desk,
+			"{\"id\":\"r1\",\"release\":\"2\",\"commit\":\"cafe\",\"soak\":60,"
+			"\"deadline\":300,\"first\":2}",
+			2, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		ash_rollout_offered(desk.rollout, id_of(i));
+		report(&desk, i, ASH_ROLLOUT_SAID_REBOOT, "b0");
+	}
+	report(&desk, 1, ASH_ROLLOUT_SAID_GOOD, "b1");
+	later(&desk, 30);
+	desk.now += 7200;
+	ash_rollout_at(desk.rollout, desk.now);
+	ash_rollout_absent(desk.rollout, 7200);
+	ash_rollout_step(desk.rollout);
+	g_assert_cmpint(outcome_of(&desk, 0), ==, ASH_ROLLOUT_OFFERED);
+	g_assert_cmpint(outcome_of(&desk, 1), ==, ASH_ROLLOUT_OFFERED);
+	later(&desk, 29);
+	g_assert_cmpint(outcome_of(&desk, 1), ==, ASH_ROLLOUT_OFFERED);
+	later(&desk, 1);
+	g_assert_cmpint(outcome_of(&desk, 1), ==, ASH_ROLLOUT_CONFIRMED);
+	later(&desk, 239);
+	g_assert_cmpint(outcome_of(&desk, 0), ==, ASH_ROLLOUT_OFFERED);
+	later(&desk, 1);
+	g_assert_cmpint(outcome_of(&desk, 0), ==, ASH_ROLLOUT_SILENT);
+	desk_close(&desk);
+}
+
 static void test_lines_refused(void)
 {
 	static const char *const lines[] = {"", "step ", "t", "t 0", "t 01", "t 4000000001",
 			"ready", "ready ", "ready zz", "ready " HOST0 " ", "ready " HOST0 "0",
 			"ready " HOST0 "  " HOST0, "join c", "join g=a " HOST0, "good " HOST0,
 			"good " HOST0 ":123", "failed " HOST0 " why", "resume ann", "resume  why",
-			"> assign 1 " HOST0, "= begin 1", "= end", "=", "offered\t" HOST0, "\xff"};
+			"> assign 1 " HOST0, "= begin 1", "= end", "=", "absent 0", "absent 2",
+			"absent -1", "absent", "offered\t" HOST0, "\xff"};
 	g_autofree char *longest = g_strnfill(ASH_ROLLOUT_MAX_LINE_BYTES + 1, 'x');
 	AshRolloutSpec *spec = spec_of(plain);
 
@@ -137,6 +170,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/rollout-ledger/quiet", test_quiet);
 	g_test_add_func("/rollout-ledger/ledger-text", test_ledger_text);
+	g_test_add_func("/rollout-ledger/absent", test_absent);
 	g_test_add_func("/rollout-ledger/lines-refused", test_lines_refused);
 	g_test_add_func("/rollout-ledger/replay-differs", test_replay_differs);
 	g_test_add_func("/rollout-ledger/checkpoint", test_checkpoint);

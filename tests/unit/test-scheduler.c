@@ -28,10 +28,16 @@ typedef struct {
 } Fleet;
 
 static int64_t clock_s;
+static int64_t set_by_s; /* of clock_s: somebody set it */
 
 static int64_t now(void)
 {
 	return clock_s;
+}
+
+static int64_t steady(void)
+{
+	return clock_s - set_by_s;
 }
 
 static void start(Fleet *fleet)
@@ -537,6 +543,62 @@ static void test_silent(Store *store)
 	fleet_close(&fleet);
 }
 
+/* One that is offered the release, announces its reboot, and is not heard of any more, nor are the others. */
+static void let_one_reboot(Fleet *fleet)
+{
+	create(fleet, ",\"soak\":60,\"deadline\":300,\"first\":1");
+	turn(fleet);
+	store_run(fleet->db, "UPDATE rollout_host SET outcome = 'offered'");
+	store_run(fleet->db, "UPDATE host SET agent_state = 'rebooting'");
+	store_run(fleet->db,
+			"INSERT INTO event (at, kind, host, data) SELECT 1, 'host.report', host, "
+			"'{\"to\":\"rebooting\",\"commit\":\"c1.0\",\"boot\":\"b0\"}' FROM rollout_host");
+	turn(fleet);
+	for (unsigned i = 0; i < 2; i++)
+		minute(fleet, UINT64_MAX);
+}
+
+#define SILENT                                                                                     \
+	"SELECT (SELECT COUNT(*) FROM rollout_host WHERE outcome = 'silent') + (SELECT COUNT(*) FROM host WHERE silent_since > 0)"
+
+/* Two hours that no server saw make nobody silent: of the rebooting host's five minutes three are left after them. */
+static void be_absent(Store *store, bool is_set, bool is_stopped)
+{
+	Fleet fleet;
+
+	set_by_s = 0;
+	fleet_open(&fleet, store);
+	fleet.server.steady = steady;
+	let_one_reboot(&fleet);
+	if (is_stopped)
+		stop(&fleet);
+	clock_s += 7200;
+	set_by_s += is_set ? 7200 : 0;
+	if (is_stopped)
+		start(&fleet);
+	turn(&fleet);
+	for (unsigned i = 0; i < 18; i++) {
+		if (i <= 3 || i == 17)
+			g_assert_cmpint(store_int(fleet.db, SILENT), ==,
+					i < 3    ? 0
+					: i == 3 ? 1
+						 : 1 + HOSTS);
+		minute(&fleet, UINT64_MAX);
+	}
+	expect_replay(&fleet);
+	fleet_close(&fleet);
+}
+
+static void test_clock_is_set(Store *store)
+{
+	be_absent(store, true, false);
+}
+
+static void test_server_is_away(Store *store)
+{
+	be_absent(store, false, true);
+}
+
 /* The channel's hosts get what it points to, whoever joins late at once; an operator's hand outlives it. */
 static void test_channel(Store *store)
 {
@@ -719,6 +781,8 @@ static const StoreCase cases[] = {
 		{"pause-resume-revert", test_pause_resume_revert},
 		{"withdrawn", test_withdrawn},
 		{"silent", test_silent},
+		{"clock-is-set", test_clock_is_set},
+		{"server-is-away", test_server_is_away},
 		{"channel", test_channel},
 		{"windows", test_windows},
 		{"candidates", test_candidates},
