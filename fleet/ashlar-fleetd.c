@@ -6,6 +6,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "fleet/backup.h"
 #include "fleet/ca.h"
 #include "fleet/server.h"
 #include "lib/cli.h"
@@ -147,19 +148,12 @@ static gboolean token(AshCliContext *context, char **args, int *out_exit, GError
 
 static gboolean backup(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	g_autoptr(AshFleetConfig) config = NULL;
-	g_autoptr(AshDbPool) pool = NULL;
-
-	return ash_server_open_database(args[0], &config, &pool, error) &&
-	       ash_db_backup(pool, args[1], error);
+	return ash_backup_make(args[0], args[1], error);
 }
 
 static gboolean restore(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	g_autoptr(AshFleetConfig) config = NULL;
-
-	return ash_fleet_config_load(args[0], &config, error) &&
-	       ash_db_restore(config->database, args[1], error);
+	return ash_backup_restore(args[0], args[1], error);
 }
 
 static gboolean check(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -188,14 +182,14 @@ static const AshCliCommand commands[] = {
 				.max_args = 1,
 				.run = token},
 		{.name = "backup",
-				.synopsis = "DIR FILE",
-				.summary = "copy the database while it is in use",
+				.synopsis = "DIR BACKUP",
+				.summary = "copy all but the content into a new directory, while it is in use",
 				.min_args = 2,
 				.max_args = 2,
 				.run = backup},
 		{.name = "restore",
-				.synopsis = "DIR FILE",
-				.summary = "fill an empty database from a backup",
+				.synopsis = "DIR BACKUP",
+				.summary = "put a backup into a new directory and an empty database",
 				.min_args = 2,
 				.max_args = 2,
 				.run = restore},
@@ -213,7 +207,7 @@ static int exit_for(const GError *error)
 	if (error->domain == ASH_FLEET_CONFIG_ERROR)
 		return ASH_EXIT_INPUT;
 	if (error->domain == ASH_SERVER_ERROR || error->domain == ASH_HTTP_ERROR ||
-			error->domain == ASH_CA_ERROR)
+			error->domain == ASH_CA_ERROR || error->domain == ASH_BACKUP_ERROR)
 		return ASH_EXIT_ENVIRONMENT;
 	if (g_error_matches(error, ASH_DB_ERROR, ASH_DB_ERROR_LOST))
 		return ASH_EXIT_UNREACHABLE;
