@@ -15,6 +15,7 @@
 #:
 #: make check-unit check-integration check-system check-vm lint replay     parts of 'check'
 #:      check-vm-long  'make demo' as a test, which 'check' leaves out
+#:      check-agents   a fleet of AGENTS=500 real agents, which 'check' has 20 of: an hour
 #: make soak           kills and power cuts, SOAK_STATES=20000 of each; hours. CONTRIBUTING.md
 #: make fuzz-NAME      fuzzes tests/fuzz/fuzz-NAME.c for FUZZ_SECONDS=60
 #: make bench-builder   figures of the builder, beside its peers (docs/performance.md); RUNS=5
@@ -408,7 +409,7 @@ soak:
 		ASHLAR_CRASH_SEED=$(SOAK_SEED) ASHLAR_CRASH_OUT=$(SOAK) tests/run $(SOAK_TESTS); \
 	result=$$?; tests/lib/soak-summary.sh $(SOAK); exit $$result
 
-.PHONY: check-unit check-integration check-system check-vm check-vm-long replay lint
+.PHONY: check-unit check-integration check-system check-vm check-vm-long check-agents replay lint
 check-unit: tests
 	@tests/run $(UNIT)
 replay: tests
@@ -421,6 +422,9 @@ check-vm: all deb tests
 	@tests/run $(filter-out $(TESTS_LONG),$(call tests_in,vm))
 check-vm-long: all deb tests
 	@tests/run $(TESTS_LONG)
+AGENTS ?= 500
+check-agents: all tests
+	@ASHLAR_AGENTS=$(AGENTS) tests/run tests/system/fleet-agents-many.sh
 lint:
 	@tools/deps.sh image check
 	@$(MAKE) -j$(JOBS) all man

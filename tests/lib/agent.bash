@@ -22,6 +22,7 @@ keys=$tmp/keys
 pub=$tmp/pub
 agent_boots=0
 agent_url=http://127.0.0.1:9
+agent_check=1min
 agent_pid=
 link_pid=
 
@@ -149,7 +150,7 @@ agent_enter()
 	cp -a "$host/sysroot/ostree/by-commit/$booted".*/usr "$host/usr"
 	ln -s "$(readlink -f "$host/sysroot/ostree/by-commit/$booted".*)/etc" "$host/etc"
 	mkdir -p "$host/usr/lib/ashlar/agent.d"
-	printf 'updates:\n  url: %s\n  check: 1min\n%s' "$agent_url" "${agent_settings:-}" \
+	printf 'updates:\n  url: %s\n  check: %s\n%s' "$agent_url" "$agent_check" "${agent_settings:-}" \
 		>"$host/usr/lib/ashlar/agent.d/test.yaml"
 }
 

@@ -13,6 +13,7 @@
 fleet_pid=
 fleet_port=
 fleet_url=
+fleet_poll=20s
 declare -A fleet_tokens
 
 fleet_configure()
@@ -20,7 +21,7 @@ fleet_configure()
 	local dir=$1
 	shift
 	mkdir -p "$dir"
-	printf '%s\n' 'names: [127.0.0.1]' 'poll: 20s' "$@" >"$dir/fleetd.yaml"
+	printf '%s\n' 'names: [127.0.0.1]' "poll: $fleet_poll" "$@" >"$dir/fleetd.yaml"
 }
 
 fleet_start()
