@@ -43,8 +43,9 @@ done
 ok "…with its metadata" "$ashlar" publish --quiet --keys "$keys" "$pub"
 serve "$pub"
 agent_url=http://127.0.0.1:$port
-agent_env=(ASHLAR_WAIT=5)
-# What each does by itself while nothing happens is no part of this, and N times as much on one machine.
+# What each does by itself while nothing happens, or again when it failed, is no part of this, and N times as much on one
+# machine: 500 that tried again every five seconds did nothing else.
+agent_env=(ASHLAR_WAIT=$((5 + agents / 25)))
 agent_check=$((1 + agents / 10))min
 fleet_poll=$((agents < 20 ? 20 : agents > 300 ? 300 : agents))s
 agent_host "$v1" 1.0.0
@@ -96,7 +97,15 @@ live()
 }
 
 # So many at a time, however fast this machine is.
-at_once=$((agents < 128 ? 8 : agents / 16))
+at_once=8
+# Until fewer processes than that want a processor: who has joined looks for releases, too.
+breathe()
+{
+	local running
+	while read -r _ _ _ running _ </proc/loadavg && [ "${running%/*}" -gt 40 ] && [ "$SECONDS" -lt "$1" ]; do
+		sleep 0.5
+	done
+}
 # start_all: no more than that unpack a host and join.
 start_all()
 {
@@ -107,6 +116,7 @@ start_all()
 			[ "$SECONDS" -lt "$until" ] || return 1
 			[ $((i - active)) -le "$at_once" ] || sleep 0.3
 		done
+		breathe "$until"
 		live "$i" 7>&- >"$tmp/live.$i" 2>&1 &
 		hosts_pids+=($!)
 	done
