@@ -45,7 +45,7 @@ for set in "$@"; do
 	demo) packages+=(jq) ;;
 	bench)
 		packages+=(mmdebstrap ostree squashfs-tools erofs-utils casync rauc rauc-service jq zstd
-			xz-utils dbus curl openssl nginx-light bubblewrap crun podman)
+			xz-utils dbus curl openssl nginx-light postgresql procps bubblewrap crun podman)
 		;;
 	tidy) packages+=(clang-tidy cppcheck gcovr) ;;
 	*)

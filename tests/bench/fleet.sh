@@ -142,10 +142,11 @@ nginx_start()
 # pss_kb PID: of it and its children.
 pss_kb()
 {
-	local pid
+	local pid files=()
 	for pid in "$1" $(pgrep -P "$1"); do
-		sed -n 's/^Pss:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/smaps_rollup"
-	done | paste -sd+ | bc
+		files+=("/proc/$pid/smaps_rollup")
+	done
+	awk '/^Pss:/ {sum += $2} END {print sum}' "${files[@]}"
 }
 
 # idle WHO PID PORT
