@@ -15,7 +15,7 @@
 #:
 #: make check-unit check-integration check-system check-vm lint replay     parts of 'check'
 #:      check-vm-long  'make demo' as a test, which 'check' leaves out
-#:      check-agents   a fleet of AGENTS=500 real agents, which 'check' has 20 of: an hour
+#:      check-agents   a fleet of AGENTS=500 real agents, which 'check' has 20 of; for a machine of its own
 #: make soak           kills and power cuts, SOAK_STATES=20000 of each; hours. CONTRIBUTING.md
 #: make fuzz-NAME      fuzzes tests/fuzz/fuzz-NAME.c for FUZZ_SECONDS=60
 #: make bench-builder   figures of the builder, beside its peers (docs/performance.md); RUNS=5
