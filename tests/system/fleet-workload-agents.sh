@@ -89,6 +89,26 @@ ok "…which the fleet sees, too" web .ready
 ok "the order to forgive" act '{"act":"forgive","version":"2.0"}'
 ok "…is carried out" web '.failed == []'
 
+# ---- what it writes, from afar ----
+
+# logs LINES SECONDS: as the page and 'ashlar-fleet workload logs' read them
+logs()
+{
+	curl -sN --max-time 90 --cacert "$fleet_dir/authority.pem" -H "Authorization: Bearer $fleet_token" \
+		"$fleet_url/v1/hosts/$id/workloads/web/logs?lines=$1&follow=$2"
+}
+ok "its last lines" logs 5 0
+like "…come, and then no more" "$(xargs <"$tmp/out")" 'greeting ave.*event: end'
+logs 1 60 >"$tmp/follow" &
+follow_pid=$!
+followed() { local i; for ((i = 0; i < 300; i++)); do grep -q "$1" "$tmp/follow" && return; command sleep 0.1; done; diag "$(cat "$tmp/follow")"; return 1; }
+ok "it is followed" followed "greeting"
+echo "quite new" >>"$host/var/log/ashlar/web.log"
+ok "…as it is written" followed "quite new"
+kill "$follow_pid"
+nobody() { local i; for ((i = 0; i < 300; i++)); do pgrep -P "$agent_pid" tail >/dev/null || return 0; command sleep 0.1; done; return 1; }
+ok "…and not when nobody reads any more" nobody
+
 # ---- the server's absence, and the end ----
 
 fleet_stop
