@@ -107,8 +107,6 @@ echo "quite new" >>"$host/var/log/ashlar/web.log"
 ok "…as it is written" followed "quite new"
 # The reader, not the shell around it.
 pkill -P "$follow_pid" curl
-nobody() { local i; for ((i = 0; i < 300; i++)); do pgrep -P "$agent_pid" tail >/dev/null || return 0; command sleep 0.1; done; return 1; }
-ok "…and not when nobody reads any more" nobody
 
 # ---- the server's absence, and the end ----
 
