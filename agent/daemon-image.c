@@ -58,7 +58,11 @@ void ash_daemon_image_take(AshDaemon *daemon, JsonArray *workloads, bool is_bund
 	/* No job of ours runs: one of the update machine has brought this. */
 	if (!is_bundle)
 		g_ptr_array_set_size(own->images, 0);
-	own->is_fetching = false;
+	/* One of the list before was begun just now: its answer would be nobody's. */
+	if (own->is_fetching) {
+		own->is_fetching = false;
+		ash_daemon_drop_order(daemon);
+	}
 	for (guint i = 0; workloads != NULL && i < json_array_get_length(workloads); i++)
 		take_one(daemon, json_array_get_object_element(workloads, i), is_bundle);
 }
