@@ -328,7 +328,7 @@ typedef struct {
 	char *text; /* of the spec */
 } Make;
 
-/* Two at a time would pull its hosts to and fro. */
+/* Two at a time would pull its hosts back and forth. */
 static gboolean check_assignment(AshRequest *request, const AshRolloutSpec *spec, GError **error)
 {
 	g_autofree char *other = NULL;

@@ -81,8 +81,9 @@ static gboolean follow(AshRequest *request, GError **error)
 	if (!ash_api_host_id(request, &reading.host, error) ||
 			!make_argument(request, &reading, error))
 		return FALSE;
-	g_autofree char *argument = reading.argument;
-	if (!ash_change_run(request, write_order, &reading, error)) {
+	gboolean ok = ash_change_run(request, write_order, &reading, error);
+	g_free(reading.argument);
+	if (!ok) {
 		if (reading.order != 0)
 			ash_workload_logs_forget(request->server->logs, reading.order);
 		return FALSE;

@@ -125,12 +125,10 @@ void ash_image_ahead_free(AshImageAhead *ahead)
 	g_free(ahead);
 }
 
-gboolean ash_image_ahead_source(
-		gpointer data, const void **out_data, size_t *out_size, GError **error)
+/* Under the lock. */
+static gboolean next_piece(
+		AshImageAhead *ahead, const void **out_data, size_t *out_size, GError **error)
 {
-	AshImageAhead *ahead = data;
-	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&ahead->lock);
-
 	if (ahead->is_held) {
 		ahead->is_held = false;
 		ahead->first = (ahead->first + 1) % PIECES;
@@ -149,4 +147,15 @@ gboolean ash_image_ahead_source(
 		return FALSE;
 	}
 	return TRUE;
+}
+
+gboolean ash_image_ahead_source(
+		gpointer data, const void **out_data, size_t *out_size, GError **error)
+{
+	AshImageAhead *ahead = data;
+
+	g_mutex_lock(&ahead->lock);
+	gboolean ok = next_piece(ahead, out_data, out_size, error);
+	g_mutex_unlock(&ahead->lock);
+	return ok;
 }

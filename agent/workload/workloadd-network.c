@@ -278,7 +278,8 @@ gboolean ash_run_check_network(AshRun *run, GError **error)
 	if (!check_provider(run, workload, error) || !check_bridge(workload, error))
 		return FALSE;
 	g_autoptr(GPtrArray) members = find_members(run->unit->daemon, run, false, NULL);
-	g_autoptr(AshNet) net = make_network(members);
+	/* That it is made is what says of each member whether it is in. */
+	ash_net_free(make_network(members));
 	const Member *own = find_member(members, run->name);
 	if (own == NULL || own->is_in)
 		return TRUE;

@@ -156,7 +156,7 @@ reader=$!
 at_exit+=("kill $reader 2>/dev/null")
 has_ended()
 {
-	! kill -0 $reader 2>/dev/null
+	! kill -0 "$reader" 2>/dev/null
 }
 ok "logs come to their end" eventually has_ended
 wait $reader

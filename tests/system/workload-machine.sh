@@ -148,7 +148,7 @@ ok "three megabytes through the broker and the machine" cmp "$tmp/big" "$tmp/bac
 # ---- one for each call ----
 is "a call has a machine of its own" "$("$ctl" workload exec reader -- /bin/ashlar-call keep.Word once <<<"a word" 2>&1 | tr '\n' ' ')" \
 	"once@1001 a word "
-gone() { [ -z "$(jq -r '.uids[].instance' "$host/var/lib/ashlar/workload/state.json" | grep once@)" ] && [ ! -e "$host/run/ashlar/workload/once@1001" ]; }
+gone() { ! jq -r '.uids[].instance' "$host/var/lib/ashlar/workload/state.json" | grep -q once@ && [ ! -e "$host/run/ashlar/workload/once@1001" ]; }
 soon() { local end=$((SECONDS + 90)); while ((SECONDS < end)); do "$@" && return; command sleep 0.2; done; return 1; }
 ok "of which nothing is left" soon gone
 

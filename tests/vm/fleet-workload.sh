@@ -51,8 +51,8 @@ ok "a host that runs workloads can be locked" "$ashlar" lock --cache "$cache" --
 ok "…built" "$ashlar" build --quiet --cache "$cache" --repo "$tmp/hosts" --lock "$tmp/webhost.lock" "$tmp/webhost.yaml"
 read -r ref commit <"$tmp/out"
 ok "…and made an image" "$ashlar" image --quiet --repo "$tmp/hosts" --output "$tmp" "$ref"
-"$ashlar" release --quiet --keys "$keys" --repo "$tmp/hosts" --publication "$pub" "$commit" >/dev/null &&
-	"$ashlar" publish --quiet --keys "$keys" "$pub" >/dev/null || fail "the host's own release"
+ok "…and released" "$ashlar" release --quiet --keys "$keys" --repo "$tmp/hosts" --publication "$pub" "$commit"
+ok "…and published" "$ashlar" publish --quiet --keys "$keys" "$pub"
 
 # As a guest of QEMU's user network sees this machine.
 printf '%s\n' 'names: [10.0.2.2, 127.0.0.1]' 'poll: 20s' >"$tmp/server/fleetd.yaml"
