@@ -40,7 +40,8 @@ for set in "$@"; do
 		packages+=(clang clang-format "libclang-rt-$clang-dev" shellcheck codespell
 			gnupg dpkg-dev dbus python3-cryptography time apt-utils jq perl ostree libcap2-bin python3-jsonschema
 			strace faketime postgresql chromium swupdate cpio openssl curl
-			python3 testssl.sh skopeo umoci docker-registry iproute2 nftables procps runsc)
+			python3 testssl.sh skopeo umoci docker-registry iproute2 nftables procps runsc
+			kmod zsh fish)
 		;;
 	demo) packages+=(jq) ;;
 	bench)

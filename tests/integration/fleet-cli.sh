@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs: jq openssl
+# needs: jq openssl zsh fish
 # SPDX-License-Identifier: Apache-2.0
 # ashlar-fleet against a running ashlar-fleetd: log in, ask, change, follow; exit codes and what is said.
 . tests/lib/tap.sh
@@ -44,28 +44,24 @@ is "of the options of both" "$(complete_words ashlar-fleet rollouts start --can)
 is "of the options of one" "$(complete_words ashlar-fleet hosts --col)" --columns
 
 ok "for zsh" "$fleet" completion zsh
-if command -v zsh >/dev/null; then
-	cp "$tmp/out" "$tmp/completion.zsh"
-	zsh_words()
-	{
-		zsh -fc '_describe() { print -l -- "${(P@)2}" }; _files() { : }; . $1; shift
-			words=("$@") CURRENT=$# PREFIX=${@[-1]}; _ashlar_fleet' - "$tmp/completion.zsh" "$@"
-	}
-	like "with what it is for" "$(zsh_words ashlar-fleet roll)" '^rollouts:List rollouts$'
-	like "of a second word" "$(zsh_words ashlar-fleet rollouts sta)" '^start:'
-	like "of the options" "$(zsh_words ashlar-fleet rollouts start --can)" '^--canaries:'
-fi
+cp "$tmp/out" "$tmp/completion.zsh"
+zsh_words()
+{
+	zsh -fc '_describe() { print -l -- "${(P@)2}" }; _files() { : }; . $1; shift
+		words=("$@") CURRENT=$# PREFIX=${@[-1]}; _ashlar_fleet' - "$tmp/completion.zsh" "$@"
+}
+like "with what it is for" "$(zsh_words ashlar-fleet roll)" '^rollouts:List rollouts$'
+like "of a second word" "$(zsh_words ashlar-fleet rollouts sta)" '^start:'
+like "of the options" "$(zsh_words ashlar-fleet rollouts start --can)" '^--canaries:'
 ok "for fish" "$fleet" completion fish
-if command -v fish >/dev/null; then
-	cp "$tmp/out" "$tmp/completion.fish"
-	fish_words()
-	{
-		fish --no-config -c 'source $argv[1]; complete -C "$argv[2]"' "$tmp/completion.fish" "$1"
-	}
-	is "with what it is for" "$(fish_words 'ashlar-fleet rollo')" $'rollouts\tList rollouts'
-	like "of a second word" "$(fish_words 'ashlar-fleet rollouts sta')" '^start'
-	like "of the options" "$(fish_words 'ashlar-fleet rollouts start --can')" '^--canaries'
-fi
+cp "$tmp/out" "$tmp/completion.fish"
+fish_words()
+{
+	fish --no-config -c 'source $argv[1]; complete -C "$argv[2]"' "$tmp/completion.fish" "$1"
+}
+is "with what it is for" "$(fish_words 'ashlar-fleet rollo')" $'rollouts\tList rollouts'
+like "of a second word" "$(fish_words 'ashlar-fleet rollouts sta')" '^start'
+like "of the options" "$(fish_words 'ashlar-fleet rollouts start --can')" '^--canaries'
 exits 2 "for another one" "$fleet" completion csh
 
 # ---- without a server ----
