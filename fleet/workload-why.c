@@ -131,6 +131,8 @@ static bool ask_believed(Chain *chain)
 			{"refused", "the host refuses its definition", ASH_WHY_REFUSED},
 			{"image", "the host cannot get its image", ASH_WHY_WAITING},
 			{"owner", "the host's owner keeps it from the fleet", ASH_WHY_REFUSED},
+			{"source", "the host cannot look into the publication", ASH_WHY_WAITING},
+			{"runtime", "nothing on the host runs workloads", ASH_WHY_STUCK},
 	};
 	const char *text = "the host has not got it";
 	const char *more = chain->facts->missing_text;

@@ -51,8 +51,9 @@
  *	 "instances":[{"name","state","ready":B,"text","address"}]}],
  *	 "missing":[{"name","version","word","text"}],"cut":B}: what runs there, wanted by the fleet or by its owner, as
  *	 agent/workload/api.h has it, but for what changes by itself (since, pid). "missing": wanted by the fleet, and not
- *	 there: word is not-found, untrusted, lower, refused, image, failed, owner or another; after untrusted and refused
- *	 the host does not try this version again by itself. At most ASH_CHECKIN_MAX_WORKLOADS as text, for which the sender
+ *	 there: word is not-found, untrusted, lower, refused, image, failed, owner, source (it has none, or it does not
+ *	 answer), runtime (nothing runs workloads there) or another; after untrusted and refused the host does not try
+ *	 this version again by itself. At most ASH_CHECKIN_MAX_WORKLOADS as text, for which the sender
  *	 cuts "instances", then "failed", and says "cut"; at most ASH_CHECKIN_MAX_WORKLOAD_ITEMS of each list.
  *
  *	200 {"seq":N,          acknowledged: it is on disk
