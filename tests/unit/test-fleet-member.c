@@ -437,14 +437,14 @@ static bool kill_at(const char *dir, unsigned count)
 	return true;
 }
 
-/* Wherever ashlard is killed: the file is what one of the steps wrote, in their order, and an order that was taken is
- * not taken again.
+/* Wherever ashlard is killed: the file is what one of the steps wrote, and an order that was taken is not taken again. (In
+ * which order they come cannot be asked: sanitizers make calls of their own, not always as many.)
  */
 static void test_killed(void)
 {
 	g_autoptr(AshTempDir) dir = NULL;
 	g_autoptr(GError) error = NULL;
-	unsigned seen = 0, furthest = 0;
+	unsigned seen = 0;
 
 	g_assert_true(ash_temp_dir_new(g_get_tmp_dir(), "fleet", &dir, &error));
 	g_autofree char *state = g_build_filename(dir->path, ASH_PATH_STATE, NULL);
@@ -463,8 +463,6 @@ static void test_killed(void)
 		g_assert_cmpuint(found->have, >=, 5);
 		g_assert_cmpint(has_order, ==, at > 0);
 		g_assert_cmpint(found->hold != NULL, ==, at == 3);
-		g_assert_cmpuint(at, >=, furthest);
-		furthest = at;
 		seen |= 1U << at;
 		if (at > 0) {
 			bool has_news = false;
