@@ -11,6 +11,8 @@ export tmp
 ashlar_bin=${ASH_BIN:-$PWD/build/bin}
 # shellcheck source=tests/lib/agent.bash
 . tests/lib/agent.bash
+# shellcheck source=tests/lib/other-boot.bash
+. tests/lib/other-boot.bash
 host=$tmp/host
 repo=$host/sysroot/ostree/repo
 loops=()
@@ -89,6 +91,7 @@ judge()
 	sound || verdict "bad: the repository, with the $which deployment$1: $(tail -n 1 "$tmp/fsck")"
 }
 
+other_boot "$repo"
 judge ""
 first=$which
 number=${file##*-}

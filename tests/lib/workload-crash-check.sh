@@ -11,6 +11,8 @@ ashlar_bin=${ASH_BIN:-$PWD/build/bin}
 at_exit=()
 # shellcheck source=tests/lib/workload.bash
 . tests/lib/workload.bash
+# shellcheck source=tests/lib/other-boot.bash
+. tests/lib/other-boot.bash
 loop=
 
 leave()
@@ -34,6 +36,7 @@ verdict()
 mkdir -p "$host"
 loop=$(losetup -f --show "$file")
 mount -o noatime "$loop" "$host" 2>"$tmp/err" || verdict "bad: it cannot be mounted: $(cat "$tmp/err")"
+other_boot "$host/sysroot/ostree/repo"
 libexec=$CRASH/libexec
 rm -rf "$host/run"
 mkdir "$host/run"
