@@ -53,7 +53,7 @@ static int end(const AshLaunch *launch, gboolean is_started, int code, const GEr
 		return code;
 	fprintf(stderr, "ashlar-launch: %s\n", error->message);
 	if (launch != NULL)
-		ash_instance_refuse(launch, error->message);
+		ash_instance_refuse(launch, code_for(error), error->message);
 	return code_for(error);
 }
 

@@ -81,7 +81,7 @@ static void write_exit(const Run *run, const char *key, int number)
 	ash_instance_write(run->dir_fd, "exit", text);
 }
 
-void ash_instance_refuse(const AshLaunch *launch, const char *why)
+void ash_instance_refuse(const AshLaunch *launch, int code, const char *why)
 {
 	ash_autofd int dir_fd = open(launch->dir, O_DIRECTORY | O_CLOEXEC);
 	g_autoptr(JsonBuilder) builder = json_builder_new();
@@ -90,6 +90,7 @@ void ash_instance_refuse(const AshLaunch *launch, const char *why)
 		return;
 	json_builder_begin_object(builder);
 	ash_json_add_text(builder, "refused", why);
+	ash_json_add_int(builder, "code", code);
 	json_builder_end_object(builder);
 	g_autofree char *text = ash_json_format(builder, false);
 	ash_instance_write(dir_fd, "exit", text);

@@ -27,5 +27,5 @@ typedef struct {
 gboolean ash_instance_exec(AshLaunch *launch, const AshInstanceExec *exec, int *out_code,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Writes "exit" for what was not started. Best effort. */
-void ash_instance_refuse(const AshLaunch *launch, const char *why);
+/* Writes "exit" for what was not started; @code as agent/workload/launch.h has them. Best effort. */
+void ash_instance_refuse(const AshLaunch *launch, int code, const char *why);

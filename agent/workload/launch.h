@@ -13,7 +13,7 @@
  * DIR is /run/ashlar/workload/INSTANCE (root, 0700). The launcher adds to it what belongs to this start
  * and ashlar-workloadd reads back: "effective" (the class, as ash_isolation_class_name), "pid" (of the
  * workload's first process, as the host counts), "exit" (JSON {"code":N} or {"signal":N}, or
- * {"refused":"why"} when nothing was started).
+ * {"refused":"why","code":N} with one of the codes below when nothing was started).
  *
  * Exit codes of ashlar-launch: the workload's own; 128+N for a signal; 200 to 209 when it was not started
  * (200 refused: this host cannot give the isolation demanded; 201 the image or a volume cannot be used;

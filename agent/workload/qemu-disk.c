@@ -146,11 +146,11 @@ gboolean ash_qemu_disk_add(const AshLaunch *launch, AshQemuSetup *setup, GError 
 	const AshLaunchBind *channel = ash_qemu_find_channel(launch);
 
 	if (launch->devices && launch->devices[0])
-		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
+		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_REFUSED,
 				"devices: %s: a device of the host cannot be in a virtual machine: run it as a container",
 				launch->devices[0]);
 	if (channel && launch->machine.contract != ASH_MACHINE_HOST_KERNEL)
-		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
+		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_REFUSED,
 				"requires, heartbeat: a machine with a kernel of its own has no " ASH_LAUNCH_CHANNEL
 				": leave 'machine' away, or run it as a container");
 	for (guint i = 0; i < launch->binds->len; i++) {
@@ -161,7 +161,7 @@ gboolean ash_qemu_disk_add(const AshLaunch *launch, AshQemuSetup *setup, GError 
 		if (stat(bind->source, &info) < 0)
 			return ash_throw_errno(error, "%s", bind->source);
 		if (!S_ISREG(info.st_mode))
-			return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
+			return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_REFUSED,
 					"%s: a %s of the host cannot be in a virtual machine at %s: give it a volume or a file, use a call in place of a socket, or run it as a container",
 					bind->source,
 					S_ISSOCK(info.st_mode) ? "socket" : "directory",
