@@ -94,7 +94,11 @@ static const AshWorkloadKey machine_keys[] = {
 				.choices = ash_workload_contracts,
 				.min = ASH_MACHINE_LINUX,
 				IN(machine.contract),
-				.doc = "How the kernel is started.",
+				.doc = "How the kernel is started: linux (a bzImage), pvh (an ELF file with Xen's note "
+				       "XEN_ELFNOTE_PHYS32_ENTRY) or multiboot (version 1). A file that is of another "
+				       "contract is refused. What the kernel writes to the first serial line is the "
+				       "log; by port 0xf4 it ends with a code, by power off with 0, and a reset is a "
+				       "failure.",
 				.example = "contract: linux"},
 		{.name = "kernel",
 				.type = ASH_WORKLOAD_TEXT,
@@ -122,7 +126,8 @@ static const AshWorkloadKey machine_keys[] = {
 				.form = ASH_WORKLOAD_FORM_PATH,
 				.max = ASH_WORKLOAD_MAX_ITEMS,
 				IN(machine.modules),
-				.doc = "multiboot: paths of modules in the image.",
+				.doc = "multiboot: paths of modules in the image. The kernel finds each path behind the "
+				       "first space of the module's text.",
 				.example = "modules: [/boot/module]"},
 		{0},
 };

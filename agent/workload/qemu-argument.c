@@ -34,15 +34,27 @@ static void add_machine(GPtrArray *argv, const AshQemuSetup *setup)
 	add(argv, "-m", g_strdup_printf("%" G_GUINT64_FORMAT "k", setup->memory_bytes >> 10));
 }
 
+/* Commas are QEMU's. What follows the file is text for the kernel, which cannot know a module by our descriptor. */
+static void append_escaped(GString *option, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		g_string_append_c(option, *text);
+		if (*text == ',')
+			g_string_append_c(option, ',');
+	}
+}
+
 static void add_kernel(GPtrArray *argv, const AshQemuSetup *setup)
 {
 	add(argv, "-kernel", g_strdup_printf("/proc/self/fd/%d", ASH_QEMU_FD_KERNEL));
 	g_autoptr(GString) initrd = g_string_new(NULL);
 	if (setup->initrd_fd >= 0)
 		g_string_append_printf(initrd, "/proc/self/fd/%d", ASH_QEMU_FD_INITRD);
-	for (guint i = 0; i < setup->module_fds->len; i++)
-		g_string_append_printf(initrd, "%s/proc/self/fd/%d", initrd->len > 0 ? "," : "",
+	for (guint i = 0; i < setup->module_fds->len; i++) {
+		g_string_append_printf(initrd, "%s/proc/self/fd/%d ", initrd->len > 0 ? "," : "",
 				ASH_QEMU_FD_MODULES + (int) i);
+		append_escaped(initrd, setup->modules[i]);
+	}
 	if (initrd->len > 0)
 		add(argv, "-initrd", g_strdup(initrd->str));
 	if (setup->append && setup->append[0] != '\0')

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -254,7 +256,7 @@ static gboolean load_host_kernel(const AshLaunch *launch, AshQemuSetup *setup, G
 	ASH_PREFIX("the host's kernel for a guest");
 	g_autofree char *vmlinuz = g_build_filename(dir, "vmlinuz", NULL);
 	if (setup->memory_bytes < ASH_QEMU_MIN_MEMORY_BYTES)
-		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
+		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_REFUSED,
 				"resources: memory: a virtual machine needs %d MiB at least, this one has %" G_GUINT64_FORMAT,
 				ASH_QEMU_MIN_MEMORY_BYTES >> 20, setup->memory_bytes >> 20);
 	/* panic=-1 with QEMU's -no-reboot: a guest that falls ends. */
@@ -269,21 +271,59 @@ static gboolean load_host_kernel(const AshLaunch *launch, AshQemuSetup *setup, G
 	       make_initramfs(launch, dir, setup, error);
 }
 
-/* A file of the image: links in it must not lead out of it. */
-static gboolean load_of_image(const AshLaunch *launch, const char *path, size_t max_bytes,
-		int *out_fd, GError **error)
+static gboolean refuse(GError **error, const char *path, const char *why)
 {
-	g_autoptr(GBytes) bytes = NULL;
+	return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_IMAGE, "%s of the image: %s",
+			path, why);
+}
+
+/* A file of the image: links in it must not lead out of it. */
+static gboolean read_of_image(const AshLaunch *launch, const char *path, size_t max_bytes,
+		GBytes **out_bytes, GError **error)
+{
 	ash_autofd int root = open(launch->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* Nothing that is opened here waits for somebody who writes to it. */
+	struct open_how how = {
+			.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK, .resolve = RESOLVE_IN_ROOT};
+	struct stat info;
 
 	if (root < 0)
 		return ash_throw_errno(error, "%s", launch->root);
-	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
 	ash_autofd int fd = (int) syscall(SYS_openat2, root, path, &how, sizeof how);
-	if (fd < 0)
-		return ash_throw_errno(error, "%s of the image", path);
+	if (fd < 0 || fstat(fd, &info) < 0)
+		return refuse(error, path, g_strerror(errno));
+	if (!S_ISREG(info.st_mode))
+		return refuse(error, path, "this is no file");
 	g_autofree char *name = g_strdup_printf("/proc/self/fd/%d", fd);
-	return ash_file_read(AT_FDCWD, name, max_bytes, &bytes, error) &&
+	g_autoptr(GError) cause = NULL;
+	if (!ash_file_read(AT_FDCWD, name, max_bytes, out_bytes, &cause))
+		return refuse(error, path, cause->message);
+	return TRUE;
+}
+
+static gboolean load_kernel(const AshLaunch *launch, AshQemuSetup *setup, GError **error)
+{
+	const AshWorkloadMachine *machine = &launch->machine;
+	g_autoptr(GBytes) kernel = NULL;
+
+#if defined(__aarch64__)
+	if (machine->contract != ASH_MACHINE_LINUX)
+		return refuse(error, machine->kernel,
+				"the contracts 'pvh' and 'multiboot' are those of x86 processors");
+	return read_of_image(launch, machine->kernel, MAX_KERNEL_BYTES, &kernel, error) &&
+	       to_memory(kernel, &setup->kernel_fd, error);
+#else
+	return read_of_image(launch, machine->kernel, MAX_KERNEL_BYTES, &kernel, error) &&
+	       ash_qemu_kernel_check(machine->contract, machine->kernel, kernel, error) &&
+	       to_memory(kernel, &setup->kernel_fd, error);
+#endif
+}
+
+static gboolean load_part(const AshLaunch *launch, const char *path, int *out_fd, GError **error)
+{
+	g_autoptr(GBytes) bytes = NULL;
+
+	return read_of_image(launch, path, MAX_INITRD_BYTES, &bytes, error) &&
 	       to_memory(bytes, out_fd, error);
 }
 
@@ -293,15 +333,15 @@ static gboolean load_image_kernel(const AshLaunch *launch, AshQemuSetup *setup, 
 
 	ASH_PREFIX("machine");
 	setup->append = g_strdup(machine->arguments ? machine->arguments : "");
-	if (!load_of_image(launch, machine->kernel, MAX_KERNEL_BYTES, &setup->kernel_fd, error))
+	setup->modules = machine->modules;
+	if (!load_kernel(launch, setup, error))
 		return FALSE;
 	if (machine->initrd && machine->initrd[0] != '\0' &&
-			!load_of_image(launch, machine->initrd, MAX_INITRD_BYTES, &setup->initrd_fd,
-					error))
+			!load_part(launch, machine->initrd, &setup->initrd_fd, error))
 		return FALSE;
 	for (char **module = machine->modules; module && *module; module++) {
 		int fd;
-		if (!load_of_image(launch, *module, MAX_INITRD_BYTES, &fd, error))
+		if (!load_part(launch, *module, &fd, error))
 			return FALSE;
 		g_array_append_val(setup->module_fds, fd);
 	}

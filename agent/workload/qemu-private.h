@@ -13,6 +13,8 @@
  *	qemu-child.c      between fork and exec: descriptors, namespaces, user
  *	qemu-disk.c       the image's tree as a file system
  *	qemu-initramfs.c  what the guest begins with
+ *	qemu-kernel.c     PURE: which boot contract a file is of
+ *	qemu-event.c      PURE: what QEMU says of the machine
  *	qemu-channel.c    calls, heartbeats and commands while it runs
  *	qemu-exec.c       a command in it, from another process
  */
@@ -58,7 +60,8 @@ typedef struct {
 	char *append;    /* kernel command line */
 	GArray *disks;   /* AshQemuDisk; the first is the root */
 	int kernel_fd, initrd_fd, tap_fd;
-	GArray *module_fds; /* int */
+	GArray *module_fds;   /* int */
+	char *const *modules; /* borrowed: their paths in the image; as many */
 	int control_fd, output_fd, serial_fd, monitor_fd, channel_fd;
 } AshQemuSetup;
 
@@ -93,6 +96,22 @@ gboolean ash_qemu_kernel_load(const AshLaunch *launch, AshQemuSetup *setup, GErr
 /* What /ashlar.guest says (agent/workload/guest.h); exported for its test. */
 GBytes *ash_qemu_guest_record(
 		const AshLaunch *launch, const AshQemuSetup *setup, const char *const *modules);
+
+/* ---- qemu-kernel.c ---- */
+
+/* PURE. QEMU looks by itself for what a file is, and starts that; so what it would find has to be what was asked for,
+ * or it is ASH_LAUNCH_ERROR_IMAGE. A file that is of two contracts is of the first of linux, multiboot, pvh, as QEMU has
+ * it. @path is for the message.
+ */
+gboolean ash_qemu_kernel_check(AshMachineContract contract, const char *path, GBytes *kernel,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- qemu-event.c ---- */
+
+/* PURE. More of what came from the monitor; @lines keeps what has no end yet. true: one of the lines says that the
+ * machine was reset, which is what a triple fault does, and a kernel that panics.
+ */
+bool ash_qemu_event_take(GString *lines, const char *data, size_t size);
 
 /* ---- qemu-channel.c ---- */
 

@@ -20,7 +20,7 @@ enum {
 	TAIL_BYTES = 2048, /* of what the guest's kernel and QEMU said, for a message */
 	MAX_WORDS_BYTES = 4096,
 	FIRST_OWN_FD = 200, /* above all that the child uses */
-	OWN = 5,            /* descriptors that are waited for beside the channel's */
+	OWN = 6,            /* descriptors that are waited for beside the channel's */
 };
 
 struct AshQemu {
@@ -33,7 +33,9 @@ struct AshQemu {
 	gpointer running_data;
 	GString *words;                /* from the control port, up to a newline */
 	GString *serial, *stderr_text; /* tails */
+	GString *events;               /* from the monitor, up to a newline */
 	int exit_code;                 /* as the guest said; -1: it has not */
+	bool was_reset;
 	unsigned n_stops;
 };
 
@@ -115,7 +117,7 @@ static gboolean load(const AshLaunch *launch, AshIsolationClass effective, AshQe
 	setup->memory_bytes = launch->memory_bytes;
 	setup->processors = MAX(1, (launch->cpu_milli + 999) / 1000);
 	if (g_strcmp0(launch->netns, "host") == 0)
-		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
+		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_REFUSED,
 				"network: host: a virtual machine has a network of its own: use nat, or run it as a container");
 	if (launch->tap && launch->tap[0] != '\0')
 		setup->mac = launch->mac;
@@ -229,6 +231,7 @@ gboolean ash_qemu_start(const AshLaunch *launch, AshIsolationClass effective, As
 	qemu->words = g_string_new(NULL);
 	qemu->serial = g_string_new(NULL);
 	qemu->stderr_text = g_string_new(NULL);
+	qemu->events = g_string_new(NULL);
 	if (!load(launch, effective, &setup, error) || !make_channels(qemu, &setup, error) ||
 			(qemu->contract == ASH_MACHINE_HOST_KERNEL &&
 					!ash_qemu_channel_new(launch, qemu->channel_fd,
@@ -257,6 +260,7 @@ void ash_qemu_free(AshQemu *qemu)
 	g_string_free(qemu->words, TRUE);
 	g_string_free(qemu->serial, TRUE);
 	g_string_free(qemu->stderr_text, TRUE);
+	g_string_free(qemu->events, TRUE);
 	g_free(qemu);
 }
 
@@ -355,6 +359,8 @@ static bool take(AshQemu *qemu, int fd)
 		return size < 0 && errno == EINTR;
 	if (fd == qemu->control_fd)
 		take_words(qemu, data, (size_t) size);
+	else if (fd == qemu->monitor_fd)
+		qemu->was_reset |= ash_qemu_event_take(qemu->events, data, (size_t) size);
 	else if (fd == qemu->stderr_fd)
 		keep_tail(qemu->stderr_text, data, (size_t) size);
 	else if (fd == qemu->output_fd)
@@ -382,8 +388,7 @@ static void stop(AshQemu *qemu)
 		say(qemu->control_fd, "stop\n");
 		return;
 	}
-	say(qemu->monitor_fd,
-			"{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"system_powerdown\"}\n");
+	say(qemu->monitor_fd, "{\"execute\":\"system_powerdown\"}\n");
 }
 
 static void take_signals(AshQemu *qemu, int signal_fd)
@@ -398,8 +403,8 @@ static void take_signals(AshQemu *qemu, int signal_fd)
 /* What was written before the end is still to be read. */
 static void drain(AshQemu *qemu)
 {
-	int *const fds[] = {
-			&qemu->control_fd, &qemu->output_fd, &qemu->serial_fd, &qemu->stderr_fd};
+	int *const fds[] = {&qemu->control_fd, &qemu->output_fd, &qemu->serial_fd,
+			&qemu->monitor_fd, &qemu->stderr_fd};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
 		while (*fds[i] >= 0 && take(qemu, *fds[i]))
@@ -419,7 +424,7 @@ static char *last_words(const AshQemu *qemu)
 }
 
 /* A guest on the host's kernel says how it ended; another one by QEMU's exit code: 2 * CODE + 1 after
- * the debug port, 0 after power off. A 1 with words on stderr is QEMU's own.
+ * the debug port, 0 after power off, and after a reset, which is none. A 1 with words on stderr is QEMU's own.
  */
 static gboolean judge(AshQemu *qemu, int status, int *out_code, GError **error)
 {
@@ -432,13 +437,18 @@ static gboolean judge(AshQemu *qemu, int status, int *out_code, GError **error)
 		return TRUE;
 	}
 	bool is_clean = WIFEXITED(status) &&
-			(WEXITSTATUS(status) == 0 || qemu->stderr_text->len == 0);
+			(WEXITSTATUS(status) != 1 || qemu->stderr_text->len == 0);
 	bool says = qemu->contract == ASH_MACHINE_HOST_KERNEL && !qemu->is_booted;
-	if (is_clean && !says) {
+	bool is_reset = WIFEXITED(status) && WEXITSTATUS(status) == 0 && qemu->was_reset;
+	if (is_clean && !says && !is_reset) {
 		*out_code = WEXITSTATUS(status) >> 1;
 		return TRUE;
 	}
 	g_autofree char *words = last_words(qemu);
+	if (is_reset && !says)
+		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
+				"the machine was reset: its kernel has fallen, or wants to be started again%s",
+				words);
 	if (WIFSIGNALED(status))
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
 				"QEMU was ended by signal %d%s", WTERMSIG(status), words);
@@ -449,10 +459,12 @@ static gboolean judge(AshQemu *qemu, int status, int *out_code, GError **error)
 
 gboolean ash_qemu_wait(AshQemu *qemu, int signal_fd, int *out_code, GError **error)
 {
-	int *const fds[OWN - 1] = {
-			&qemu->control_fd, &qemu->output_fd, &qemu->serial_fd, &qemu->stderr_fd};
+	int *const fds[OWN - 1] = {&qemu->control_fd, &qemu->output_fd, &qemu->serial_fd,
+			&qemu->monitor_fd, &qemu->stderr_fd};
 	int status;
 
+	/* Before that QEMU tells nothing, and takes no other word. */
+	say(qemu->monitor_fd, "{\"execute\":\"qmp_capabilities\"}\n");
 	/* An init of its own, or a kernel, says nothing of itself. */
 	if (qemu->contract != ASH_MACHINE_HOST_KERNEL || qemu->is_booted)
 		tell_running(qemu);

@@ -18,12 +18,15 @@
  * image is the same as for a container: its tree is the read-only root (ext4 on virtio-blk, made once for
  * each image and kept in the cache), what stands in binds and is a file is copied in, a volume is its image
  * file (a bind whose source is "….img") as a second disk. Directories and sockets of the host cannot be
- * bound: ASH_LAUNCH_ERROR_RUNTIME says which. The one exception is ASH_LAUNCH_CHANNEL: what is there in a container is
+ * bound: ASH_LAUNCH_ERROR_REFUSED says which. The one exception is ASH_LAUNCH_CHANNEL: what is there in a container is
  * there in the guest too, and is carried over a virtio-serial port. Commands in the running guest take the same way.
  *
  * With `machine:` the kernel is the image's: contract linux (bzImage and initrd), pvh (an ELF file with the
  * note), multiboot (1, with modules); its root disk is the image as above, its console the serial line.
- * A guest that ends by the debug port 0xf4 ends with the code that it wrote there; one that powers off, with 0.
+ * The file has to be of the contract that is named. A module's text is "FILE PATH": PATH is that in the image, FILE how
+ * QEMU came by it; the first word of a multiboot command line is such a FILE, too.
+ * A guest that ends by the debug port 0xf4 ends with the code that it wrote there, 0 to 127; one that powers off, with 0.
+ * One that is reset (it reboots, panics, or falls by a triple fault) has failed: ASH_LAUNCH_ERROR_RUNTIME.
  *
  * Sources: QEMU's docs/system/{security,invocation}.rst, docs/interop/fdset; the PVH ABI in Xen's
  * public/arch-x86/hvm/start_info.h.

@@ -144,9 +144,159 @@ static void test_record_wrong(void)
 	}
 }
 
+/* A module is known to its kernel by its path, whatever that has in it. */
+static void test_modules(void)
+{
+	AshQemuSetup setup;
+	char plain[] = "/boot/m", odd[] = "/boot/a,b c";
+	char *const modules[] = {plain, odd, NULL};
+	const int none = -1;
+
+	begin(&setup, ASH_ISOLATION_CLASS_VM_EMULATED);
+	setup.modules = modules;
+	g_array_append_val(setup.module_fds, none);
+	g_array_append_val(setup.module_fds, none);
+	g_autofree char *text = joined(&setup);
+	g_assert_nonnull(strstr(
+			text, " -initrd /proc/self/fd/20 /boot/m,/proc/self/fd/21 /boot/a,,b c "));
+	ash_qemu_setup_clear(&setup);
+}
+
+/* What stands in a kernel. */
+typedef struct {
+	size_t at;
+	uint32_t word;
+} Word;
+
+static GBytes *kernel_of(size_t size, const Word *words)
+{
+	uint8_t *data = g_malloc0(size);
+
+	for (; words->word != 0; words++)
+		for (size_t i = 0; i < 4; i++)
+			data[words->at + i] = (uint8_t) (words->word >> 8 * i);
+	return g_bytes_new_take(data, size);
+}
+
+#define MAGIC 0x1badb002
+#define ELF_32                                                                                     \
+	{0, 0x464c457f},                                                                           \
+	{                                                                                          \
+		4, 0x010101                                                                        \
+	}
+#define ELF_64                                                                                     \
+	{0, 0x464c457f},                                                                           \
+	{                                                                                          \
+		4, 0x010102                                                                        \
+	}
+#define NOTES_32                                                                                   \
+	{28, 52}, {42, 32}, {44, 1}, {52, 4}, {56, 96},                                            \
+	{                                                                                          \
+		68, 20                                                                             \
+	}
+#define NOTES_64                                                                                   \
+	{32, 64}, {54, 56}, {56, 1}, {64, 4}, {72, 128},                                           \
+	{                                                                                          \
+		96, 20                                                                             \
+	}
+#define NOTE(at)                                                                                   \
+	{at, 4}, {at + 4, 4}, {at + 8, 18}, {at + 12, 0x6e6558},                                   \
+	{                                                                                          \
+		at + 16, 0x100000                                                                  \
+	}
+
+static void test_kernel(void)
+{
+	static const struct {
+		AshMachineContract contract; /* ASH_MACHINE_HOST_KERNEL: of none */
+		size_t size;
+		Word words[16];
+	} cases[] = {
+			{ASH_MACHINE_LINUX, 1024, {{0x202, 0x53726448}, {0}}},
+			{ASH_MACHINE_LINUX, 1024,
+					{{0x202, 0x53726448}, {0, MAGIC}, {8, -(uint32_t) MAGIC},
+							{0}}},
+			{ASH_MACHINE_HOST_KERNEL, 0x204, {{0x200, 0x53726448}, {0}}},
+			{ASH_MACHINE_MULTIBOOT, 256,
+					{ELF_32, {64, MAGIC}, {72, -(uint32_t) MAGIC}, {0}}},
+			{ASH_MACHINE_MULTIBOOT, 256,
+					{{64, MAGIC}, {68, 0x10000},
+							{72, -(uint32_t) MAGIC - 0x10000}, {0}}},
+			/* In front of the note: so does QEMU. */
+			{ASH_MACHINE_MULTIBOOT, 256,
+					{ELF_32, NOTES_32, NOTE(96), {128, MAGIC},
+							{136, -(uint32_t) MAGIC}, {0}}},
+			{ASH_MACHINE_HOST_KERNEL, 256, {{64, MAGIC}, {72, 1}, {0}}},
+			{ASH_MACHINE_HOST_KERNEL, 256, {{66, MAGIC}, {74, -(uint32_t) MAGIC}, {0}}},
+			{ASH_MACHINE_HOST_KERNEL, 72, {{64, MAGIC}, {0}}},
+			{ASH_MACHINE_HOST_KERNEL, 16384,
+					{{8192, MAGIC}, {8200, -(uint32_t) MAGIC}, {0}}},
+			{ASH_MACHINE_PVH, 256, {ELF_32, NOTES_32, NOTE(96), {0}}},
+			{ASH_MACHINE_PVH, 256, {ELF_64, NOTES_64, NOTE(128), {0}}},
+			{ASH_MACHINE_PVH, 148, {ELF_64, NOTES_64, NOTE(128), {0}}},
+			{ASH_MACHINE_HOST_KERNEL, 256, {ELF_64, NOTES_64, {0}}},
+			{ASH_MACHINE_HOST_KERNEL, 256, {NOTES_64, NOTE(128), {0}}},
+			{ASH_MACHINE_HOST_KERNEL, 256,
+					{ELF_32, NOTES_32, NOTE(96), {104, 17}, {0}}},
+			{ASH_MACHINE_HOST_KERNEL, 256,
+					{ELF_32, NOTES_32, NOTE(96), {96, 0xffffffff}, {0}}},
+			{ASH_MACHINE_HOST_KERNEL, 256,
+					{ELF_32, NOTES_32, NOTE(96), {68, 0xffffffff}, {0}}},
+			{ASH_MACHINE_HOST_KERNEL, 0, {{0}}},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(GBytes) kernel = kernel_of(cases[i].size, cases[i].words);
+		for (AshMachineContract c = ASH_MACHINE_LINUX; c <= ASH_MACHINE_MULTIBOOT; c++) {
+			g_autoptr(GError) error = NULL;
+			gboolean is_right = ash_qemu_kernel_check(c, "/k", kernel, &error);
+			g_test_message("case %zu, contract %d", i, (int) c);
+			g_assert_true(is_right == (c == cases[i].contract));
+			if (!is_right)
+				g_assert_error(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_IMAGE);
+		}
+	}
+}
+
+/* With the addresses in the file's own format, that has to be one that the contract has. */
+static void test_kernel_wide(void)
+{
+	static const Word words[] = {ELF_64, {64, MAGIC}, {72, -(uint32_t) MAGIC}, {0}};
+	g_autoptr(GBytes) kernel = kernel_of(256, words);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_false(ash_qemu_kernel_check(ASH_MACHINE_MULTIBOOT, "/k", kernel, &error));
+	g_assert_error(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_IMAGE);
+	g_assert_nonnull(strstr(error->message, "no 32-bit ELF file"));
+}
+
+static void test_event(void)
+{
+	static const char reset[] = "{\"timestamp\": {\"seconds\": 1}, \"event\": \"SHUTDOWN\", "
+				    "\"data\": {\"guest\": true, \"reason\": \"guest-reset\"}}\r\n";
+	static const char *const others[] = {"{\"return\": {}}\r\n", "guest-reset\n", "\n", "[]\n",
+			"{\"event\": \"SHUTDOWN\", \"data\": {\"reason\": \"guest-shutdown\"}}\n",
+			"{\"event\": \"SHUTDOWN\", \"data\": \"guest-reset\"}\n"};
+	g_autoptr(GString) lines = g_string_new(NULL);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
+		g_assert_false(ash_qemu_event_take(lines, others[i], strlen(others[i])));
+	g_assert_false(ash_qemu_event_take(lines, reset, 30));
+	g_assert_true(ash_qemu_event_take(lines, reset + 30, sizeof reset - 1 - 30));
+	g_assert_cmpuint(lines->len, ==, 0);
+	/* A line without an end is not kept for ever. */
+	g_autofree char *endless = g_strnfill(70 << 10, 'x');
+	g_assert_false(ash_qemu_event_take(lines, endless, strlen(endless)));
+	g_assert_cmpuint(lines->len, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/qemu/modules", test_modules);
+	g_test_add_func("/qemu/kernel", test_kernel);
+	g_test_add_func("/qemu/kernel-wide", test_kernel_wide);
+	g_test_add_func("/qemu/event", test_event);
 	g_test_add_func("/qemu/arguments", test_arguments);
 	g_test_add_func("/qemu/record", test_record);
 	g_test_add_func("/qemu/record-wrong", test_record_wrong);
