@@ -44,7 +44,7 @@ work_make()
 work_run()
 {
 	work_make "$@"
-	timeout 60 "$launcher" "$tmp/run/$1"
+	timeout -k 5 60 "$launcher" "$tmp/run/$1"
 }
 
 # work_start …: in the background; waits until the command runs. Its number is in $work_pid.
