@@ -65,7 +65,8 @@ hog()
 	[ $# -lt 3 ] || echo "$3" >>"$tmp/$1.yaml"
 }
 hog hog-cpu 'while :; do :; done'
-hog hog-tasks 'while :; do /bin/busybox sleep 1000 & /bin/busybox usleep 1000; done'
+# A shell that cannot fork ends; what it has made stays, and so does its first process.
+hog hog-tasks '(while :; do /bin/busybox sleep 1000 & done) & exec /bin/busybox sleep 10000'
 hog hog-disk 'while :; do /bin/busybox dd if=/dev/zero of=/data/full bs=64k; /bin/busybox sleep 1; done 2>/dev/null' \
 	'volumes: [{name: data, path: /data, size: 8MiB}]'
 {
