@@ -226,7 +226,7 @@ static void tabs(GString *out, unsigned depth)
 static void escape(GString *out, const char *text)
 {
 	for (const char *p = text; *p != '\0'; p++) {
-		if (strchr("*_\\#`[]|.<>~", *p) != NULL)
+		if (strchr("*_\\#`[]|.<>", *p) != NULL)
 			g_string_append_c(out, '\\');
 		g_string_append_c(out, *p);
 	}
