@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "builder/schema.h"
 
-#include <string.h>
-
-enum {
-	MAX_FORM_BYTES = 4096, /* nothing that has a form is longer */
-};
-
 /* Debian Policy 5.6.1 and 5.6.12; suites and components as apt takes them; names of users as
  * systemd-sysusers does in its strict mode; units as in systemd.unit(5). */
 #define NAME "[a-z0-9][a-z0-9+.-]+"
@@ -17,10 +11,7 @@ enum {
 #define HOST "[A-Za-z0-9_][A-Za-z0-9._-]{0,252}"
 #define UNIT_NAME "[0-9A-Za-z:_.\\\\@-]{1,200}"
 
-static const struct {
-	const char *pattern;
-	const char *expected;
-} forms[] = {
+static AshPattern forms[] = {
 		[ASH_FORM_ANY] = {NULL, "text"},
 		[ASH_FORM_LINE] = {"[^" CONTROL "]+", "one line of text"},
 		[ASH_FORM_NAME] = {"[a-z0-9][a-z0-9._-]{0,63}",
@@ -102,45 +93,22 @@ static const struct {
 				"a URL that begins with http:// or https://"},
 };
 
-static const GRegex *regex_of(AshForm form)
-{
-	static gsize compiled[ASH_FORM_LAST + 1];
-
-	if (g_once_init_enter(&compiled[form])) {
-		g_autofree char *anchored = g_strdup_printf("^(?:%s)$", forms[form].pattern);
-		/* A '$' that also matches before a final newline would let one through. */
-		GRegex *regex = g_regex_new(anchored, G_REGEX_DOLLAR_ENDONLY, 0, NULL);
-		g_assert(regex != NULL);
-		g_once_init_leave(&compiled[form], (gsize) regex);
-	}
-	return (const GRegex *) compiled[form];
-}
-
 bool ash_form_matches(AshForm form, const char *text)
 {
-	if (form == ASH_FORM_ANY)
-		return true;
-	if (strlen(text) > MAX_FORM_BYTES)
-		return false;
-	return g_regex_match(regex_of(form), text, 0, NULL);
+	return ash_pattern_matches(&forms[form], text);
 }
 
 char **ash_form_split(AshForm form, const char *text)
 {
-	g_autoptr(GMatchInfo) match = NULL;
+	return ash_pattern_split(&forms[form], text);
+}
 
-	g_assert(form != ASH_FORM_ANY);
-	if (strlen(text) > MAX_FORM_BYTES || !g_regex_match(regex_of(form), text, 0, &match))
-		return NULL;
-	return g_match_info_fetch_all(match);
+const AshPattern *ash_form_pattern(AshForm form)
+{
+	return &forms[form];
 }
 
 const char *ash_form_expected(AshForm form)
 {
 	return forms[form].expected;
-}
-
-const char *ash_form_pattern(AshForm form)
-{
-	return forms[form].pattern;
 }

@@ -24,8 +24,8 @@ static void put_pattern(JsonBuilder *json, AshForm form)
 {
 	if (form == ASH_FORM_ANY)
 		return;
-	g_autofree char *pattern =
-			g_strdup_printf("^(?:%s)$|" VARIABLE_PATTERN, ash_form_pattern(form));
+	g_autofree char *pattern = g_strdup_printf(
+			"^(?:%s)$|" VARIABLE_PATTERN, ash_form_pattern(form)->regex);
 	put(json, "pattern", pattern);
 }
 
@@ -116,7 +116,7 @@ static void put_list(JsonBuilder *json, const AshSchemaKey *key)
 
 static void put_names(JsonBuilder *json, const AshSchemaKey *key)
 {
-	g_autofree char *pattern = g_strdup_printf("^(?:%s)$", ash_form_pattern(key->form));
+	g_autofree char *pattern = g_strdup_printf("^(?:%s)$", ash_form_pattern(key->form)->regex);
 
 	put(json, "type", "object");
 	json_builder_set_member_name(json, "propertyNames");

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "lib/pattern.h"
 #include "lib/yaml.h"
 
 /* The one table that says what a manifest may hold: each key's name, type, default, place, meaning
@@ -122,8 +123,6 @@ const AshSchemaKey *ash_schema_find(const AshSchemaKey *keys, const char *name);
 bool ash_form_matches(AshForm form, const char *text);
 /* "a package name: …", to stand behind "expected "; static. */
 const char *ash_form_expected(AshForm form);
-/* The regular expression without anchors, NULL for ASH_FORM_ANY; in the common subset of Perl and
- * ECMAScript; static. */
-const char *ash_form_pattern(AshForm form);
+const AshPattern *ash_form_pattern(AshForm form); /* static */
 /* The parts in parentheses of the pattern; NULL when @text is not of this form. */
 char **ash_form_split(AshForm form, const char *text);

@@ -37,7 +37,8 @@ static void put_form(JsonBuilder *json, AshWorkloadForm form)
 	put_scalar(json);
 	if (form == ASH_WORKLOAD_FORM_ANY)
 		return;
-	g_autofree char *pattern = g_strdup_printf("^(?:%s)$", ash_workload_form_pattern(form));
+	g_autofree char *pattern =
+			g_strdup_printf("^(?:%s)$", ash_workload_form_pattern(form)->regex);
 	put(json, "pattern", pattern);
 }
 
@@ -70,7 +71,7 @@ static void put_list(JsonBuilder *json, const AshWorkloadKey *key)
 static void put_variables(JsonBuilder *json, const AshWorkloadKey *key)
 {
 	g_autofree char *pattern =
-			g_strdup_printf("^(?:%s)$", ash_workload_form_pattern(key->form));
+			g_strdup_printf("^(?:%s)$", ash_workload_form_pattern(key->form)->regex);
 
 	put(json, "type", "object");
 	put_int(json, "maxProperties", key->max);

@@ -5,8 +5,6 @@
 
 #include "lib/workload-key.h"
 
-/* What pieces of text look like, as patterns in the common subset of Perl and ECMAScript. */
-
 #define CONTROL "\\x00-\\x1f\\x7f"
 #define SEGMENT "/(?!\\.{1,2}(?:/|$))[^/" CONTROL "]+"
 #define HEX64 "[0-9a-f]{64}"
@@ -17,9 +15,7 @@
 #define REPOSITORY "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*"
 #define TAG "[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 
-static const struct {
-	const char *pattern, *expected;
-} forms[ASH_WORKLOAD_FORM_LAST + 1] = {
+static AshPattern forms[] = {
 		[ASH_WORKLOAD_FORM_LINE] = {"[^" CONTROL "]{1,256}",
 				"one line of at most 256 characters"},
 		[ASH_WORKLOAD_FORM_NAME] = {"[a-z][a-z0-9-]{0,31}",
@@ -78,36 +74,19 @@ static const struct {
 		[ASH_WORKLOAD_FORM_CALL] = {"[a-z_][a-z0-9_]{0,47}", "the name of a system call"},
 };
 
-static const GRegex *regex_of(AshWorkloadForm form)
-{
-	static gsize compiled[ASH_WORKLOAD_FORM_LAST + 1];
-
-	if (g_once_init_enter(&compiled[form])) {
-		g_autofree char *anchored = g_strdup_printf("^(?:%s)$", forms[form].pattern);
-		/* A '$' that also matches before a final newline would let one through. */
-		GRegex *regex = g_regex_new(anchored, G_REGEX_DOLLAR_ENDONLY, 0, NULL);
-		g_assert(regex != NULL);
-		g_once_init_leave(&compiled[form], (gsize) regex);
-	}
-	return (const GRegex *) compiled[form];
-}
-
 bool ash_workload_form_matches(AshWorkloadForm form, const char *text)
 {
-	if (form == ASH_WORKLOAD_FORM_ANY)
-		return true;
-	return strlen(text) <= ASH_WORKLOAD_MAX_TEXT_BYTES &&
-	       g_regex_match(regex_of(form), text, 0, NULL);
+	return ash_pattern_matches(&forms[form], text);
+}
+
+const AshPattern *ash_workload_form_pattern(AshWorkloadForm form)
+{
+	return &forms[form];
 }
 
 const char *ash_workload_form_expected(AshWorkloadForm form)
 {
 	return forms[form].expected;
-}
-
-const char *ash_workload_form_pattern(AshWorkloadForm form)
-{
-	return forms[form].pattern;
 }
 
 /* ---- numbers with a unit ------------------------------------------------------------------------- */

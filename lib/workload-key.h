@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/pattern.h"
 #include "lib/workload.h"
 #include "lib/yaml.h"
 
@@ -38,7 +39,6 @@ typedef enum {
 	ASH_WORKLOAD_FORM_CAPABILITY,
 	ASH_WORKLOAD_FORM_DEVICE,
 	ASH_WORKLOAD_FORM_CALL,
-	ASH_WORKLOAD_FORM_LAST = ASH_WORKLOAD_FORM_CALL,
 } AshWorkloadForm;
 
 typedef enum {
@@ -103,7 +103,7 @@ const AshWorkloadKey *ash_workload_key_find(const AshWorkloadKey *keys, const ch
 /* Questions and words about forms, as builder/schema.h has them for manifests. */
 bool ash_workload_form_matches(AshWorkloadForm form, const char *text);
 const char *ash_workload_form_expected(AshWorkloadForm form);
-const char *ash_workload_form_pattern(AshWorkloadForm form); /* without anchors; NULL for ANY */
+const AshPattern *ash_workload_form_pattern(AshWorkloadForm form); /* static */
 bool ash_workload_parse_size(const char *text, uint64_t *out_bytes);
 bool ash_workload_parse_cpu(const char *text, uint32_t *out_milli);
 char *ash_workload_format_duration(uint32_t ms);
