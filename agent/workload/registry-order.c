@@ -95,25 +95,6 @@ static gboolean get_text(JsonObject *object, const char *key, char **out_text, G
 	return TRUE;
 }
 
-static gboolean get_texts(JsonObject *object, const char *key, char ***out_texts, GError **error)
-{
-	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
-	JsonArray *array = NULL;
-
-	if (json_object_has_member(object, key) && !ash_json_array(object, key, &array, error))
-		return FALSE;
-	for (guint i = 0; array != NULL && i < json_array_get_length(array); i++) {
-		JsonNode *node = json_array_get_element(array, i);
-		if (json_node_get_value_type(node) != G_TYPE_STRING)
-			return ash_throw(error, ASH_REGISTRY_ERROR, ASH_REGISTRY_ERROR_ORDER,
-					"'%s' holds something that is no text", key);
-		g_ptr_array_add(texts, g_strdup(json_node_get_string(node)));
-	}
-	g_ptr_array_add(texts, NULL);
-	*out_texts = (char **) g_ptr_array_free(g_steal_pointer(&texts), FALSE);
-	return TRUE;
-}
-
 static gboolean check_url(const char *url, GError **error)
 {
 	g_autofree char *host = ash_registry_url_host(url);
@@ -140,7 +121,8 @@ static gboolean parse_endpoint(JsonNode *node, AshRegistryEndpoint **out, GError
 			!get_text(object, "username", &endpoint->username, error) ||
 			!get_text(object, "password", &endpoint->password, error) ||
 			!get_text(object, "ca", &endpoint->ca, error) ||
-			!get_texts(object, "token_hosts", &endpoint->token_hosts, error))
+			!ash_json_text_list_opt(
+					object, "token_hosts", &endpoint->token_hosts, error))
 		return FALSE;
 	while (g_str_has_suffix(endpoint->url, "/"))
 		endpoint->url[strlen(endpoint->url) - 1] = '\0';
