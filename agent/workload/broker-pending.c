@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/workload/broker.h"
-#include "lib/auto.h"
 #include "lib/crypto.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -56,44 +52,6 @@ static unsigned count_of(const char *root, const char *source)
 	return n;
 }
 
-static bool read_answer(const char *path, bool *out_may)
-{
-	g_autoptr(GBytes) bytes = NULL;
-
-	if (!ash_file_read(AT_FDCWD, path, MAX_PENDING_BYTES, &bytes, NULL))
-		return false;
-	*out_may = g_str_has_prefix(g_bytes_get_data(bytes, NULL), "allow");
-	return true;
-}
-
-/* Until the answer is there, the caller is gone, or the time is over. */
-static gboolean wait_for(
-		const char *dir, const char *answer, int caller_fd, bool *out_may, GError **error)
-{
-	gint64 deadline = g_get_monotonic_time() + (gint64) ASH_BROKER_ANSWER_S * G_USEC_PER_SEC;
-	ash_autofd int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-
-	if (watch < 0 || inotify_add_watch(watch, dir, IN_MOVED_TO | IN_CLOSE_WRITE) < 0)
-		return ash_throw_errno(error, "%s", dir);
-	while (!read_answer(answer, out_may)) {
-		gint64 left_ms = (deadline - g_get_monotonic_time()) / 1000;
-		struct pollfd fds[] = {{.fd = watch, .events = POLLIN},
-				{.fd = caller_fd, .events = POLLRDHUP}};
-		char events[4096];
-		if (left_ms <= 0)
-			return ash_throw(error, ASH_BROKER_ERROR, ASH_BROKER_ERROR_REFUSED,
-					"nobody decided about it within an hour");
-		if (poll(fds, 2, (int) left_ms) < 0 && errno != EINTR)
-			return ash_throw_errno(error, "poll");
-		if (fds[1].revents)
-			return ash_throw(error, ASH_BROKER_ERROR, ASH_BROKER_ERROR_REFUSED,
-					"the caller did not wait");
-		while (read(watch, events, sizeof events) > 0)
-			;
-	}
-	return TRUE;
-}
-
 gboolean ash_broker_ask(const char *root, const AshCallQuestion *question, const char *target,
 		int caller_fd, bool *out_may, GError **error)
 {
@@ -102,6 +60,7 @@ gboolean ash_broker_ask(const char *root, const AshCallQuestion *question, const
 	g_autofree char *path = path_of(root, id, ".json");
 	g_autofree char *answer = path_of(root, id, ".answer");
 	g_autofree char *text = describe(id, question, target);
+	g_autoptr(GBytes) said = NULL;
 
 	if (count_of(root, question->source) >= ASH_BROKER_MAX_PENDING_OF_INSTANCE)
 		return ash_throw(error, ASH_BROKER_ERROR, ASH_BROKER_ERROR_REFUSED,
@@ -110,9 +69,13 @@ gboolean ash_broker_ask(const char *root, const AshCallQuestion *question, const
 	if (!ash_file_ensure_dir(AT_FDCWD, dir, 0700, error) ||
 			!ash_file_replace(AT_FDCWD, path, text, strlen(text), 0600, error))
 		return FALSE;
-	gboolean ok = wait_for(dir, answer, caller_fd, out_may, error);
+	const AshBrokerWait wait = {answer, MAX_PENDING_BYTES, ASH_BROKER_ANSWER_S,
+			"nobody decided about it within an hour"};
+	gboolean ok = ash_broker_wait(&wait, caller_fd, &said, error);
 	unlink(path);
 	unlink(answer);
+	if (ok)
+		*out_may = g_str_has_prefix(g_bytes_get_data(said, NULL), "allow");
 	return ok;
 }
 

@@ -81,6 +81,17 @@ gboolean ash_broker_run(const AshBrokerPlaces *places, GError **error) G_GNUC_WA
 void ash_broker_serve_call(const AshBrokerPlaces *places, const GPtrArray *instances,
 		const AshBrokerInstance *caller, int fd);
 
+/* A file that somebody else is to write, whole, into a directory that is there. */
+typedef struct {
+	const char *path;
+	size_t max_bytes;
+	unsigned seconds;
+	const char *late; /* what the caller is told when they are over */
+} AshBrokerWait;
+/* Until it is there, the caller at @caller_fd is gone, or the time is over: ASH_BROKER_ERROR_REFUSED. */
+gboolean ash_broker_wait(const AshBrokerWait *wait, int caller_fd, GBytes **out_text,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* ---- instances for one call ---- */
 
 /* How the process of a call and ashlar-workloadd come together: the process writes the line "begin WORKLOAD ID PID" to
