@@ -207,6 +207,17 @@ static int on_answer(sd_bus_message *reply, void *data, sd_bus_error *out_error)
 	return 0;
 }
 
+/* It, and what its callback is given, live as long as the call is on its way, or the bus. */
+static void let_float(sd_bus_slot *slot)
+{
+	int r = sd_bus_slot_set_destroy_callback(slot, g_free);
+
+	if (r >= 0)
+		r = sd_bus_slot_set_floating(slot, 1);
+	g_assert(r >= 0);
+	sd_bus_slot_unref(slot);
+}
+
 gboolean ash_bus_workload_ask(AshBus *bus, const char *method, const char *text,
 		AshBusWorkloadDone done, gpointer data, GError **error)
 {
@@ -223,12 +234,7 @@ gboolean ash_bus_workload_ask(AshBus *bus, const char *method, const char *text,
 		g_free(ask);
 		return ash_bus_throw(error, r, "calling %s", method);
 	}
-	/* It lives as long as the call is on its way, or the bus. */
-	r = sd_bus_slot_set_destroy_callback(slot, g_free);
-	if (r >= 0)
-		r = sd_bus_slot_set_floating(slot, 1);
-	g_assert(r >= 0);
-	sd_bus_slot_unref(slot);
+	let_float(slot);
 	return TRUE;
 }
 
@@ -260,10 +266,6 @@ gboolean ash_bus_workload_watch(
 		g_free(watch);
 		return ash_bus_throw(error, r, "watching %s", ASH_BUS_WORKLOAD_NAME);
 	}
-	r = sd_bus_slot_set_destroy_callback(slot, g_free);
-	if (r >= 0)
-		r = sd_bus_slot_set_floating(slot, 1);
-	g_assert(r >= 0);
-	sd_bus_slot_unref(slot);
+	let_float(slot);
 	return TRUE;
 }
