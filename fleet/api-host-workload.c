@@ -166,18 +166,6 @@ static void rollout_clear(Rollout *rollout)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Rollout, rollout_clear)
 
-typedef struct {
-	const uint8_t *host;
-	AshRolloutWhy *why;
-} Ask;
-
-static void ask_why(const AshRollout *rollout, gpointer data)
-{
-	const Ask *ask = data;
-
-	ash_rollout_why(rollout, ask->host, ask->why);
-}
-
 gboolean ash_api_host_workload_why(AshRequest *request, const char *id, const AshHost *host,
 		const char *reason, GError **error)
 {
@@ -186,7 +174,6 @@ gboolean ash_api_host_workload_why(AshRequest *request, const char *id, const As
 	g_auto(Rollout) rollout = {0};
 	g_auto(AshRolloutWhy) rollout_why = {0};
 	g_auto(AshWhy) why = {0};
-	Ask ask = {host->id, &rollout_why};
 	bool is_begun = false;
 
 	if (!ash_workload_is_name(name))
@@ -204,8 +191,7 @@ gboolean ash_api_host_workload_why(AshRequest *request, const char *id, const As
 					&rollout, error))
 		return FALSE;
 	if (rollout.id != NULL) {
-		if (!ash_scheduler_ask(request->server->scheduler, request->db, rollout.id, ask_why,
-				    &ask, &is_begun, error))
+		if (!ash_api_why_ask(request, rollout.id, host, &rollout_why, &is_begun, error))
 			return FALSE;
 		facts.of.rollout = rollout.id;
 		facts.of.rollout_name = rollout.name;

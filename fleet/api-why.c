@@ -88,6 +88,15 @@ static void ask_why(const AshRollout *rollout, gpointer data)
 	ash_rollout_why(rollout, ask->host, ask->why);
 }
 
+gboolean ash_api_why_ask(AshRequest *request, const char *rollout, const AshHost *host,
+		AshRolloutWhy *out_why, bool *out_is_begun, GError **error)
+{
+	Ask ask = {host->id, out_why};
+
+	return ash_scheduler_ask(request->server->scheduler, request->db, rollout, ask_why, &ask,
+			out_is_begun, error);
+}
+
 static char *own_blocker(const char *report)
 {
 	g_autoptr(GBytes) bytes = g_bytes_new_static(report, strlen(report));
@@ -129,7 +138,6 @@ static gboolean answer(AshRequest *request, const char *id, const AshHost *host,
 	g_auto(AshRolloutWhy) rollout_why = {0};
 	g_auto(AshWhy) why = {0};
 	g_autoptr(AshDesiredBook) book = ash_scheduler_book(request->server->scheduler);
-	Ask ask = {host->id, &rollout_why};
 	bool is_begun = false;
 
 	if (!ash_db_query(request->db,
@@ -137,8 +145,8 @@ static gboolean answer(AshRequest *request, const char *id, const AshHost *host,
 			    "'running', 'paused', 'halted', 'reverting') ORDER BY created_at DESC",
 			    NULL, look_at_rollout, &search, error))
 		return FALSE;
-	if (search.id != NULL && !ash_scheduler_ask(request->server->scheduler, request->db,
-						 search.id, ask_why, &ask, &is_begun, error))
+	if (search.id != NULL &&
+			!ash_api_why_ask(request, search.id, host, &rollout_why, &is_begun, error))
 		return FALSE;
 	g_autofree char *blocker = own_blocker(row->report);
 	ash_why(&(AshWhyFacts){.host = host,
