@@ -198,49 +198,14 @@ static gboolean show_assignment(AshRequest *request, GError **error)
 
 /* ---- scope ---- */
 
-typedef struct {
-	AshSelector *selector, *scope;
-	int64_t now_s;
-	bool is_outside;
-} Cover;
-
-static bool look_outside(const AshHost *host, gpointer data)
-{
-	Cover *cover = data;
-
-	cover->is_outside = ash_selector_matches(cover->selector, host, cover->now_s) &&
-			    !ash_selector_matches(cover->scope, host, cover->now_s);
-	return !cover->is_outside;
-}
-
 gboolean ash_api_assignment_check_scope(AshRequest *request, const char *selector, GError **error)
 {
-	g_autoptr(AshSelector) asked = NULL, scope = NULL;
+	bool is_covered = false;
 
-	if (*request->scope == '\0')
-		return TRUE;
-	if (!ash_selector_parse(selector, &asked, error) ||
-			!ash_selector_parse(request->scope, &scope, error))
+	if (!ash_scope_covers(request, selector, &is_covered, error))
 		return FALSE;
-	Cover cover = {asked, scope, request->server->now(), false};
-	ash_live_each(request->server->live, look_outside, &cover);
-	return !cover.is_outside ||
-	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_FORBIDDEN,
-			       "this assignment is of hosts outside of your scope");
-}
-
-/* Its canonical form, within the operator's scope. */
-static gboolean narrow(
-		AshRequest *request, const char *selector, char **out_selector, GError **error)
-{
-	g_autoptr(AshSelector) asked = NULL, scope = NULL;
-
-	if (!ash_selector_parse(selector, &asked, error) ||
-			!ash_selector_parse(request->scope, &scope, error))
-		return ash_change_answer(error, ASH_SELECTOR_ERROR, -1, ASH_ROUTE_ERROR_REQUEST);
-	g_autoptr(AshSelector) both = ash_selector_and(scope, asked);
-	*out_selector = ash_selector_format(both);
-	return TRUE;
+	return is_covered || ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_FORBIDDEN,
+					     "this assignment is of hosts outside of your scope");
 }
 
 /* ---- setting one ---- */
@@ -418,8 +383,8 @@ static gboolean read_set(AshRequest *request, Set *set, GError **error)
 		parameters = json_object_get_object_member(request->body, "parameters");
 	else if (kept != NULL && JSON_NODE_HOLDS_OBJECT(kept))
 		parameters = json_node_get_object(kept);
-	if (!narrow(request, selector, &set->selector, error))
-		return FALSE;
+	if (!ash_scope_narrow(request, selector, &set->selector, error))
+		return ash_change_answer(error, ASH_SELECTOR_ERROR, -1, ASH_ROUTE_ERROR_REQUEST);
 	if (!check_version(request, set, parameters, error)) {
 		ash_change_answer(error, ASH_FLEET_WORKLOAD_ERROR, -1, ASH_ROUTE_ERROR_REQUEST);
 		return FALSE;

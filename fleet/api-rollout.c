@@ -7,6 +7,7 @@
 #include "fleet/ledger.h"
 #include "fleet/page.h"
 #include "fleet/scheduler.h"
+#include "fleet/scope.h"
 #include "fleet/server.h"
 #include "lib/error.h"
 #include "lib/json.h"
@@ -231,19 +232,17 @@ JsonObject *ash_api_rollout_members(AshRequest *request)
 	return copy;
 }
 
-/* Its canonical form, within the operator's scope. */
+/* Together with the operator's scope it may be more than is read again. */
 static gboolean narrow(AshRequest *request, char **selector, GError **error)
 {
-	g_autoptr(AshSelector) asked = NULL, scope = NULL, again = NULL;
+	g_autoptr(AshSelector) again = NULL;
+	char *both = NULL;
 
-	if (!ash_selector_parse(*selector, &asked, error) ||
-			!ash_selector_parse(request->scope, &scope, error))
+	if (!ash_scope_narrow(request, *selector, &both, error))
 		return ash_api_rollout_refuse(error);
-	g_autoptr(AshSelector) both = ash_selector_and(scope, asked);
 	g_free(*selector);
-	*selector = ash_selector_format(both);
-	/* Together they may be more than is read again. */
-	return ash_selector_parse(*selector, &again, error) || ash_api_rollout_refuse(error);
+	*selector = both;
+	return ash_selector_parse(both, &again, error) || ash_api_rollout_refuse(error);
 }
 
 gboolean ash_api_rollout_check_windows(const AshRolloutSpec *spec, GError **error)
@@ -445,38 +444,19 @@ static bool allows(const char *states, const char *state)
 	return g_strv_contains((const char *const *) all, state);
 }
 
-typedef struct {
-	AshSelector *selector, *scope;
-	int64_t now_s;
-	bool is_outside;
-} Cover;
-
-static bool look_outside(const AshHost *host, gpointer data)
-{
-	Cover *cover = data;
-
-	cover->is_outside = ash_selector_matches(cover->selector, host, cover->now_s) &&
-			    !ash_selector_matches(cover->scope, host, cover->now_s);
-	return !cover->is_outside;
-}
-
 /* Who may change some hosts only may not change what goes to others. */
 static gboolean check_scope(AshRequest *request, const char *spec_text, GError **error)
 {
 	g_autoptr(AshRolloutSpec) spec = NULL;
-	g_autoptr(AshSelector) selector = NULL, scope = NULL;
+	bool is_covered = false;
 
 	if (*request->scope == '\0')
 		return TRUE;
 	if (!ash_rollout_spec_parse_text(spec_text, &spec, error) ||
-			!ash_selector_parse(spec->selector, &selector, error) ||
-			!ash_selector_parse(request->scope, &scope, error))
+			!ash_scope_covers(request, spec->selector, &is_covered, error))
 		return FALSE;
-	Cover cover = {selector, scope, request->server->now(), false};
-	ash_live_each(request->server->live, look_outside, &cover);
-	return !cover.is_outside ||
-	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_FORBIDDEN,
-			       "this rollout goes to hosts outside of your scope");
+	return is_covered || ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_FORBIDDEN,
+					     "this rollout goes to hosts outside of your scope");
 }
 
 static gboolean write_act(AshRequest *request, gpointer data, GError **error)
