@@ -5,6 +5,7 @@
 #include "fleet/scheduler.h"
 #include "fleet/server.h"
 #include "fleet/workload-said.h"
+#include "lib/json.h"
 
 /* What a rollout would do to the hosts of this moment, and what an operator would rather know before. */
 
@@ -230,4 +231,38 @@ gboolean ash_api_rollout_plan(AshRequest *request, AshRolloutSpec *spec, int64_t
 	for (unsigned i = 0; i < ASH_ROLLOUT_MAX_BUDGETS; i++)
 		g_clear_pointer(&groups[i], g_hash_table_unref);
 	return ok;
+}
+
+gboolean ash_api_rollout_reply_plan(
+		AshRequest *request, const AshRolloutSpec *spec, const AshApiRolloutPlan *plan)
+{
+	g_autoptr(JsonBuilder) json = json_builder_new();
+	unsigned rings = 1;
+
+	/* Those behind them are for hosts that join later. */
+	while (rings < spec->table->len &&
+			g_array_index(spec->table, AshRolloutLimit, rings - 1).m < plan->hosts)
+		rings++;
+	g_ptr_array_add(plan->warnings, NULL);
+	json_builder_begin_object(json);
+	ash_json_add_uint(json, "hosts", plan->hosts);
+	ash_json_add_uint(json, "already", plan->already);
+	ash_json_add_uint(json, "canaries", plan->canaries);
+	ash_json_begin_array(json, "rings");
+	for (unsigned i = 0; i < rings; i++)
+		json_builder_add_int_value(json,
+				MIN(g_array_index(spec->table, AshRolloutLimit, i).m, plan->hosts));
+	json_builder_end_array(json);
+	ash_json_begin_array(json, "limits");
+	for (unsigned i = 0; i < rings; i++) {
+		const AshRolloutLimit *limit = &g_array_index(spec->table, AshRolloutLimit, i);
+		json_builder_begin_array(json);
+		json_builder_add_int_value(json, limit->m);
+		json_builder_add_int_value(json, limit->f);
+		json_builder_end_array(json);
+	}
+	json_builder_end_array(json);
+	ash_json_add_texts(json, "warnings", (char *const *) plan->warnings->pdata);
+	json_builder_end_object(json);
+	return ash_api_rollout_reply(request, json);
 }

@@ -74,20 +74,6 @@ static gboolean read_spec(AshRequest *request, const AshAssignment *assignment, 
 	return TRUE;
 }
 
-static gboolean make(AshRequest *request, AshRolloutSpec *spec, GError **error)
-{
-	g_auto(AshApiRolloutPlan) plan = {0};
-
-	if (!ash_api_rollout_plan(request, spec, 0, &plan, error))
-		return FALSE;
-	if (ash_api_rollout_is_dry(request))
-		return ash_api_rollout_reply_plan(request, spec, &plan);
-	if (plan.hosts + plan.already == 0)
-		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT, "%s",
-				(const char *) g_ptr_array_index(plan.warnings, 0));
-	return ash_api_rollout_make(request, spec, 0, error);
-}
-
 gboolean ash_api_rollout_make_workload(AshRequest *request, GError **error)
 {
 	const char *id = NULL, *version = NULL;
@@ -112,5 +98,5 @@ gboolean ash_api_rollout_make_workload(AshRequest *request, GError **error)
 					assignment->version, version,
 					!ash_api_rollout_is_dry(request), &is_refused, error))
 		return FALSE;
-	return is_refused || make(request, spec, error);
+	return is_refused || ash_api_rollout_make(request, spec, 0, error);
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
-
 #include "fleet/api-rollout.h"
-#include "fleet/api-workload.h"
 #include "fleet/change.h"
 #include "fleet/ledger.h"
 #include "fleet/page.h"
@@ -14,7 +11,6 @@
 #include "lib/window.h"
 
 enum {
-	ID_LENGTH = 12,
 	PATIENCE_US = 5 * G_USEC_PER_SEC, /* until the leader has taken an act in */
 };
 
@@ -166,7 +162,7 @@ static gboolean throw_none(AshRequest *request, GError **error)
 			"there is no rollout '%.64s'", id_of(request));
 }
 
-static gboolean show(AshRequest *request, const char *id, GError **error)
+gboolean ash_api_rollout_show(AshRequest *request, const char *id, GError **error)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
 	const AshPage page = {
@@ -184,7 +180,7 @@ static gboolean show(AshRequest *request, const char *id, GError **error)
 
 static gboolean show_rollout(AshRequest *request, GError **error)
 {
-	return show(request, id_of(request), error);
+	return ash_api_rollout_show(request, id_of(request), error);
 }
 
 /* Newest first; "after" is "SECONDS-ID". */
@@ -215,217 +211,11 @@ static gboolean list_rollouts(AshRequest *request, GError **error)
 
 /* ---- making one ---------------------------------------------------------------------------------- */
 
-/* What an operator gives; what is made here is not his to say. */
-JsonObject *ash_api_rollout_members(AshRequest *request)
-{
-	JsonObject *copy = json_object_new();
-	JsonObjectIter iter;
-	const char *key;
-	JsonNode *value;
-	static const char *const others[] = {"id", "commit", "version", "table", "reason",
-			"assignment", "workload", "from", "widen", NULL};
-
-	json_object_iter_init(&iter, request->body);
-	while (json_object_iter_next(&iter, &key, &value))
-		if (!g_strv_contains(others, key))
-			json_object_set_member(copy, key, json_node_copy(value));
-	return copy;
-}
-
-/* Together with the operator's scope it may be more than is read again. */
-static gboolean narrow(AshRequest *request, char **selector, GError **error)
-{
-	g_autoptr(AshSelector) again = NULL;
-	char *both = NULL;
-
-	if (!ash_scope_narrow(request, *selector, &both, error))
-		return ash_api_rollout_refuse(error);
-	g_free(*selector);
-	*selector = both;
-	return ash_selector_parse(both, &again, error) || ash_api_rollout_refuse(error);
-}
-
-gboolean ash_api_rollout_check_windows(const AshRolloutSpec *spec, GError **error)
-{
-	for (char *const *text = spec->windows; text != NULL && *text != NULL; text++) {
-		g_autoptr(AshWindow) window = NULL;
-		if (!ash_window_parse(*text, &window, error))
-			return ash_api_rollout_refuse(error);
-	}
-	return TRUE;
-}
-
-static gboolean read_spec(AshRequest *request, AshRolloutSpec **out_spec,
-		AshFleetRelease **out_release, GError **error)
-{
-	g_autoptr(AshRolloutSpec) spec = NULL;
-	g_autoptr(JsonObject) members = ash_api_rollout_members(request);
-	g_autoptr(AshFleetRelease) release = NULL;
-	g_autofree char *what = NULL;
-
-	if (!ash_api_rollout_release_member(request, "release", &what, error))
-		return FALSE;
-	if (what == NULL || *what == '\0')
-		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
-				"'release' is missing: an id, NAME/VERSION or VERSION");
-	json_object_set_string_member(members, "release", what);
-	if (!ash_rollout_spec_parse(members, &spec, error))
-		return ash_api_rollout_refuse(error);
-	if (!ash_api_rollout_check_windows(spec, error) ||
-			!narrow(request, &spec->selector, error) ||
-			!ash_api_rollout_find_release(request, what, &release, error))
-		return FALSE;
-	if (*release->withdrawn != '\0')
-		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
-				"%s is withdrawn: %s", release->version, release->withdrawn);
-	g_free(spec->commit);
-	g_free(spec->version);
-	spec->commit = g_strdup(release->commit);
-	spec->version = g_strdup(release->version);
-	*out_spec = g_steal_pointer(&spec);
-	*out_release = g_steal_pointer(&release);
-	return TRUE;
-}
-
-gboolean ash_api_rollout_reply_plan(
-		AshRequest *request, const AshRolloutSpec *spec, const AshApiRolloutPlan *plan)
-{
-	g_autoptr(JsonBuilder) json = json_builder_new();
-	unsigned rings = 1;
-
-	/* Those behind them are for hosts that join later. */
-	while (rings < spec->table->len &&
-			g_array_index(spec->table, AshRolloutLimit, rings - 1).m < plan->hosts)
-		rings++;
-	g_ptr_array_add(plan->warnings, NULL);
-	json_builder_begin_object(json);
-	ash_json_add_uint(json, "hosts", plan->hosts);
-	ash_json_add_uint(json, "already", plan->already);
-	ash_json_add_uint(json, "canaries", plan->canaries);
-	ash_json_begin_array(json, "rings");
-	for (unsigned i = 0; i < rings; i++)
-		json_builder_add_int_value(json,
-				MIN(g_array_index(spec->table, AshRolloutLimit, i).m, plan->hosts));
-	json_builder_end_array(json);
-	ash_json_begin_array(json, "limits");
-	for (unsigned i = 0; i < rings; i++) {
-		const AshRolloutLimit *limit = &g_array_index(spec->table, AshRolloutLimit, i);
-		json_builder_begin_array(json);
-		json_builder_add_int_value(json, limit->m);
-		json_builder_add_int_value(json, limit->f);
-		json_builder_end_array(json);
-	}
-	json_builder_end_array(json);
-	ash_json_add_texts(json, "warnings", (char *const *) plan->warnings->pdata);
-	json_builder_end_object(json);
-	return ash_api_rollout_reply(request, json);
-}
-
-typedef struct {
-	AshRolloutSpec *spec;
-	int64_t release;
-	char *text; /* of the spec */
-} Make;
-
-/* Two at a time would pull its hosts back and forth. */
-static gboolean check_assignment(AshRequest *request, const AshRolloutSpec *spec, GError **error)
-{
-	g_autofree char *other = NULL;
-	g_autofree char *version = NULL;
-
-	if (*spec->assignment == '\0')
-		return TRUE;
-	if (!ash_api_assignment_rollout(request->db, spec->assignment, &other, error) ||
-			!ash_db_query_string(request->db,
-					"SELECT version FROM assignment WHERE id = $1",
-					ASH_DB_VALUES(ASH_DB_T(spec->assignment)), &version, error))
-		return FALSE;
-	if (other != NULL)
-		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
-				"rollout %s moves this assignment: cancel or revert it first",
-				other);
-	return g_strcmp0(version, spec->from) == 0 ||
-	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT,
-			       "assignment '%s' was changed by somebody else: look again",
-			       spec->assignment);
-}
-
-static gboolean insert(AshRequest *request, gpointer data, GError **error)
-{
-	const Make *making = data;
-	const AshRolloutSpec *spec = making->spec;
-	g_autofree char *object = g_strconcat("rollout:", spec->id, NULL);
-	g_autofree char *text = g_strdup_printf("rollout %s of %s%s%s was made",
-			*spec->name != '\0' ? spec->name : spec->id, spec->workload,
-			*spec->workload != '\0' ? " " : "", spec->version);
-
-	return ash_db_lock_events(request->db, error) && check_assignment(request, spec, error) &&
-	       ash_db_exec(request->db,
-			       "INSERT INTO rollout (id, name, release, spec, state, created_at, "
-			       "created_by, assignment, workload, version) VALUES ($1, $2, $3, $4, "
-			       "'starting', $5, $6, $7, $8, $9)",
-			       ASH_DB_VALUES(ASH_DB_T(spec->id), ASH_DB_T(spec->name),
-					       ASH_DB_I(making->release), ASH_DB_T(making->text),
-					       ASH_DB_I(request->server->now()),
-					       ASH_DB_T(request->actor), ASH_DB_T(spec->assignment),
-					       ASH_DB_T(spec->workload), ASH_DB_T(spec->version)),
-			       NULL, error) &&
-	       ash_route_audit(request, "rollout.create", object, NULL, making->text, error) &&
-	       ash_event_append(request->db,
-			       &(AshEvent){.at_s = request->server->now(),
-					       .kind = "rollout.created",
-					       .rollout = spec->id,
-					       .actor = request->actor,
-					       .text = text},
-			       error);
-}
-
-static char *new_id(void)
-{
-	static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
-	char *id = g_new0(char, ID_LENGTH + 1);
-
-	for (unsigned i = 0; i < ID_LENGTH; i++)
-		id[i] = letters[g_random_int_range(0, (gint32) sizeof letters - 1)];
-	return id;
-}
-
-bool ash_api_rollout_is_dry(AshRequest *request)
-{
-	const char *dry_run = ash_route_argument(request, "dry_run");
-
-	return g_str_equal(dry_run, "1") || g_str_equal(dry_run, "true");
-}
-
-gboolean ash_api_rollout_make(
-		AshRequest *request, AshRolloutSpec *spec, int64_t release, GError **error)
-{
-	g_free(spec->id);
-	spec->id = new_id();
-	g_autofree char *text = ash_rollout_spec_format(spec);
-	Make making = {spec, release, text};
-	if (!ash_change_run(request, insert, &making, error))
-		return FALSE;
-	return show(request, spec->id, error);
-}
-
 static gboolean make_rollout(AshRequest *request, GError **error)
 {
-	g_autoptr(AshRolloutSpec) spec = NULL;
-	g_autoptr(AshFleetRelease) release = NULL;
-	g_auto(AshApiRolloutPlan) plan = {0};
-
-	if (json_object_has_member(request->body, "assignment"))
-		return ash_api_rollout_make_workload(request, error);
-	if (!read_spec(request, &spec, &release, error) ||
-			!ash_api_rollout_plan(request, spec, release->id, &plan, error))
-		return FALSE;
-	if (ash_api_rollout_is_dry(request))
-		return ash_api_rollout_reply_plan(request, spec, &plan);
-	if (plan.hosts + plan.already == 0)
-		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT, "%s",
-				(const char *) g_ptr_array_index(plan.warnings, 0));
-	return ash_api_rollout_make(request, spec, release->id, error);
+	return json_object_has_member(request->body, "assignment")
+			       ? ash_api_rollout_make_workload(request, error)
+			       : ash_api_rollout_make_host(request, error);
 }
 
 /* ---- acts ---------------------------------------------------------------------------------------- */
@@ -528,7 +318,7 @@ static gboolean run_act(AshRequest *request, Act act, GError **error)
 			!ash_scheduler_wait(request->server->scheduler, request->db, act.seq,
 					PATIENCE_US, &is_done, error))
 		return FALSE;
-	return show(request, id_of(request), error);
+	return ash_api_rollout_show(request, id_of(request), error);
 }
 
 static gboolean pause_rollout(AshRequest *request, GError **error)
@@ -558,7 +348,7 @@ static gboolean cancel_rollout(AshRequest *request, GError **error)
 			error);
 }
 
-/* ---- ledger, replay ----------------------------------------------------------------------- */
+/* ---- ledger, replay ------------------------------------------------------------------------------ */
 
 static void add_line(JsonBuilder *json, const AshDbRow *row, gpointer data)
 {

@@ -32,15 +32,23 @@ const char *ash_api_rollout_element(JsonArray *array, unsigned index); /* NULL: 
 /* AshRoute.run of GET /v1/rollouts/{id}/hosts; api-rollout-host.c. */
 gboolean ash_api_rollout_hosts(AshRequest *request, GError **error);
 
+/* 200 with ROLLOUT, or 404. */
+gboolean ash_api_rollout_show(AshRequest *request, const char *id, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
+/* Making one; api-rollout-make.c. */
+
 /* The body without what is made here. */
 JsonObject *ash_api_rollout_members(AshRequest *request);
 gboolean ash_api_rollout_check_windows(const AshRolloutSpec *spec, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
-/* Makes it, and answers with it. @release: 0 of a workload. */
+bool ash_api_rollout_is_dry(AshRequest *request); /* a question */
+/* Plans it; answers a dry run with the plan, else makes it and answers with it. @release: 0 of a workload. */
 gboolean ash_api_rollout_make(AshRequest *request, AshRolloutSpec *spec, int64_t release,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* POST /v1/rollouts with "assignment"; api-rollout-workload.c. */
+/* POST /v1/rollouts with "release", and with "assignment"; api-rollout-workload.c. */
+gboolean ash_api_rollout_make_host(AshRequest *request, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_api_rollout_make_workload(AshRequest *request, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
@@ -54,7 +62,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(AshApiRolloutPlan, ash_api_rollout_plan_clear)
 /* Plans @spec for the hosts of now. @release: 0 of a workload. */
 gboolean ash_api_rollout_plan(AshRequest *request, AshRolloutSpec *spec, int64_t release,
 		AshApiRolloutPlan *out_plan, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Asks for a dry run? Answers it. */
-bool ash_api_rollout_is_dry(AshRequest *request);
+/* Answers a dry run. */
 gboolean ash_api_rollout_reply_plan(
 		AshRequest *request, const AshRolloutSpec *spec, const AshApiRolloutPlan *plan);
