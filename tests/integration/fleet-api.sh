@@ -58,17 +58,6 @@ field()
 	jq -r "$1" <<<"$body"
 }
 
-# as TOKEN COMMAND…: with another token than the admin's; "" is nobody's
-as()
-{
-	local kept=$fleet_token fleet_token=$1
-	shift
-	"$@"
-	local code=$?
-	fleet_token=$kept
-	return $code
-}
-
 # secret TEXT: must not be found anywhere later
 secret()
 {

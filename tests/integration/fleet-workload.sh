@@ -279,7 +279,7 @@ wanted_is()
 
 rollouts()
 {
-	local id
+	local id token
 	is "up to date" "$(why 1)" up\ to\ date,ready,true
 	while read -r json; do
 		api POST /v1/rollouts "$json"
@@ -319,6 +319,21 @@ END
 	is "and its ledger says the same" "$(field .agrees)" true
 	api GET "/v1/rollouts/$id/hosts?outcome=confirmed&limit=100"
 	is "host by host" "$(field '.items | length')" "$host_count"
+
+	# Who has some of its hosts.
+	api POST /v1/api-tokens '{"role":"operator","scope":"name = edge-2"}'
+	token=$(field .secret)
+	as "$token" api POST "/v1/rollouts/$id/revert" '{"reason":"it eats memory"}'
+	is "who has one of its hosts does not send it back" "$status $(field .text)" \
+		"403 this rollout goes to hosts outside of your scope"
+	as "$token" api POST /v1/rollouts '{"assignment":"edge-web","version":"1.2"}'
+	is "nor makes another" "$status $(field .text)" "403 this assignment is of hosts outside of your scope"
+	as "$token" api PUT '/v1/assignments/mine?dry_run=1' '{"workload":"web","version":"1.0","selector":"site = bern","rank":10}'
+	is "but may say what that one has" "$status $(field .hosts)" "200 1"
+	api POST /v1/api-tokens '{"role":"operator","scope":"site = bern"}'
+	token=$(field .secret)
+	as "$token" api POST '/v1/rollouts?dry_run=1' '{"assignment":"edge-web","version":"1.2"}'
+	is "who has all of them does" "$status $(field .hosts)" "200 $host_count"
 
 	# It is sent back after it has finished.
 	api POST "/v1/rollouts/$id/revert" '{"reason":"it eats memory"}'

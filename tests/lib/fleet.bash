@@ -80,6 +80,17 @@ api()
 	body=$(cat "$tmp/body")
 }
 
+# as TOKEN COMMAND…: with another token than the admin's; "" is nobody's
+as()
+{
+	local kept=$fleet_token fleet_token=$1
+	shift
+	"$@"
+	local code=$?
+	fleet_token=$kept
+	return $code
+}
+
 api_is()
 {
 	local name=$1 wanted=$2
