@@ -43,6 +43,10 @@ static gboolean judge_mode(const AshYamlNode *root, const AshWorkload *w, GError
 		return ash_workload_throw(locate(root, "name", 0), error,
 				"'network.name': mode bridged needs the name of a bridge of the host, "
 				"of at most 15 letters");
+	if (n->is_isolated && !modes[n->mode].has_name)
+		return ash_workload_throw(locate(root, "isolated", 0), error,
+				"'network.isolated': mode %s has no network that others could be on",
+				mode);
 	if ((*n->provider != '\0') != (n->mode == ASH_NETWORK_PROVIDER))
 		return ash_workload_throw(locate(root, "provider", 0), error,
 				"'network.provider': it belongs to mode provider, which needs it");

@@ -146,13 +146,14 @@ static gboolean read_members(JsonObject *item, AshNetInstance *instance, GError 
 	uint64_t uid = 0, connections = 0;
 
 	if (!only_members(item,
-			    (const char *const[]){"instance", "mode", "network", "provider", "vm",
-					    "uid", "names", "publish", "egress", "bandwidth",
-					    "connections", NULL},
+			    (const char *const[]){"instance", "mode", "network", "isolated",
+					    "provider", "vm", "uid", "names", "publish", "egress",
+					    "bandwidth", "connections", NULL},
 			    error) ||
 			!ash_json_text(item, "mode", &mode, error) ||
 			!find_mode(mode, &network->mode, error) ||
 			!ash_json_text_opt(item, "network", &name, error) ||
+			!ash_json_bool_opt(item, "isolated", &network->is_isolated, error) ||
 			!ash_json_text_opt(item, "provider", &provider, error) ||
 			!ash_json_bool_opt(item, "vm", &instance->is_vm, error) ||
 			!ash_json_uint_opt(item, "uid", UINT32_MAX - 1, &uid, error) ||
@@ -216,6 +217,7 @@ static void format_instance(JsonBuilder *builder, const AshNetInstance *instance
 	ash_json_add_text(builder, "instance", instance->instance);
 	ash_json_add_text(builder, "mode", ash_network_mode_name(network->mode));
 	ash_json_add_text(builder, "network", network->name);
+	ash_json_add_bool(builder, "isolated", network->is_isolated);
 	ash_json_add_text(builder, "provider", network->provider);
 	ash_json_add_bool(builder, "vm", instance->is_vm);
 	ash_json_add_uint(builder, "uid", instance->uid);

@@ -146,6 +146,7 @@ void ash_net_add(AshNet *net, const char *instance, const AshWorkloadNetwork *ne
 		ash_net_egress_add(added->network, egress->target, egress->is_name, egress->port,
 				egress->is_udp);
 	}
+	added->network->is_isolated = network->is_isolated;
 	added->network->bandwidth_bytes = network->bandwidth_bytes;
 	added->network->connections = network->connections;
 	added->is_vm = is_vm;
@@ -264,6 +265,8 @@ static gboolean check_values(const AshNetInstance *instance, GError **error)
 		REFUSE("'%s': mode bridged needs the name of a bridge of the host", who);
 	if (!is_bridged && *network->name && !is_name(network->name))
 		REFUSE("'%s': '%s' is no name of a network", who, network->name);
+	if (network->is_isolated && !modes[network->mode].has_name)
+		REFUSE("'%s': mode %s has no network to be isolated on", who, mode);
 	if (network->publish->len > 0 && !modes[network->mode].has_publish)
 		REFUSE("'%s': mode %s publishes no ports", who, mode);
 	if (network->egress->len > 0 && !modes[network->mode].has_egress)

@@ -46,6 +46,8 @@ static void test_refusals(void)
 			{I("a", "bridged"), ASH_NET_ERROR_REFUSED, "name of a bridge"},
 			{WITH("a", "bridged", "\"network\":\"ashwb1\""), ASH_NET_ERROR_REFUSED,
 					"name of a bridge"},
+			{WITH("a", "nat", "\"isolated\":true"), ASH_NET_ERROR_REFUSED,
+					"no network to be isolated on"},
 			{WITH("a", "internal", PORT("1")), ASH_NET_ERROR_REFUSED,
 					"publishes no ports"},
 			{WITH("a", "hostonly", "\"egress\":[{\"target\":\"*\"}]"),
