@@ -250,7 +250,7 @@ static const AshWorkloadKey network_keys[] = {
 				.max = 10000000,
 				IN(network.connections),
 				.default_text = "0",
-				.doc = "Connections at a time; 0 is no limit.",
+				.doc = "nat, natnet, provider: connections at a time; 0 is no limit.",
 				.example = "connections: 1000"},
 		{0},
 };

@@ -59,6 +59,11 @@ static gboolean judge_mode(const AshYamlNode *root, const AshWorkload *w, GError
 						0),
 				error, "'network': mode %s has no link that could be limited",
 				mode);
+	if (n->connections > 0 && !modes[n->mode].has_ports)
+		return ash_workload_throw(locate(root, "connections", 0), error,
+				"'network.connections': in mode %s nothing counts them; that is for "
+				"nat, natnet and provider",
+				mode);
 	if (n->mode == ASH_NETWORK_HOST &&
 			(w->isolation == ASH_ISOLATION_CLASS_VM ||
 					w->isolation == ASH_ISOLATION_CLASS_VM_EMULATED ||
