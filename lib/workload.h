@@ -165,8 +165,8 @@ typedef struct {
 
 typedef struct {
 	AshNetworkMode mode;
-	char *name;     /* "" for the mode's own default network */
-	char *provider; /* "" unless PROVIDER */
+	char *name;       /* "" for the mode's own default network */
+	char *provider;   /* "" unless PROVIDER */
 	bool is_isolated; /* does not see others of the network that are isolated too */
 	GPtrArray *publish, *egress;
 	uint64_t bandwidth_bytes; /* a second; 0: no limit */
