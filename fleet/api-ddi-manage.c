@@ -65,6 +65,26 @@ static void add_target(JsonBuilder *json, const AshDbRow *row, gpointer data)
 	ash_json_add_bool(json, "auto_confirm", *ash_db_row_text(row, 6) != '\0');
 }
 
+/* A device is no host, but for one whose id is a host's: who may see some hosts only is told of no other. */
+static bool may_see_target(const AshDbRow *row, gpointer data)
+{
+	return ash_route_may_host(data, ash_db_row_text(row, 0));
+}
+
+static gboolean need_target(AshRequest *request, GError **error)
+{
+	const char *id = ash_route_part(request, 0);
+	int64_t count = 0;
+	bool is_found = false;
+
+	if (!ash_db_query_int(request->db, "SELECT count(*) FROM ddi_target WHERE id = $1",
+			    ASH_DB_VALUES(ASH_DB_T(id)), &is_found, &count, error))
+		return FALSE;
+	return (count > 0 && ash_route_may_host(request, id)) ||
+	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
+			       "there is no target '%.64s'", id);
+}
+
 static gboolean list_targets(AshRequest *request, GError **error)
 {
 	const AshPage page = {
@@ -73,6 +93,8 @@ static gboolean list_targets(AshRequest *request, GError **error)
 			.values = ASH_DB_VALUES(ASH_DB_T(ash_route_after(request)),
 					ASH_DB_I(ash_page_rows(request))),
 			.add = add_target,
+			.may_see = may_see_target,
+			.data = request,
 	};
 
 	return ash_page_reply(request, &page, error);
@@ -89,12 +111,9 @@ static gboolean show_target(AshRequest *request, GError **error)
 	};
 
 	json_builder_begin_object(json);
-	if (!ash_page_find(request->db, &page, json, &is_found, error))
-		return FALSE;
-	if (!is_found)
-		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
-				"there is no target '%.64s'", ash_route_part(request, 0));
-	return ash_route_reply(request, json);
+	return need_target(request, error) &&
+	       ash_page_find(request->db, &page, json, &is_found, error) &&
+	       ash_route_reply(request, json);
 }
 
 typedef struct {
@@ -376,9 +395,12 @@ static gboolean make_artifact(AshRequest *request, GError **error)
 			!ash_change_text(request, "filename", ASH_DDI_MAX_NAME_BYTES, "",
 					&new.filename, error))
 		return FALSE;
-	if (*new.filename == '\0' || *new.filename == '.' || strchr(new.filename, '/') != NULL)
+	/* Devices ask for the sum of FILE as FILE.MD5SUM. */
+	if (*new.filename == '\0' || *new.filename == '.' || strchr(new.filename, '/') != NULL ||
+			g_str_has_suffix(new.filename, ".MD5SUM"))
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
-				"'filename' is a name without slashes that does not begin with a dot");
+				"'filename' is a name without slashes that does not begin with a dot "
+				"and does not end in .MD5SUM");
 	gboolean ok = keep_file(request, &new, error) &&
 		      ash_change_run(request, write_artifact, &new, error);
 	g_autofree char *sha1 = new.sha1;
@@ -420,7 +442,8 @@ static gboolean list_actions(AshRequest *request, GError **error)
 {
 	int64_t after = 0;
 
-	if (!ash_change_parse(ash_route_after(request), 0, &after, error))
+	if (!need_target(request, error) ||
+			!ash_change_parse(ash_route_after(request), 0, &after, error))
 		return FALSE;
 	const AshPage page = {
 			.sql = "SELECT " ACTION
@@ -450,7 +473,8 @@ static gboolean show_action(AshRequest *request, GError **error)
 	int64_t id = 0;
 	bool is_found = false;
 
-	if (!ash_change_parse(ash_route_part(request, 1), -1, &id, error))
+	if (!need_target(request, error) ||
+			!ash_change_parse(ash_route_part(request, 1), -1, &id, error))
 		return FALSE;
 	const AshPage page = {
 			.sql = "SELECT " ACTION " FROM ddi_action WHERE id = $1 AND target = $2",
@@ -506,7 +530,12 @@ static gboolean take_modules(AshRequest *request, char **out_text, GError **erro
 		JsonNode *node = json_array_get_element(array, i);
 		int64_t found = 0;
 		bool is_found = false;
-		int64_t id = JSON_NODE_HOLDS_VALUE(node) ? json_node_get_int(node) : -1;
+		bool is_number = JSON_NODE_HOLDS_VALUE(node) &&
+				 json_node_get_value_type(node) == G_TYPE_INT64;
+		if (!is_number)
+			return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
+					"'modules' are whole numbers");
+		int64_t id = json_node_get_int(node);
 		if (!ash_db_query_int(request->db, "SELECT count(*) FROM ddi_module WHERE id = $1",
 				    ASH_DB_VALUES(ASH_DB_I(id)), &is_found, &found, error))
 			return FALSE;
@@ -538,7 +567,9 @@ static gboolean make_action(AshRequest *request, GError **error)
 	g_autofree char *modules = NULL;
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
-	if (!ash_change_text(request, "name", ASH_DDI_MAX_NAME_BYTES, "", &to->name, error) ||
+	if (!need_target(request, error) ||
+			!ash_change_text(request, "name", ASH_DDI_MAX_NAME_BYTES, "", &to->name,
+					error) ||
 			!ash_change_text(request, "version", ASH_DDI_MAX_NAME_BYTES, "",
 					&to->version, error) ||
 			!ash_change_text(request, "kind", 16, "forced", &to->kind, error) ||
@@ -588,6 +619,8 @@ static gboolean act_on(AshRequest *request, GError **error)
 {
 	const char *name = strrchr(ash_http_path(request->call), '/') + 1;
 
+	if (!need_target(request, error))
+		return FALSE;
 	if (!ash_change_run(request, write_act, (gpointer) (uintptr_t) name, error))
 		return answer_for(error);
 	return ash_route_reply_empty(request);

@@ -9,7 +9,10 @@
 
 /* Who holds which reboot lock, since when; groups, and locks that are taken from those who hold them. */
 
+#define LOCKS_ARE "groups of locks are"
+
 typedef struct {
+	AshRequest *request;
 	JsonBuilder *json;
 	int64_t now_s, limit, count;
 	GPtrArray *names;
@@ -25,6 +28,9 @@ static gboolean take_holder(const AshDbRow *row, gpointer data, GError **error)
 {
 	List *list = data;
 
+	/* Who may hold one and is no host is not told to who may see some hosts only. */
+	if (!ash_route_may_host(list->request, ash_db_row_text(row, 0)))
+		return TRUE;
 	json_builder_begin_object(list->json);
 	ash_json_add_text(list->json, "id", ash_db_row_text(row, 0));
 	ash_json_add_int(list->json, "since", ash_db_row_int(row, 1));
@@ -73,7 +79,10 @@ static gboolean list_groups(AshRequest *request, GError **error)
 	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(JsonBuilder) json = json_builder_new();
 	int64_t limit = ash_route_limit(request);
-	List list = {.json = json, .now_s = request->server->now(), .limit = 1000};
+	List list = {.request = request,
+			.json = json,
+			.now_s = request->server->now(),
+			.limit = 1000};
 
 	if (!ash_db_query(request->db,
 			    "SELECT name FROM lock_group WHERE name > $1 ORDER BY name LIMIT $2",
@@ -97,7 +106,10 @@ static gboolean list_groups(AshRequest *request, GError **error)
 static gboolean reply_group(AshRequest *request, const char *name, GError **error)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
-	List list = {.json = json, .now_s = request->server->now(), .limit = 1000};
+	List list = {.request = request,
+			.json = json,
+			.now_s = request->server->now(),
+			.limit = 1000};
 
 	json_builder_begin_object(json);
 	return add_group(request->db, name, &list, error) && ash_route_reply(request, json);
@@ -194,7 +206,8 @@ static gboolean put_group(AshRequest *request, GError **error)
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
 				"a group has 1 to %d letters, digits, dots and hyphens",
 				ASH_REBOOT_LOCK_MAX_GROUP_BYTES);
-	return ash_change_run(request, write_group, (gpointer) (uintptr_t) name, error) &&
+	return ash_route_need_all_hosts(request, LOCKS_ARE, error) &&
+	       ash_change_run(request, write_group, (gpointer) (uintptr_t) name, error) &&
 	       reply_group(request, name, error);
 }
 
@@ -229,7 +242,8 @@ static gboolean delete_group(AshRequest *request, GError **error)
 {
 	gpointer name = (gpointer) (uintptr_t) ash_route_part(request, 0);
 
-	return ash_change_run(request, remove_group, name, error) && ash_route_reply_empty(request);
+	return ash_route_need_all_hosts(request, LOCKS_ARE, error) &&
+	       ash_change_run(request, remove_group, name, error) && ash_route_reply_empty(request);
 }
 
 static gboolean take_back(AshRequest *request, gpointer data, GError **error)
@@ -239,9 +253,11 @@ static gboolean take_back(AshRequest *request, gpointer data, GError **error)
 
 	if (!ash_change_text(request, "id", ASH_REBOOT_LOCK_MAX_ID_BYTES, "", &id, error) ||
 			!ash_db_lock_events(request->db, error) ||
-			!ash_db_exec(request->db,
-					"DELETE FROM lock_hold WHERE \"group\" = $1 AND id = $2",
-					ASH_DB_VALUES(ASH_DB_T(name), ASH_DB_T(id)), &gone, error))
+			(ash_route_may_host(request, id) &&
+					!ash_db_exec(request->db,
+							"DELETE FROM lock_hold WHERE \"group\" = $1 AND id = $2",
+							ASH_DB_VALUES(ASH_DB_T(name), ASH_DB_T(id)),
+							&gone, error)))
 		return FALSE;
 	if (gone == 0)
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,

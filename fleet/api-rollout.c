@@ -234,15 +234,21 @@ static bool allows(const char *states, const char *state)
 	return g_strv_contains((const char *const *) all, state);
 }
 
-/* Who may change some hosts only may not change what goes to others. */
-static gboolean check_scope(AshRequest *request, const char *spec_text, GError **error)
+/* Who may change some hosts only may not change what goes to others, nor read its ledger, which names them. */
+static gboolean check_scope(AshRequest *request, GError **error)
 {
 	g_autoptr(AshRolloutSpec) spec = NULL;
+	g_autofree char *text = NULL;
 	bool is_covered = false;
 
+	if (!ash_db_query_string(request->db, "SELECT spec FROM rollout WHERE id = $1",
+			    ASH_DB_VALUES(ASH_DB_T(id_of(request))), &text, error))
+		return FALSE;
+	if (text == NULL)
+		return throw_none(request, error);
 	if (*request->scope == '\0')
 		return TRUE;
-	if (!ash_rollout_spec_parse_text(spec_text, &spec, error) ||
+	if (!ash_rollout_spec_parse_text(text, &spec, error) ||
 			!ash_scope_covers(request, spec->selector, &is_covered, error))
 		return FALSE;
 	return is_covered || ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_FORBIDDEN,
@@ -303,17 +309,11 @@ static gboolean need_ledger(AshRequest *request, GError **error)
 
 static gboolean run_act(AshRequest *request, Act act, GError **error)
 {
-	g_autofree char *spec = NULL;
 	bool is_done = false;
 
 	if (act.needs_reason && !ash_change_require_reason(request, error))
 		return FALSE;
-	if (!ash_db_query_string(request->db, "SELECT spec FROM rollout WHERE id = $1",
-			    ASH_DB_VALUES(ASH_DB_T(id_of(request))), &spec, error))
-		return FALSE;
-	if (spec == NULL)
-		return throw_none(request, error);
-	if (!need_ledger(request, error) || !check_scope(request, spec, error) ||
+	if (!check_scope(request, error) || !need_ledger(request, error) ||
 			!ash_change_run(request, write_act, &act, error) ||
 			!ash_scheduler_wait(request->server->scheduler, request->db, act.seq,
 					PATIENCE_US, &is_done, error))
@@ -361,7 +361,7 @@ static gboolean show_ledger(AshRequest *request, GError **error)
 	int64_t after = 0;
 
 	if (!ash_change_parse(ash_route_after(request), 0, &after, error) ||
-			!need_ledger(request, error))
+			!check_scope(request, error) || !need_ledger(request, error))
 		return FALSE;
 	const AshPage page = {
 			.sql = "SELECT line, text FROM rollout_line WHERE rollout = $1 AND line > $2 "
@@ -378,7 +378,7 @@ static gboolean replay_rollout(AshRequest *request, GError **error)
 	g_auto(AshRolloutReplay) replay = {0};
 	g_autoptr(JsonBuilder) json = json_builder_new();
 
-	if (!need_ledger(request, error))
+	if (!check_scope(request, error) || !need_ledger(request, error))
 		return FALSE;
 	if (!ash_ledger_replay(request->db, id_of(request), &replay, error))
 		return ash_change_answer(error, ASH_LEDGER_ERROR, ASH_LEDGER_ERROR_NONE,

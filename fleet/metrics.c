@@ -366,6 +366,8 @@ static gboolean run(AshRequest *request, GError **error)
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_UNAUTHORIZED,
 				"This needs a token (Authorization: Bearer), or 'metrics: {open: true}' "
 				"in the server's settings.");
+	if (!ash_route_need_all_hosts(request, "figures are", error))
+		return FALSE;
 	char *text = ash_metrics_format(ash_route_metrics(), request->server, request->db);
 	ash_http_reply(request->call, 200, "text/plain; version=0.0.4; charset=utf-8",
 			g_bytes_new_take(text, strlen(text)));

@@ -97,3 +97,10 @@ bool ash_route_may_host(AshRequest *request, const char *host_id)
 	return ash_host_id_parse(host_id, id) && ash_live_get(request->server->live, id, &host) &&
 	       ash_selector_matches(private->operator->selector, &host, request->server->now());
 }
+
+gboolean ash_route_need_all_hosts(AshRequest *request, const char *what, GError **error)
+{
+	return *request->scope == '\0' ||
+	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_FORBIDDEN,
+			       "%s of all hosts, your scope is not", what);
+}

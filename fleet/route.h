@@ -111,6 +111,9 @@ gboolean ash_route_audit(AshRequest *request, const char *action, const char *ob
 		const char *before, const char *after, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* May this operator see and change the host? (its scope; fleet/selector.h) */
 bool ash_route_may_host(AshRequest *request, const char *host_id);
+/* Of what is about all hosts ("figures are"): refused to whom a scope hides some. */
+gboolean ash_route_need_all_hosts(AshRequest *request, const char *what, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- for the server ---- */
 
