@@ -129,10 +129,16 @@ static gboolean put_attributes(AshRequest *request, GError **error)
 
 /* ---- what is to be installed ---- */
 
+/* Its state is looked at here: an operator may end or cancel it at the same time. */
 static gboolean note_retrieved(AshRequest *request, gpointer data, GError **error)
 {
 	AshDdiDevice *device = data;
 
+	if (!ash_ddi_device_find(device, error))
+		return FALSE;
+	if (!device->action->is_active || strcmp(device->action->state, "canceling") == 0 ||
+			strcmp(device->action->state, "wait-confirmation") == 0)
+		return ash_ddi_device_not_now(error);
 	return ash_ddi_action_retrieved(request->db, device->action, request->server->now(), error);
 }
 
@@ -142,11 +148,6 @@ static gboolean get_deployment(AshRequest *request, GError **error)
 
 	if (!ash_ddi_device_begin(request, &device, error))
 		return *error == NULL;
-	if (!ash_ddi_device_find(&device, error))
-		return FALSE;
-	if (!device.action->is_active || strcmp(device.action->state, "canceling") == 0 ||
-			strcmp(device.action->state, "wait-confirmation") == 0)
-		return ash_ddi_device_not_now(error);
 	if (!ash_change_run(request, note_retrieved, &device, error))
 		return ash_ddi_device_fail(error);
 	return ash_ddi_device_reply_deployment(&device, "deployment", error);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fleet/change.h"
+#include "fleet/route-private.h"
 #include "fleet/server.h"
 #include "lib/crypto.h"
 #include "lib/error.h"
@@ -55,7 +56,11 @@ bool ash_ddi_device_begin(AshRequest *request, AshDdiDevice *device, GError **er
 					     ash_crypto_same_secret(config->ddi_gateway_token,
 							     header + strlen("GatewayToken "));
 	} else if (key != NULL) {
-		/* A host of this fleet, by its certificate; it may be a target too. */
+		/* A host of this fleet, by its certificate; it may be a target too. One that was withdrawn, or whose
+		 * host is held or gone, is answered here.
+		 */
+		if (!ash_route_admit_host(request))
+			return false;
 		is_known = device->may_add = strcmp(key, device->target) == 0;
 	}
 	if (!is_known)
@@ -127,6 +132,7 @@ gboolean ash_ddi_device_find(AshDdiDevice *device, GError **error)
 
 	if (!ash_change_parse(ash_route_part(device->request, 1), -1, &id, NULL))
 		id = -1;
+	g_clear_pointer(&device->action, ash_ddi_action_free);
 	return ash_ddi_action_get(
 			       device->request->db, device->target, id, &device->action, error) ||
 	       ash_ddi_device_fail(error);

@@ -11,6 +11,10 @@
 
 G_DEFINE_QUARK(ash_ddi_error, ash_ddi_error)
 
+enum {
+	MAX_LAST = 100, /* a cancellation may be refused so often */
+};
+
 #define ACTION                                                                                     \
 	"id, target, name, version, modules, kind, state, is_active, weight, schedule, revision"
 
@@ -45,7 +49,8 @@ bool ash_ddi_is_id(const char *text)
 gboolean ash_ddi_target_see(AshDb *db, const char *id, const char *address, int64_t now_s,
 		bool may_add, GError **error)
 {
-	int64_t seen = 0, added = 0;
+	int64_t seen = 0, added = 0, count = 0;
+	bool is_found = false;
 
 	if (!ash_db_exec(db, "UPDATE ddi_target SET last_seen = $2, address = $3 WHERE id = $1",
 			    ASH_DB_VALUES(ASH_DB_T(id), ASH_DB_I(now_s), ASH_DB_T(address)), &seen,
@@ -56,6 +61,12 @@ gboolean ash_ddi_target_see(AshDb *db, const char *id, const char *address, int6
 	if (!may_add)
 		return ash_throw(error, ASH_DDI_ERROR, ASH_DDI_ERROR_NOT_FOUND,
 				"there is no such target");
+	if (!ash_db_query_int(
+			    db, "SELECT count(*) FROM ddi_target", NULL, &is_found, &count, error))
+		return FALSE;
+	if (count >= ASH_DDI_MAX_TARGETS)
+		return ash_throw(error, ASH_DDI_ERROR, ASH_DDI_ERROR_QUOTA,
+				"there are %d targets already", ASH_DDI_MAX_TARGETS);
 	return ash_db_exec(db,
 			"INSERT INTO ddi_target (id, created_at, last_seen, address) VALUES ($1, $2, $2, $3) "
 			"ON CONFLICT (id) DO NOTHING",
@@ -140,6 +151,12 @@ bool ash_ddi_action_is_open(const AshDdiAction *action, int64_t now_s, int64_t *
 
 /* ---- what happens to one ---- */
 
+/* What ends an action is taken in whatever the device has said before. */
+static bool is_last(const char *state)
+{
+	return strcmp(state, "closed") == 0 || strcmp(state, "canceled") == 0;
+}
+
 static gboolean add_status(AshDb *db, const AshDdiAction *action, const char *state,
 		char *const *messages, int64_t now_s, GError **error)
 {
@@ -150,7 +167,7 @@ static gboolean add_status(AshDb *db, const AshDdiAction *action, const char *st
 	if (!ash_db_query_int(db, "SELECT count(*) FROM ddi_status WHERE action = $1",
 			    ASH_DB_VALUES(ASH_DB_I(action->id)), &is_found, &count, error))
 		return FALSE;
-	if (count >= ASH_DDI_MAX_STATUSES)
+	if (count >= ASH_DDI_MAX_STATUSES + (is_last(state) ? MAX_LAST : 0))
 		return ash_throw(error, ASH_DDI_ERROR, ASH_DDI_ERROR_QUOTA,
 				"an action takes %d status messages at most", ASH_DDI_MAX_STATUSES);
 	json_builder_begin_array(json);

@@ -34,7 +34,8 @@ enum {
 	ASH_DDI_MAX_MESSAGE_BYTES = 512,
 	ASH_DDI_MAX_MODULES = 32, /* of an action */
 	ASH_DDI_MAX_NAME_BYTES = 128,
-	ASH_DDI_MAX_ACTIONS = 2000, /* of a target */
+	ASH_DDI_MAX_ACTIONS = 2000,   /* of a target */
+	ASH_DDI_MAX_TARGETS = 100000, /* that come by themselves, with the gateway's token */
 };
 
 typedef struct {

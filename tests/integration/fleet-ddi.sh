@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs: curl jq openssl cpio
+# needs: curl jq openssl cpio python3
 # SPDX-License-Identifier: Apache-2.0
 # hawkBit's Direct Device Integration: what its clients ask and are told, and SWUpdate as one of them.
 . tests/lib/tap.sh
@@ -160,6 +160,112 @@ feedback "cancelAction/$first" "$first" closed success >/dev/null
 dev GET ""
 like "…and comes then" "$(jq -r '._links.deploymentBase.href' <<<"$body")" "/$action\?"
 api_is "ended without the device" 204 POST "/v1/ddi/targets/dev1/actions/$action/quit"
+
+# ---- what nobody should send ----
+
+dev_raw()
+{
+	as "" api "$1" "$2" "${3:-}" -H "Authorization: $auth"
+}
+while read -r wanted method path; do
+	dev_raw "$method" "$path" "$([ "$method" = GET ] || echo '{}')"
+	is "$method $path" "$status" "$wanted"
+done <<END
+404 GET /OTHER/controller/v1/dev1
+404 GET /default/controller/v1/dev1
+404 GET $base/dev1/nothing
+404 GET $base/dev1/deploymentBase/0
+404 GET $base/dev1/deploymentBase/-1
+404 GET $base/dev1/deploymentBase/9223372036854775807
+404 GET $base/dev1/deploymentBase/9223372036854775808
+404 GET $base/dev1/deploymentBase/99999999999999999999999999
+404 GET $base/dev1/deploymentBase/1e3
+404 GET $base/dev1/deploymentBase/0x1
+404 GET $base/dev1/installedBase/x
+404 GET $base/dev1/cancelAction/18446744073709551617
+404 GET $base/dev1/confirmationBase/nothing
+404 GET $base/dev1/softwaremodules/99999999999999999999/artifacts
+404 GET $base/dev1/softwaremodules/1/artifacts/..%2F..%2Fca.key
+404 GET $base/dev1/softwaremodules/1/artifacts/%2e%2e
+405 POST $base/dev1
+405 DELETE $base/dev1
+405 POST $base/dev1/configData
+405 PUT $base/dev1/deploymentBase/1/feedback
+405 POST $base/dev1/installedBase
+405 DELETE $base/dev1/softwaremodules/1/artifacts/a.raucb
+400 GET $base/$(printf 'x%.0s' {1..257})
+400 GET $base/a%0ab
+400 POST $base/dev1/deploymentBase/1/feedback
+400 POST $base/dev1/deploymentBase/99999999999999999999/feedback
+END
+dev GET "/deploymentBase/1?actionHistory=99999999999999999999"
+is "more history than there are numbers" "$status" 404
+assign
+dev_is "a body of another action's id is this one's, as the path says" 200 POST "/deploymentBase/$action/feedback" \
+	'{"id":999,"status":{"execution":"proceeding","result":{"finished":"none","progress":{"cnt":-1,"of":0}},"code":-7}}'
+dev GET "/deploymentBase/$action?actionHistory=99999999999999999999&c=x"
+is "whatever it asks of the history" "$status" 200
+for json in '{"status":null}' '{"status":{"execution":7,"result":{"finished":"none"}}}' '{"status":{"execution":"closed","result":[]}}' \
+	'{"status":{"execution":"closed","result":{"finished":"none"},"details":"text"}}' \
+	'{"status":{"execution":"closed","result":{"finished":"none"},"details":[1]}}'; do
+	dev_is "feedback that is none: $json" 400 POST "/deploymentBase/$action/feedback" "$json"
+done
+api_is "a module that is a text" 400 POST /v1/ddi/targets/dev1/actions '{"name":"s","version":"1","modules":["1"]}'
+api_is "a module that is no whole number" 400 POST /v1/ddi/targets/dev1/actions '{"name":"s","version":"1","modules":[1e300]}'
+api_is "actions of a device that there is not" 404 GET /v1/ddi/targets/nobody/actions
+api_is "a file that would be another one's sum" 400 POST "/v1/ddi/modules/$module/artifacts" '{"filename":"a.raucb.MD5SUM"}'
+
+# A device that reads and operators who cancel, at the same time: what was cancelled stays so.
+race()
+{
+	local n
+	for n in $(seq 8); do
+		printf '%s\n' next "url = \"$fleet_url$base/dev1/deploymentBase/$action\"" "header = \"Authorization: $auth\"" \
+			"cacert = \"$fleet_ca\"" silent "output = /dev/null"
+		[ "$n" != 4 ] || printf '%s\n' next "url = \"$fleet_url/v1/ddi/targets/dev1/actions/$action/$1\"" "request = POST" \
+			"header = \"Authorization: Bearer $fleet_token\"" "cacert = \"$fleet_ca\"" silent "output = /dev/null"
+	done | sed 1d >"$tmp/race"
+	curl -Z --parallel-immediate --config "$tmp/race" 2>/dev/null
+	api GET "/v1/ddi/targets/dev1/actions/$action"
+	jq -r '[.state, .active] | map(tostring) | join(" ")' <<<"$body"
+}
+lost=
+for _ in $(seq 10); do
+	assign '"beside":true'
+	[ "$(race cancel)" = "canceling true" ] || lost+="cancel: $body "
+	[ "$(race quit)" = "canceled false" ] || lost+="quit: $body "
+done
+empty "an action that is read while it is cancelled is cancelled" "$lost"
+# The device's end and the operator's cancellation: one of the two, and then nothing more.
+mixed=
+for _ in $(seq 5); do
+	assign '"beside":true'
+	feedback "deploymentBase/$action" "$action" closed success >"$tmp/first" &
+	api POST "/v1/ddi/targets/dev1/actions/$action/cancel"
+	wait $!
+	[ "$(cat "$tmp/first")" = 200 ] || mixed+="closed: $(cat "$tmp/first") "
+	api GET "/v1/ddi/targets/dev1/actions/$action"
+	[ "$(jq -r .state <<<"$body")" = finished ] || mixed+="$body "
+	again=$(feedback "deploymentBase/$action" "$action" closed failure)
+	[ "$again" = 410 ] || mixed+="again: $again "
+	again=$(feedback "cancelAction/$action" "$action" closed success)
+	[ "$again" = 405 ] || mixed+="cancelled after: $again "
+done
+empty "what the device has done wins, whichever came first" "$mixed"
+# However much it has said, its end is heard.
+assign
+python3 - "$tmp/fleet/fleet.db" "$action" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=30)
+db.executemany("INSERT INTO ddi_status (action, at, state) VALUES (?, 1, 'proceeding')", [(int(sys.argv[2]),)] * 1000)
+db.commit()
+END
+is "a device that has said too much is told so" "$(feedback "deploymentBase/$action" "$action" proceeding none)" 429
+is "…but can end it" "$(feedback "deploymentBase/$action" "$action" closed success)" 200
+api GET '/v1/ddi/targets/dev1/actions?limit=1000'
+for action in $(jq '.items[] | select(.active).id' <<<"$body"); do
+	api POST "/v1/ddi/targets/dev1/actions/$action/quit"
+done
 
 # ---- kinds, windows, confirmations ----
 
