@@ -4,6 +4,7 @@
 #include "fleet/checkin.h"
 #include "fleet/wanted.h"
 #include "fleet/workload-said.h"
+#include "fleet/workload-told.h"
 #include "lib/json.h"
 
 /* What a check-in says of workloads, and what it is answered about them. */
@@ -19,26 +20,49 @@ typedef struct {
 	GError **error;
 } Tell;
 
+static char *make_text(const AshWorkloadChange *change, const AshWorkloadTold *told)
+{
+	if (told->is_last)
+		return g_strdup_printf("%s; it changes often: what follows within this hour is "
+				       "counted only",
+				change->text);
+	if (told->left_out > 0)
+		return g_strdup_printf("%s; %" G_GINT64_FORMAT " changes of this hour are not told",
+				change->text, told->left_out);
+	return g_strdup(change->text);
+}
+
 static gboolean append(Tell *tell, const AshWorkloadChange *change)
 {
 	g_autoptr(JsonBuilder) json = json_builder_new();
 	AshCheckinWork *work = tell->work;
 	const AshWanted *wanted = ash_wanted_find(tell->wanted, change->name);
+	AshWorkloadTold told = {0};
 
+	if (!ash_workload_told_count(
+			    tell->db, work->id, change->name, work->now_s, &told, tell->error))
+		return FALSE;
 	json_builder_begin_object(json);
 	ash_json_add_text(json, "change", change->word);
 	ash_json_add_text(json, "workload", change->name);
 	ash_json_add_text(json, "version", change->version);
+	if (told.left_out > 0) {
+		ash_json_add_int(json, "left_out", told.left_out);
+		ash_json_add_int(json, "since", told.since_s);
+	}
 	json_builder_end_object(json);
 	g_autofree char *data = g_strchomp(ash_json_format(json, false));
+	g_autofree char *text = make_text(change, &told);
 	const AshEvent event = {.at_s = work->now_s,
-			.kind = "host.workload",
+			.kind = told.left_out > 0 ? ASH_WORKLOAD_TOLD_KIND : "host.workload",
 			.host = work->id,
 			.rollout = wanted != NULL ? wanted->rollout : "",
-			.text = change->text,
+			.text = text,
 			.data = data};
 	tell->count++;
-	return ash_checkin_append(tell->db, work, &event, tell->error);
+	return ash_checkin_append(tell->db, work, &event, tell->error) &&
+	       (told.left_out == 0 || ash_workload_told_replace(tell->db, work->id, change->name,
+						      tell->error));
 }
 
 static void tell_change(const AshWorkloadChange *change, gpointer data)

@@ -26,6 +26,8 @@
  * rollout.host         {"outcome":…,"ring":N}               one host's outcome in it
  * host.workload         {"change":"ready"|"not-ready"|"failed"|"rolled-back"|"removed"|"missing"|"other","workload":NAME,
  *                      "version":V}                         what it says of its workloads changed
+ * host.workload-more   {…,"left_out":N,"since":S}           instead, after ASH_WORKLOAD_TOLD_MAX within an hour: one that
+ *                      takes the place of the one before (fleet/workload-told.h); webhooks are not told of it
  * workload.added, .withdrawn, .changed                      {"workload":NAME,"version":V}
  * assignment.changed                                        {"assignment":ID,"workload":NAME,"version":V}
  * release.added, .withdrawn, .changed; channel.changed; policy.changed; lock.changed; ddi.changed; operator.changed

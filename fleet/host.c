@@ -197,6 +197,7 @@ gboolean ash_host_forget(AshDb *db, const char *id, const AshHostBy *by, GError 
 			"DELETE FROM host_order WHERE host = $1",
 			"DELETE FROM host_journal WHERE host = $1",
 			"DELETE FROM host_workload WHERE host = $1",
+			"DELETE FROM workload_told WHERE host = $1",
 			("DELETE FROM rollout_host WHERE host = $1 AND rollout NOT IN "
 			 "(SELECT id FROM rollout WHERE ended_at = 0)"),
 	};

@@ -3,6 +3,7 @@
 
 #include "fleet/scheduler-private.h"
 #include "fleet/scheduler-turn.h"
+#include "fleet/workload-told.h"
 #include "lib/json.h"
 
 enum {
@@ -68,8 +69,8 @@ static bool concerns_host(const char *kind)
 {
 	static const char *const kinds[] = {"host.joined", "host.approved", "host.held",
 			"host.released", "host.retired", "host.forgotten", "host.labels",
-			"host.facts", "host.report", "host.workload", "host.silent", "host.back",
-			"host.clone", "host.pending", NULL};
+			"host.facts", "host.report", "host.workload", ASH_WORKLOAD_TOLD_KIND,
+			"host.silent", "host.back", "host.clone", "host.pending", NULL};
 
 	return g_strv_contains(kinds, kind);
 }

@@ -5,6 +5,7 @@
 
 #include "fleet/api-event.h"
 #include "fleet/server.h"
+#include "fleet/workload-told.h"
 #include "lib/error.h"
 #include "lib/fetch-request.h"
 #include "lib/json.h"
@@ -111,7 +112,9 @@ static gboolean look_at(const AshEvent *event, gpointer data, GError **error)
 	if (search->found != 0)
 		return TRUE;
 	search->looked_at = event->seq;
-	if (ash_webhook_wants(search->hook->kinds, event->kind))
+	/* They take the place of one another: there is no end to them. */
+	if (!g_str_equal(event->kind, ASH_WORKLOAD_TOLD_KIND) &&
+			ash_webhook_wants(search->hook->kinds, event->kind))
 		search->found = event->seq;
 	return TRUE;
 }

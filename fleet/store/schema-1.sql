@@ -273,6 +273,17 @@ CREATE TABLE workload_log (
 );
 CREATE INDEX workload_log_order ON workload_log (host_order, id);
 
+-- How many events host.workload were told; fleet/workload-told.h.
+CREATE TABLE workload_told (
+	host TEXT NOT NULL,
+	name TEXT NOT NULL,                      -- of the workload; '': all others
+	since BIGINT NOT NULL,                   -- when its hour began
+	told BIGINT NOT NULL,
+	left_out BIGINT NOT NULL,
+	event BIGINT NOT NULL DEFAULT 0,         -- the one of those that were left out; 0: none
+	PRIMARY KEY (host, name)
+);
+
 -- ---- FleetLock ----
 
 CREATE TABLE lock_group (

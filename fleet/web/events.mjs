@@ -13,7 +13,7 @@ const KIND_TONE = [
 ];
 const toneOf = (e) => {
 	if (e.kind === "rollout.host") return { failed: "bad", silent: "silent", confirmed: "good" }[e.data?.outcome] || "updating";
-	if (e.kind === "host.workload") return { ready: "good", failed: "bad", "rolled-back": "bad", removed: "silent" }[e.data?.state || e.data?.what] || "updating";
+	if (e.kind.startsWith("host.workload")) return { ready: "good", failed: "bad", "rolled-back": "bad", removed: "silent" }[e.data?.change] || "updating";
 	return KIND_TONE.find(([re]) => re.test(e.kind))?.[1] || "unknown";
 };
 

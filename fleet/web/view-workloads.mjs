@@ -100,7 +100,7 @@ const marks = (w, then) => [
 ];
 
 export function Workload({ id: name }) {
-	const view = useGet(`/v1/workloads/${part(name)}`, { on: (e) => changed(e) || e.kind === "host.workload", wait: 2500 });
+	const view = useGet(`/v1/workloads/${part(name)}`, { on: (e) => changed(e) || e.kind.startsWith("host.workload"), wait: 2500 });
 	const [version, setVersion] = useArgument("version");
 	const [tab, setTab] = useArgument("tab", "report");
 	if (view.error?.status === 404) return html`<${Head} title="No such workload" back=${["/workloads", "Workloads"]} /><${Panel}><${Empty} title="There is no such workload"><a class="button" href="/workloads">All workloads</a><//><//>`;
