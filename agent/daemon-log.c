@@ -245,19 +245,41 @@ static void on_place(const char *json, const GError *error, gpointer data)
 	drop(log);
 }
 
-/* "NAME[/INSTANCE] LINES SECONDS" */
+/* Whoever reads goes on reading: what is followed for the order @before goes on for this one. false: it does not. */
+static bool take_over(
+		AshDaemon *daemon, const AshFleetOrder *order, const char *before, uint64_t seconds)
+{
+	uint64_t number = 0;
+
+	if (!g_ascii_string_to_unsigned(before, 10, 1, G_MAXINT64, &number, NULL))
+		return false;
+	Log *log = find_log(daemon, number);
+	if (log == NULL || log->child == NULL || log->is_killed || log->is_over)
+		return false;
+	log->order = order->id;
+	log->seconds = MIN(seconds, ASH_CHECKIN_MAX_LOG_S);
+	log->deadline_us = ash_bus_now_us() + (int64_t) log->seconds * G_USEC_PER_SEC;
+	end_order(daemon, number, true, "that is all");
+	ash_daemon_set_timer(daemon);
+	return true;
+}
+
+/* "NAME[/INSTANCE] LINES SECONDS [ORDER]" */
 static void begin_log(AshDaemon *daemon, const AshFleetOrder *order)
 {
-	g_auto(GStrv) words = g_strsplit(order->argument, " ", 4);
+	g_auto(GStrv) words = g_strsplit(order->argument, " ", 5);
 	g_autofree char *name = NULL;
 	uint64_t lines = 0, seconds = 0;
+	guint count = g_strv_length(words);
 
-	if (g_strv_length(words) != 3 || !parse_name(words[0], &name) ||
+	if (count < 3 || count > 4 || !parse_name(words[0], &name) ||
 			!g_ascii_string_to_unsigned(words[1], 10, 0, G_MAXINT64, &lines, NULL) ||
 			!g_ascii_string_to_unsigned(words[2], 10, 0, G_MAXINT64, &seconds, NULL)) {
 		end_order(daemon, order->id, false, "expected NAME, lines and seconds");
 		return;
 	}
+	if (count == 4 && take_over(daemon, order, words[3], seconds))
+		return;
 	if (daemon->workloads.logs->len >= ASH_DAEMON_MAX_LOGS) {
 		end_order(daemon, order->id, false, "as many are followed already as can be");
 		return;

@@ -14,7 +14,7 @@
 
 typedef struct {
 	const char *host;
-	char *argument;
+	char *which, *argument;
 	int64_t follow_s, order;
 } Read;
 
@@ -36,7 +36,7 @@ static gboolean make_argument(AshRequest *request, Read *reading, GError **error
 	int64_t lines = 0;
 
 	if (!take_number(request, "lines", 0, ASH_CHECKIN_MAX_LOG_LINES, 100, &lines, error) ||
-			!take_number(request, "follow", 0, ASH_CHECKIN_MAX_LOG_S, 0,
+			!take_number(request, "follow", 0, ASH_WORKLOAD_LOGS_MAX_FOLLOW_S, 0,
 					&reading->follow_s, error))
 		return FALSE;
 	if (!ash_workload_is_name(name) || strlen(instance) > 64 ||
@@ -44,8 +44,9 @@ static gboolean make_argument(AshRequest *request, Read *reading, GError **error
 					strlen(instance))
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
 				"'%.64s' is no workload's name, or 'instance' is none of it", name);
-	reading->argument = g_strdup_printf("%s%s%s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT, name,
-			*instance != '\0' ? "/" : "", instance, lines, reading->follow_s);
+	reading->which = g_strconcat(name, *instance != '\0' ? "/" : "", instance, NULL);
+	reading->argument = g_strdup_printf("%s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT,
+			reading->which, lines, ash_workload_logs_turn_s(reading->follow_s));
 	return TRUE;
 }
 
@@ -67,8 +68,9 @@ static gboolean write_order(AshRequest *request, gpointer data, GError **error)
 			reading->order, reading->argument);
 	if (!ash_route_audit(request, "host.workload-logs", object, NULL, after, error))
 		return FALSE;
-	return ash_workload_logs_expect(request->server->logs, reading->order, reading->host,
-			       reading->follow_s) ||
+	const AshWorkloadLogsReading logs = {
+			reading->host, reading->which, request->actor, reading->follow_s};
+	return ash_workload_logs_expect(request->server->logs, reading->order, &logs) ||
 	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_TOO_MANY,
 			       "%d readers of logs are there already",
 			       ASH_WORKLOAD_LOGS_MAX_READERS);
@@ -78,11 +80,11 @@ static gboolean follow(AshRequest *request, GError **error)
 {
 	Read reading = {0};
 
-	if (!ash_api_host_id(request, &reading.host, error) ||
-			!make_argument(request, &reading, error))
-		return FALSE;
-	gboolean ok = ash_change_run(request, write_order, &reading, error);
+	gboolean ok = ash_api_host_id(request, &reading.host, error) &&
+		      make_argument(request, &reading, error) &&
+		      ash_change_run(request, write_order, &reading, error);
 	g_free(reading.argument);
+	g_free(reading.which);
 	if (!ok) {
 		if (reading.order != 0)
 			ash_workload_logs_forget(request->server->logs, reading.order);
@@ -95,7 +97,7 @@ static gboolean follow(AshRequest *request, GError **error)
 static const AshRouteMember arguments[] = {
 		{"lines", "integer", false, "the last so many, 0 to 1000; default 100"},
 		{"follow", "integer", false,
-				"seconds, 0 to 300, for which what comes is sent too; default 0"},
+				"seconds, 0 to 86400, for which what comes is sent too; default 0"},
 		{"instance", "string", false, "one of its instances (web@2); default: all"},
 		{0},
 };

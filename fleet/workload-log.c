@@ -15,15 +15,22 @@ enum {
 	STALE_S = 600, /* of an order whose server ended */
 };
 
-/* Its memory is held by the table, by the stream until that has ended, and by who begins it. */
+/* Its memory is held by the table, for each of its orders, by the stream until that has ended, and by who begins it. */
 typedef struct {
 	gint references;
 	AshWorkloadLogs *logs;
 	int64_t order, until_us, told_us;
+	int64_t next;     /* the order that takes its place; 0: none yet */
+	int64_t renew_us; /* when there is to be one */
+	int64_t ends_us;  /* when the newest of them does */
+	int64_t left_s;   /* of what was asked for, behind these orders */
+	char *which, *actor;
 	char host[65];
 	AshHttpStream *stream; /* NULL: not begun */
 	GString *pending;      /* events for it until then */
 	char *end;             /* why it ends; NULL: it goes on */
+	bool has_ended;        /* @order, and @next goes on */
+	bool is_seen;          /* that, before the lines of other servers were read */
 	bool is_over;
 } Reader;
 
@@ -38,7 +45,7 @@ struct AshWorkloadLogs {
 	uint64_t listener;
 	GMutex lock;
 	GCond wake;
-	GHashTable *readers; /* of order → Reader */
+	GHashTable *readers; /* of order → Reader; of @next too */
 	GArray *drops;       /* Drop: orders that nobody reads any more */
 	bool is_ending;
 };
@@ -53,6 +60,8 @@ static void reader_unref(gpointer data)
 		return;
 	g_string_free(reader->pending, TRUE);
 	g_free(reader->end);
+	g_free(reader->which);
+	g_free(reader->actor);
 	g_free(reader);
 }
 
@@ -82,12 +91,33 @@ static void send_lines(Reader *reader, JsonArray *lines)
 		send_event(reader, "line", json_array_get_string_element(lines, i));
 }
 
+static void forget_next(Reader *reader)
+{
+	if (reader->next != 0)
+		g_hash_table_remove(reader->logs->readers, &reader->next);
+	reader->next = 0;
+}
+
+/* From now on it is its next order's, whose place in the table it takes along. */
+static void go_over(Reader *reader)
+{
+	GHashTable *readers = reader->logs->readers;
+
+	g_hash_table_steal(readers, &reader->next);
+	g_hash_table_remove(readers, &reader->order);
+	reader->order = reader->next;
+	reader->next = 0;
+	reader->has_ended = reader->is_seen = false;
+	g_hash_table_insert(readers, &reader->order, reader);
+}
+
 /* @why NULL: nobody is there to be told. */
 static void close_reader(Reader *reader, const char *why)
 {
 	if (reader->is_over)
 		return;
 	reader->is_over = true;
+	forget_next(reader);
 	if (why != NULL)
 		send_event(reader, "end", why);
 	/* One that has not begun ends when it has. */
@@ -97,12 +127,16 @@ static void close_reader(Reader *reader, const char *why)
 	g_hash_table_remove(reader->logs->readers, &reader->order);
 }
 
-static void drop_order(Reader *reader)
+static void drop_orders(Reader *reader)
 {
-	Drop drop = {.order = reader->order};
+	const int64_t orders[] = {reader->order, reader->next};
 
-	g_strlcpy(drop.host, reader->host, sizeof drop.host);
-	g_array_append_val(reader->logs->drops, drop);
+	for (size_t i = 0; i < G_N_ELEMENTS(orders); i++) {
+		Drop drop = {.order = orders[i]};
+		g_strlcpy(drop.host, reader->host, sizeof drop.host);
+		if (orders[i] != 0)
+			g_array_append_val(reader->logs->drops, drop);
+	}
 	g_cond_signal(&reader->logs->wake);
 }
 
@@ -114,25 +148,59 @@ static void on_end(gpointer data)
 
 	g_mutex_lock(&logs->lock);
 	if (!reader->is_over) {
-		drop_order(reader);
+		drop_orders(reader);
 		close_reader(reader, NULL);
 	}
 	g_mutex_unlock(&logs->lock);
 	reader_unref(reader);
 }
 
+int64_t ash_workload_logs_turn_s(int64_t follow_s)
+{
+	const char *text = g_getenv("ASHLAR_FLEET_LOG_S");
+	gint64 most_s = ASH_CHECKIN_MAX_LOG_S;
+
+	if (text != NULL && !g_ascii_string_to_signed(
+					    text, 10, 1, ASH_CHECKIN_MAX_LOG_S, &most_s, NULL))
+		most_s = ASH_CHECKIN_MAX_LOG_S;
+	return MIN(follow_s, most_s);
+}
+
+/* What is still to be followed, with the rest of the order that is under way. */
+static int64_t left_of(const Reader *reader)
+{
+	int64_t rest_us = reader->ends_us - g_get_monotonic_time();
+
+	return reader->left_s + (rest_us > 0 ? rest_us / G_USEC_PER_SEC : 0);
+}
+
+/* Its newest order lasts @turn_s from now on, of @all_s. */
+static void begin_turn(Reader *reader, int64_t turn_s, int64_t all_s)
+{
+	int64_t now_us = g_get_monotonic_time();
+
+	reader->left_s = MAX(all_s - turn_s, 0);
+	reader->ends_us = now_us + turn_s * G_USEC_PER_SEC;
+	reader->until_us = reader->ends_us + ASH_WORKLOAD_LOGS_PATIENCE_S * G_USEC_PER_SEC;
+	reader->renew_us = reader->left_s == 0 ? INT64_MAX
+					       : now_us + MAX(turn_s - ASH_WORKLOAD_LOGS_MARGIN_S,
+									  turn_s / 2) *
+										 G_USEC_PER_SEC;
+}
+
 bool ash_workload_logs_expect(
-		AshWorkloadLogs *logs, int64_t order, const char *host, int64_t follow_s)
+		AshWorkloadLogs *logs, int64_t order, const AshWorkloadLogsReading *reading)
 {
 	Reader *reader = g_new0(Reader, 1);
 
 	reader->references = 1;
 	reader->logs = logs;
 	reader->order = order;
-	reader->until_us = g_get_monotonic_time() +
-			   (follow_s + ASH_WORKLOAD_LOGS_PATIENCE_S) * G_USEC_PER_SEC;
+	reader->which = g_strdup(reading->which);
+	reader->actor = g_strdup(reading->actor);
 	reader->pending = g_string_new(NULL);
-	g_strlcpy(reader->host, host, sizeof reader->host);
+	g_strlcpy(reader->host, reading->host, sizeof reader->host);
+	begin_turn(reader, ash_workload_logs_turn_s(reading->follow_s), reading->follow_s);
 	g_mutex_lock(&logs->lock);
 	bool has_room = g_hash_table_size(logs->readers) < ASH_WORKLOAD_LOGS_MAX_READERS;
 	if (has_room)
@@ -290,9 +358,19 @@ static GArray *orders_of(AshWorkloadLogs *logs)
 	return orders;
 }
 
+static int compare_orders(gconstpointer a, gconstpointer b)
+{
+	const int64_t *one = a, *other = b;
+
+	return (*one > *other) - (*one < *other);
+}
+
 static gboolean fetch_all(AshWorkloadLogs *logs, AshDb *db, GError **error)
 {
 	g_autoptr(GArray) orders = orders_of(logs);
+
+	/* A reader's older order before its next. */
+	g_array_sort(orders, compare_orders);
 
 	for (guint i = 0; i < orders->len; i++) {
 		int64_t order = g_array_index(orders, int64_t, i), count = 0;
@@ -327,6 +405,101 @@ static gboolean drop_all(AshWorkloadLogs *logs, AshDb *db, const GArray *drops, 
 	return TRUE;
 }
 
+/* ---- orders that go on ---- */
+
+typedef struct {
+	int64_t order, turn_s;
+	char host[65];
+	char *which, *actor;
+} Renewal;
+
+static void renewal_clear(gpointer data)
+{
+	Renewal *renewal = data;
+
+	g_free(renewal->which);
+	g_free(renewal->actor);
+}
+
+static GArray *find_due(AshWorkloadLogs *logs)
+{
+	GArray *due = g_array_new(FALSE, FALSE, sizeof(Renewal));
+	GHashTableIter iter;
+	gpointer value;
+	int64_t now_us = g_get_monotonic_time();
+
+	g_array_set_clear_func(due, renewal_clear);
+	g_mutex_lock(&logs->lock);
+	g_hash_table_iter_init(&iter, logs->readers);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		const Reader *reader = value;
+		if (reader->is_over || reader->end != NULL || reader->next != 0 ||
+				reader->stream == NULL || now_us < reader->renew_us)
+			continue;
+		Renewal renewal = {reader->order, ash_workload_logs_turn_s(left_of(reader)), "",
+				g_strdup(reader->which), g_strdup(reader->actor)};
+		g_strlcpy(renewal.host, reader->host, sizeof renewal.host);
+		g_array_append_val(due, renewal);
+	}
+	g_mutex_unlock(&logs->lock);
+	return due;
+}
+
+/* Before the commit: the host's lines may come with it. false: nobody reads any more. */
+static bool expect_next(AshWorkloadLogs *logs, const Renewal *renewal, int64_t next)
+{
+	g_mutex_lock(&logs->lock);
+	Reader *reader = find(logs, renewal->order, renewal->host);
+	bool is_there = reader != NULL && !reader->is_over && reader->end == NULL;
+	if (is_there) {
+		reader->next = next;
+		g_atomic_int_inc(&reader->references);
+		g_hash_table_insert(logs->readers, &reader->next, reader);
+		begin_turn(reader, renewal->turn_s, left_of(reader));
+	}
+	g_mutex_unlock(&logs->lock);
+	return is_there;
+}
+
+/* It ends as it would have. */
+static void give_up(AshWorkloadLogs *logs, const Renewal *renewal)
+{
+	g_mutex_lock(&logs->lock);
+	Reader *reader = find(logs, renewal->order, renewal->host);
+	if (reader != NULL) {
+		forget_next(reader);
+		reader->renew_us = INT64_MAX;
+	}
+	g_mutex_unlock(&logs->lock);
+}
+
+static gboolean renew(AshWorkloadLogs *logs, AshDb *db, const Renewal *renewal, GError **error)
+{
+	const AshHostBy by = {renewal->actor, "", logs->server->now()};
+	g_autofree char *argument = g_strdup_printf("%s 0 %" G_GINT64_FORMAT " %" G_GINT64_FORMAT,
+			renewal->which, renewal->turn_s, renewal->order);
+	int64_t next = 0;
+
+	if (!ash_db_begin(db, true, error))
+		return FALSE;
+	if (ash_host_order(db, renewal->host, "workload-logs", argument, &by, &next, error) &&
+			expect_next(logs, renewal, next) && ash_db_commit(db, error)) {
+		ash_events_wake(logs->server->events);
+		return TRUE;
+	}
+	ash_db_rollback(db);
+	give_up(logs, renewal);
+	return error == NULL || *error == NULL;
+}
+
+static gboolean renew_all(AshWorkloadLogs *logs, AshDb *db, const GArray *due, GError **error)
+{
+	for (guint i = 0; i < due->len; i++)
+		if (!renew(logs, db, &g_array_index(due, Renewal, i), error))
+			return FALSE;
+	return TRUE;
+}
+
 /* Who is gone is found out by sending: the host is not to go on for nobody. */
 static void tell_alive(Reader *reader, int64_t now_us)
 {
@@ -336,44 +509,82 @@ static void tell_alive(Reader *reader, int64_t now_us)
 	put(reader, ":\n\n", 3);
 }
 
-static void end_some(AshWorkloadLogs *logs)
+/* What has ended by now: its lines are in the table, and are read before it is told. */
+static void see_ends(AshWorkloadLogs *logs)
 {
-	g_autoptr(GPtrArray) ended = g_ptr_array_new();
 	GHashTableIter iter;
 	gpointer value;
-	int64_t now_us = g_get_monotonic_time();
 
 	g_mutex_lock(&logs->lock);
 	g_hash_table_iter_init(&iter, logs->readers);
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		Reader *reader = value;
+		reader->is_seen = reader->end != NULL || reader->has_ended;
+	}
+	g_mutex_unlock(&logs->lock);
+}
+
+static bool is_to_end(const Reader *reader, int64_t now_us)
+{
+	return (reader->is_seen && reader->end != NULL) || reader->until_us <= now_us;
+}
+
+static void end_some(AshWorkloadLogs *logs, bool are_read)
+{
+	g_autoptr(GPtrArray) ended = g_ptr_array_new();
+	GHashTableIter iter;
+	gpointer key, value;
+	int64_t now_us = g_get_monotonic_time();
+
+	g_mutex_lock(&logs->lock);
+	g_hash_table_iter_init(&iter, logs->readers);
+	while (g_hash_table_iter_next(&iter, &key, &value)) {
+		Reader *reader = value;
 		tell_alive(reader, now_us);
-		if (!reader->is_over && (reader->end != NULL || reader->until_us <= now_us))
+		reader->is_seen = reader->is_seen && are_read;
+		if (key == &reader->order && !reader->is_over &&
+				(is_to_end(reader, now_us) || reader->is_seen))
 			g_ptr_array_add(ended, value);
 	}
 	for (guint i = 0; i < ended->len; i++) {
 		Reader *reader = ended->pdata[i];
-		if (reader->end == NULL)
-			drop_order(reader);
+		if (!is_to_end(reader, now_us)) {
+			go_over(reader);
+			continue;
+		}
+		if (reader->end == NULL || reader->next != 0)
+			drop_orders(reader);
 		close_reader(reader,
 				reader->end != NULL ? reader->end : "the host has not answered");
 	}
 	g_mutex_unlock(&logs->lock);
 }
 
-/* Lines before the end of their order. */
+static gboolean write_and_read(AshWorkloadLogs *logs, const GArray *drops, const GArray *due,
+		bool is_shared, GError **error)
+{
+	g_autoptr(AshDb) db = NULL;
+
+	return ash_db_pool_take(logs->server->pool, &db, error) &&
+	       drop_all(logs, db, drops, error) && renew_all(logs, db, due, error) &&
+	       (!is_shared || fetch_all(logs, db, error));
+}
+
+/* Lines before the end of their order: what has ended before they are read, when they were. */
 static void turn(AshWorkloadLogs *logs, const GArray *drops)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(AshDb) db = NULL;
+	g_autoptr(GArray) due = find_due(logs);
 	bool is_shared = ash_db_pool_is_shared(logs->server->pool);
+	bool are_read = true;
 
-	if ((is_shared || drops->len > 0) &&
-			(!ash_db_pool_take(logs->server->pool, &db, &error) ||
-					!drop_all(logs, db, drops, &error) ||
-					(is_shared && !fetch_all(logs, db, &error))))
+	see_ends(logs);
+	if ((is_shared || drops->len > 0 || due->len > 0) &&
+			!write_and_read(logs, drops, due, is_shared, &error)) {
 		g_warning("logs of workloads: %s", error->message);
-	end_some(logs);
+		are_read = !is_shared;
+	}
+	end_some(logs, are_read);
 }
 
 static gpointer run(gpointer data)
@@ -411,9 +622,14 @@ static void hear(const AshEvent *event, gpointer data)
 	JsonObject *order = json_node_get_object(node);
 	const char *state = ash_json_find_text(order, "state");
 	g_mutex_lock(&logs->lock);
-	Reader *reader = find(logs, (int64_t) ash_json_find_uint(order, "id"), event->host);
+	int64_t id = (int64_t) ash_json_find_uint(order, "id");
+	Reader *reader = find(logs, id, event->host);
 	if (reader != NULL && state != NULL && !g_str_equal(state, "open") && reader->end == NULL) {
-		reader->end = g_strdup(g_str_equal(state, "done") ? "that is all" : event->text);
+		if (id == reader->order && reader->next != 0)
+			reader->has_ended = true;
+		else
+			reader->end = g_strdup(
+					g_str_equal(state, "done") ? "that is all" : event->text);
 		g_cond_signal(&logs->wake);
 	}
 	g_mutex_unlock(&logs->lock);

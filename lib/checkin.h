@@ -79,10 +79,12 @@
  *	          journal (send the end of the journal now), facts (send all of state, health, facts, workloads),
  *	          workload-start, workload-stop, workload-restart (argument: NAME or NAME/INSTANCE),
  *	          workload-forgive (argument: "NAME VERSION" or "NAME all"),
- *	          workload-logs (argument: "NAME[/INSTANCE] LINES SECONDS": the last LINES, at most
+ *	          workload-logs (argument: "NAME[/INSTANCE] LINES SECONDS [ORDER]": the last LINES, at most
  *	          ASH_CHECKIN_MAX_LOG_LINES, then what comes for SECONDS, at most ASH_CHECKIN_MAX_LOG_S, sent about each
  *	          second by check-ins with wait 0; then the order has ended. An order workload-logs that is under way
- *	          and is not among "orders" of an answer, or there are none, was dropped: stop)
+ *	          and is not among "orders" of an answer, or there are none, was dropped: stop. ORDER: one that is
+ *	          under way for the same; this one takes its place, without a line lost or sent twice, and that
+ *	          one has ended. When it is not under way any more this one begins by itself)
  *	403 kind "held" (two machines have its identity; ask again by "next"), "retired" (stop asking), "revoked"
  *	409 kind "seq": smaller than one that was acknowledged; {"seq":N} says which
  *

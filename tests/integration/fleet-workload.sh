@@ -416,7 +416,7 @@ orders()
 
 	# Live logs.
 	api_is "too many lines" 400 GET "/v1/hosts/$host/workloads/web/logs?lines=1001"
-	api_is "for too long" 400 GET "/v1/hosts/$host/workloads/web/logs?follow=301"
+	api_is "for too long" 400 GET "/v1/hosts/$host/workloads/web/logs?follow=86401"
 	stream=$tmp/stream
 	curl -sSN --cacert "$fleet_ca" -H "Authorization: Bearer $fleet_token" -o "$stream" \
 		"${fleet_log_url:-$fleet_url}/v1/hosts/$host/workloads/web/logs?lines=5&follow=60" &
@@ -454,6 +454,88 @@ orders()
 	ok "whose reader goes: the host is not told any more" eventually is_dropped
 }
 
+# What is followed for longer than an order lasts; of two servers, the one that the host does not speak to is asked.
+followed()
+{
+	local host log_url order='' seconds='' until=0 n=0 made=0 ended='' words first='' reader stop
+	host=$(cat "$hosts/2.id")
+	fleet_stop
+	ok "a server whose orders are short" env_start ASHLAR_FLEET_LOG_S=4 "$tmp/$database"
+	log_url=$fleet_url
+	if [ "$database" = postgres ]; then
+		mkdir "$tmp/other"
+		cp "$tmp/$database"/ca.{key,pem} "$tmp/$database/fleetd.yaml" "$tmp/other"
+		first=$fleet_pid fleet_pid='' fleet_listen=''
+		touch "$tmp/other/.had-token"
+		ok "another one, for the host" fleet_start "$tmp/other"
+	fi
+	curl -sSN --cacert "$fleet_ca" -H "Authorization: Bearer $fleet_token" --max-time 60 -o "$tmp/followed" \
+		"$log_url/v1/hosts/$host/workloads/web/logs?lines=0&follow=9" &
+	reader=$!
+	stop=$((SECONDS + 45))
+	while kill -0 "$reader" 2>/dev/null && [ "$SECONDS" -lt "$stop" ]; do
+		if [ -z "$order" ]; then
+			call 2 "${ended:+\"orders\":[$ended]}"
+		elif [ "${EPOCHREALTIME/./}" -ge "$until" ]; then
+			call 2 "\"logs\":[{\"order\":$order,\"lines\":[\"line $((++n))\"],\"more\":false}],\"orders\":[${ended:+$ended,}{\"id\":$order,\"ok\":true,\"text\":\"that is all\"}]"
+			order=
+		else
+			call 2 "\"logs\":[{\"order\":$order,\"lines\":[\"line $((++n))\",\"line $((++n))\"],\"more\":true}]${ended:+,\"orders\":[$ended]}"
+		fi
+		ended=
+		# As ashlard does: the order that names the one before goes on for it.
+		while read -r -a words; do
+			[ "${words[4]:-}" = "$order" ] && [ "${words[0]}" != "$order" ] && [ "$made" != "${words[0]}" ] || continue
+			[ -z "$order" ] || ended="{\"id\":$order,\"ok\":true,\"text\":\"that is all\"}"
+			order=${words[0]} made=$order seconds+="${words[3]} "
+			until=$((${EPOCHREALTIME/./} + words[3] * 1000000))
+		done < <(jq -r '.orders // [] | .[] | select(.verb == "workload-logs") | "\(.id) \(.argument)"' <<<"$answer")
+		sleep 0.1
+	done
+	ok "it ends" wait "$reader"
+	ok "several orders were made" test "$(wc -w <<<"$seconds")" -ge 3 || diag "$seconds"
+	is "every line came, once, in order" "$(sed -n 's/^data: {"text":"line \([0-9]*\)"}$/\1/p' "$tmp/followed" | tr '\n' ' ')" \
+		"$(seq -s ' ' "$n") "
+	is "and then the end" "$(tail -n 2 "$tmp/followed" | head -n 1)" 'data: {"text":"that is all"}'
+	[ -z "$first" ] || {
+		kill "$first"
+		wait "$first"
+	}
+}
+
+# env_start VARIABLE DIR
+env_start()
+{
+	local "${1%%=*}"
+	export "${1?}"
+	fleet_start "$2"
+}
+
+# A workload that comes up and goes down without end.
+flapping()
+{
+	local host n left
+	host=$(cat "$hosts/6.id")
+	for n in $(seq 45); do
+		w_ready[6]=$([ $((n % 2)) -eq 1 ] && echo false || echo true)
+		call 6 || break
+	done
+	is "it says so each time" "$status $n" "200 45"
+	api GET "/v1/events?limit=1000&host=$host&kind=host.workload"
+	is "so many are told" "$(field '.items | length')" 20
+	like "the last of them says why" "$(field '.items[0].text')" '; it changes often: '
+	api GET "/v1/events?limit=1000&host=$host&kind=host.workload-more"
+	left=$(field '.items[0].data.left_out')
+	is "the others are one" "$(field '.items | length') $((left >= 25)) $(field '.items[0].data.change')" "1 1 not-ready"
+	is "that says how many" "$(field '.items[0].text')" "web 1.0 is not ready; $left changes of this hour are not told"
+	api GET '/v1/hosts?limit=100&selector=workload.web.ready%20%3D%20false'
+	is "what it is like is known all the same" "$(field '.items | map(.name) | join(" ")')" edge-6
+	w_ready[6]=true
+	call 6
+	api GET '/v1/hosts?limit=100&selector=workload.web.ready%20%3D%20false'
+	is "at once" "$(field '.items | length')" 0
+}
+
 figures()
 {
 	w_missing[2]="1.0 refused"
@@ -489,6 +571,7 @@ figures()
 
 whole()
 {
+	database=$1
 	fleet_token='' fleet_listen=''
 	rm -f "$tmp"/*/.had-token
 	w_version=() w_ready=() w_failed=() w_missing=() w_wanted=() w_said=() w_bad=''
@@ -505,7 +588,7 @@ whole()
 	ok "$1: the server ends" fleet_stop
 }
 
-courses=(rollouts orders figures)
+courses=(rollouts orders flapping figures followed)
 whole sqlite
 postgres_need
 postgres_init 'fsync=off' && postgres_start

@@ -215,6 +215,18 @@ said() { local i; for ((i = 0; i < 300; i++)); do grep -q "$1" "$tmp/lines" && r
 ok "what comes is followed" said .
 echo "something new" >>"$host/var/log/ashlar/web.log"
 ok "…as it comes" said "something new"
+tail_pid() { pgrep -P "$agent_pid" tail; }
+follower=$(tail_pid)
+orders='[{"id": 18, "verb": "workload-logs", "argument": "web/1 1 60"}, {"id": 19, "verb": "workload-logs", "argument": "web/1 0 60 18"}]'
+wants 8 "$(jq -c .workloads "$tmp/fleet.json")"
+ended_18() { local i; for ((i = 0; i < 300; i++)); do jq -e '.orders // [] | any(.id == 18 and .ok)' "$tmp/report.json" >/dev/null && return; command sleep 0.1; done; diag "$(jq -c .orders "$tmp/report.json")"; return 1; }
+ok "an order that takes the place of another one ends it" ended_18
+is "…and goes on with what was followed" "$(tail_pid)" "$follower"
+orders='[{"id": 19, "verb": "workload-logs", "argument": "web/1 0 60 18"}]'
+wants 8 "$(jq -c .workloads "$tmp/fleet.json")"
+echo "something newer" >>"$host/var/log/ashlar/web.log"
+ok "…as it comes" said "something newer"
+is "…once" "$(grep -c "something newer" "$tmp/lines")" 1
 orders=[]
 wants 8 "$(jq -c .workloads "$tmp/fleet.json")"
 no_tail() { local i; for ((i = 0; i < 200; i++)); do pgrep -P "$agent_pid" tail >/dev/null || return 0; command sleep 0.1; done; return 1; }
