@@ -52,10 +52,11 @@ END
 mkdir -p "$tmp/fleet/content/ddi/upload"
 echo a >"$tmp/fleet/content/ddi/upload/a.bin"
 echo b >"$tmp/fleet/content/ddi/upload/b.bin"
+declare -A made
 while read -r name method path json; do
 	api "$method" "$path" "$json"
 	like "$method $path" "$status $body" "^20"
-	eval "made_$name=\$body"
+	made[$name]=$body
 done <<END
 channel PUT /v1/channels/stable {"release":"1.0"}
 policy PUT /v1/policies/nights {"selector":"site = bern","windows":["02:00-05:00"]}
@@ -78,8 +79,8 @@ assignment PUT /v1/assignments/edge-web {"workload":"web","version":"1.0","selec
 order POST /v1/hosts/$hidden/orders {"verb":"check"}
 rollout POST /v1/rollouts {"release":"2.0","selector":"site = bern or site = basel","name":"n","soak":3600}
 END
-api POST "/v1/ddi/targets/meter-1/actions/$(jq .id <<<"$made_canceled")/cancel"
-api POST "/v1/api-tokens/$(jq -r .id <<<"$made_revoked")/revoke"
+api POST "/v1/ddi/targets/meter-1/actions/$(jq .id <<<"${made[canceled]}")/cancel"
+api POST "/v1/api-tokens/$(jq -r .id <<<"${made[revoked]}")/revoke"
 curl -sS --cacert "$fleet_ca" -c "$tmp/jar" -o "$tmp/body" -H 'Content-Type: application/json' \
 	-d '{"name":"ada","password":"correct horse battery"}' "$fleet_url/v1/session"
 csrf=$(jq -r .csrf "$tmp/body")
@@ -102,7 +103,7 @@ openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout
 	-out "$tmp/thief.csr" 2>/dev/null
 made()
 {
-	eval "jq -r .$2 <<<\"\$made_$1\""
+	jq -r ".$2" <<<"${made[$1]}"
 }
 host_seq[1]=$((host_seq[1] + 1))
 jq -n --arg url "$fleet_url" --arg ca "$fleet_ca" --arg database "$tmp/fleet/fleet.db" --arg admin "$fleet_token" \

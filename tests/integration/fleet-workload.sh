@@ -485,7 +485,9 @@ followed()
 		ended=
 		# As ashlard does: the order that names the one before goes on for it.
 		while read -r -a words; do
-			[ "${words[4]:-}" = "$order" ] && [ "${words[0]}" != "$order" ] && [ "$made" != "${words[0]}" ] || continue
+			if [ "${words[4]:-}" != "$order" ] || [ "${words[0]}" = "$order" ] || [ "$made" = "${words[0]}" ]; then
+				continue
+			fi
 			[ -z "$order" ] || ended="{\"id\":$order,\"ok\":true,\"text\":\"that is all\"}"
 			order=${words[0]} made=$order seconds+="${words[3]} "
 			until=$((${EPOCHREALTIME/./} + words[3] * 1000000))
