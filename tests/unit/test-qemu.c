@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <glib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/workload/guest.h"
 #include "agent/workload/qemu-private.h"
+#include "lib/file.h"
+#include "lib/spawn.h"
 
 static char *joined(const AshQemuSetup *setup)
 {
@@ -145,6 +150,42 @@ static void test_record_wrong(void)
 }
 
 /* A module is known to its kernel by its path, whatever that has in it. */
+/* busybox's links all say the same: in a checkout of OSTree they are one inode, on the disk each has its own. */
+static void test_disk_links(void)
+{
+	enum {
+		LINKS = 300
+	};
+	g_autoptr(GError) error = NULL;
+	g_autofree char *dir = g_dir_make_tmp("ash-disk.XXXXXX", NULL);
+	g_autofree char *root = g_build_filename(dir, "root", NULL);
+	g_autofree char *first = g_build_filename(root, "link0", NULL);
+	AshLaunch *launch = ash_launch_new();
+	int fd = -1;
+
+	if (!ash_spawn_have("mke2fs")) {
+		g_test_skip("needs mke2fs");
+	} else {
+		g_assert_no_errno(mkdir(root, 0755));
+		g_assert_no_errno(symlink("busybox", first));
+		for (int i = 1; i < LINKS; i++) {
+			g_autofree char *name = g_strdup_printf("%s/link%d", root, i);
+			g_assert_no_errno(link(first, name));
+		}
+		g_free(launch->root);
+		g_free(launch->cache);
+		g_free(launch->image_digest);
+		launch->root = g_strdup(root);
+		launch->cache = g_build_filename(dir, "cache", NULL);
+		launch->image_digest = g_strdup("0");
+		g_assert_true(ash_qemu_disk_root(launch, &fd, &error));
+		g_assert_no_error(error);
+		close(fd);
+	}
+	ash_launch_free(launch);
+	g_assert_true(ash_file_remove_tree(AT_FDCWD, dir, &error));
+}
+
 static void test_modules(void)
 {
 	AshQemuSetup setup;
@@ -293,6 +334,7 @@ static void test_event(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/qemu/disk-links", test_disk_links);
 	g_test_add_func("/qemu/modules", test_modules);
 	g_test_add_func("/qemu/kernel", test_kernel);
 	g_test_add_func("/qemu/kernel-wide", test_kernel_wide);
