@@ -215,6 +215,11 @@ static const AshKeyDocTable table = {
 		.put_definitions = put_definitions,
 };
 
+void ash_schema_put_health(JsonBuilder *json)
+{
+	put_type(json, ash_schema_find(ash_schema_manifest, "health"));
+}
+
 char *ash_manifest_schema_json(void)
 {
 	return ash_key_doc_json(&table);

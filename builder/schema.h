@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "lib/json.h"
 #include "lib/pattern.h"
 #include "lib/yaml.h"
 
@@ -118,6 +119,9 @@ struct AshSchemaKey {
 extern const AshSchemaKey ash_schema_manifest[];
 
 const AshSchemaKey *ash_schema_find(const AshSchemaKey *keys, const char *name);
+
+/* The type of the key 'health', which is the same in a workload's definition. */
+void ash_schema_put_health(JsonBuilder *json);
 
 /* A question: is @text of this form? */
 bool ash_form_matches(AshForm form, const char *text);

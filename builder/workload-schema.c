@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "builder/key-doc.h"
+#include "builder/schema.h"
 #include "lib/json.h"
 #include "lib/workload-key.h"
 
@@ -14,6 +15,17 @@ static const AshKeyDocTable table;
 static void put_form(JsonBuilder *json, AshWorkloadForm form)
 {
 	ash_key_doc_put_text(json);
+	ash_key_doc_put_pattern(json, ash_workload_form_pattern(form), "");
+}
+
+/* Without a unit it is a number. */
+static void put_size(JsonBuilder *json, AshWorkloadForm form)
+{
+	ash_json_begin_array(json, "type");
+	json_builder_add_string_value(json, "string");
+	json_builder_add_string_value(json, "integer");
+	json_builder_end_array(json);
+	ash_json_add_uint(json, "minimum", 0);
 	ash_key_doc_put_pattern(json, ash_workload_form_pattern(form), "");
 }
 
@@ -67,10 +79,15 @@ static void put_type(JsonBuilder *json, const void *data)
 	switch (key->type) {
 	case ASH_WORKLOAD_TEXT:
 	case ASH_WORKLOAD_CPU:
-	case ASH_WORKLOAD_SIZE:
-	case ASH_WORKLOAD_DURATION:
 	case ASH_WORKLOAD_IMAGE:
 		put_form(json, key->form);
+		return;
+	case ASH_WORKLOAD_SIZE:
+		put_size(json, key->form);
+		return;
+	case ASH_WORKLOAD_DURATION:
+		ash_json_add_string(json, "type", "string");
+		ash_key_doc_put_pattern(json, ash_workload_form_pattern(key->form), "");
 		return;
 	case ASH_WORKLOAD_BOOL:
 		ash_json_add_string(json, "type", "boolean");
@@ -100,7 +117,7 @@ static void put_type(JsonBuilder *json, const void *data)
 		put_map(json, key);
 		return;
 	case ASH_WORKLOAD_HEALTH:
-		ash_json_add_string(json, "type", "object");
+		ash_schema_put_health(json);
 		return;
 	}
 	g_assert_not_reached();

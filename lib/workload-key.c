@@ -619,7 +619,9 @@ const AshWorkloadKey ash_workload_keys[] = {
 				.type = ASH_WORKLOAD_HEALTH,
 				IN(health),
 				.doc = "What tells that it works, in the words of health(5); the checks "
-				       "run inside. An update whose checks fail is rolled back.",
+				       "run inside. An update whose checks fail is rolled back; one "
+				       "without checks is kept when it has run for the soak time, 60s "
+				       "unless another is said.",
 				.example = "health:\n"
 					   "  soak: 30s\n"
 					   "  deadline: 5min\n"
@@ -641,8 +643,8 @@ const AshWorkloadKey ash_workload_keys[] = {
 				.choices = scopes,
 				IN(is_system),
 				.default_text = "user",
-				.doc = "system: it is started before those of scope user, which cannot "
-				       "name it.",
+				.doc = "system: it is started before those of scope user, whose 'after' "
+				       "cannot name it, as its own cannot name theirs.",
 				.example = "scope: system"},
 		{.name = "instances",
 				.type = ASH_WORKLOAD_NUMBER,
@@ -650,7 +652,7 @@ const AshWorkloadKey ash_workload_keys[] = {
 				.max = ASH_WORKLOAD_MAX_INSTANCES,
 				IN(instances),
 				.default_text = "1",
-				.doc = "How many of it run, as NAME@1, NAME@2 and so on.",
+				.doc = "How many of it run, as NAME, NAME@2, NAME@3 and so on.",
 				.example = "instances: 3"},
 		{.name = "after",
 				.type = ASH_WORKLOAD_SET,
