@@ -12,6 +12,7 @@
 #include "agent/bus-private.h"
 #include "lib/auto.h"
 #include "lib/error.h"
+#include "lib/interrupt.h"
 
 G_DEFINE_QUARK(ash_bus_error, ash_bus_error)
 
@@ -56,6 +57,8 @@ gboolean ash_bus_throw(GError **error, int result, const char *format, ...)
 
 gboolean ash_bus_throw_remote(GError **error, const sd_bus_error *remote, int result)
 {
+	if (result == -EINTR && !ash_interrupt_check(error))
+		return FALSE;
 	if (remote->name == NULL)
 		return ash_bus_throw(error, result, "asking the bus");
 	g_autofree char *text = ash_bus_printable(

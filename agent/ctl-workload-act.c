@@ -17,6 +17,7 @@
 
 enum {
 	MAX_LOOKS = 2,
+	RECORD_GRACE_S = 120, /* to become ready, and for who records to say that it ends */
 };
 
 static gint timeout_s = 600;
@@ -44,6 +45,9 @@ static gboolean act(const AshCliContext *context, const char *method, const char
 	g_autofree char *json = NULL;
 	g_autoptr(JsonNode) root = NULL;
 
+	if (timeout_s < 1)
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"--timeout takes seconds, 1 at least");
 	if (!ash_bus_new(&bus, error) ||
 			!ash_ctl_workload_call(bus, method, request, &json, error) ||
 			!ash_ctl_parse(json, &root, error))
@@ -53,7 +57,7 @@ static gboolean act(const AshCliContext *context, const char *method, const char
 	const char *digest =
 			strcmp(method, "Run") == 0 ? ash_json_find_text(answer, "digest") : NULL;
 	if (!no_wait && !ash_ctl_workload_wait(context, bus, real != NULL ? real : name, goal,
-					digest, (unsigned) MAX(timeout_s, 1), error))
+					digest, (unsigned) timeout_s, error))
 		return FALSE;
 	print_answer(context, json);
 	return TRUE;
@@ -85,8 +89,11 @@ static bool is_image(const char *text)
 static char *name_of(const char *image)
 {
 	const char *slash = strrchr(image, '/');
-	g_autofree char *name =
-			g_ascii_strdown(slash != NULL ? slash + 1 : strchr(image, ':') + 1, -1);
+	g_auto(GStrv) ref = g_strsplit(image, "/", -1);
+	/* ostree:workload/NAME/ARCH, as 'ashlar build' calls what it makes */
+	bool is_built = g_str_has_prefix(image, "ostree:workload/") && g_strv_length(ref) == 3;
+	const char *base = is_built ? ref[1] : slash != NULL ? slash + 1 : strchr(image, ':') + 1;
+	g_autofree char *name = g_ascii_strdown(base, -1);
 
 	name[strcspn(name, ":@")] = '\0';
 	for (char *c = name; *c != '\0'; c++)
@@ -136,23 +143,40 @@ static gboolean find_signed(const AshCliContext *context, const char *name, cons
 	}
 }
 
+/* What is not right about a definition, or its parameters, is no mistake in what was typed. */
+static gboolean throw_input(GError **error, bool has_text, GError *take_cause)
+{
+	bool is_input = g_error_matches(take_cause, ASH_BUS_ERROR, ASH_BUS_ERROR_INVALID_ARGUMENT);
+
+	if (has_text && is_input) {
+		ash_throw(error, ASH_WORKLOAD_ERROR, ASH_WORKLOAD_ERROR_VALUE, "%s",
+				take_cause->message);
+		g_error_free(take_cause);
+	} else {
+		g_propagate_error(error, take_cause);
+	}
+	return FALSE;
+}
+
 static gboolean run(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	bool is_file = strchr(args[0], '/') != NULL || strchr(args[0], '.') != NULL;
+	g_autoptr(GError) local = NULL;
 	g_autofree char *text = NULL;
 	g_autofree char *request = NULL;
 
+	if (run_name != NULL && !is_image(args[0]))
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"--name goes with an IMAGE; '%s' has a name", args[0]);
+	if (args[1] != NULL && (is_file || is_image(args[0])))
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"a VERSION goes with the NAME of a signed definition; '%s' has one",
+				args[0]);
 	if (is_image(args[0])) {
 		if (!make_definition(args[0], &text, error))
 			return FALSE;
-	} else if (is_file) {
-		g_autoptr(AshWorkload) workload = NULL;
-		if (!ash_ctl_workload_read(args[0], &text, error))
-			return FALSE;
-		/* Here, so that what is wrong with it is said with the file's own name. */
-		g_autoptr(GBytes) bytes = g_bytes_new(text, strlen(text));
-		if (!ash_workload_parse(args[0], bytes, &workload, error))
-			return FALSE;
+	} else if (is_file && !ash_ctl_workload_read(args[0], &text, error)) {
+		return FALSE;
 	}
 	if (text != NULL)
 		request = ash_ctl_workload_request(NULL, "definition", text, "file", args[0], NULL);
@@ -160,7 +184,8 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 		request = ash_ctl_workload_request(args[0], "version", args[1], NULL);
 	if (text == NULL && !find_signed(context, args[0], args[1], request, error))
 		return FALSE;
-	return act(context, "Run", args[0], request, ASH_CTL_WORKLOAD_READY, error);
+	return act(context, "Run", args[0], request, ASH_CTL_WORKLOAD_READY, &local) ||
+	       throw_input(error, text != NULL, g_steal_pointer(&local));
 }
 
 const AshCliCommand ash_ctl_workload_run = {
@@ -348,7 +373,8 @@ static const GOptionEntry train_options[] = {
 		{NULL},
 };
 
-static gboolean train_call(AshBus *bus, const char *name, bool is_recording, JsonNode **out_root,
+/* @seconds: 0 ends it; it ends by itself then, should nobody say so */
+static gboolean train_call(AshBus *bus, const char *name, uint32_t seconds, JsonNode **out_root,
 		GError **error)
 {
 	g_autoptr(JsonBuilder) builder = json_builder_new();
@@ -356,7 +382,8 @@ static gboolean train_call(AshBus *bus, const char *name, bool is_recording, Jso
 
 	json_builder_begin_object(builder);
 	ash_json_add_text(builder, "name", name);
-	ash_json_add_bool(builder, "recording", is_recording);
+	ash_json_add_bool(builder, "recording", seconds > 0);
+	ash_json_add_uint(builder, "seconds", seconds);
 	json_builder_end_object(builder);
 	g_autofree char *request = ash_json_format(builder, false);
 	return ash_ctl_workload_call(bus, "Train", request, &json, error) &&
@@ -375,11 +402,14 @@ static gboolean wait_ms(uint32_t wait_ms_, GError **error)
 	return TRUE;
 }
 
-/* Without its top-level key `system-calls`. */
-static char *without_calls(const char *text)
+/* @text without its top-level key `system-calls`, and with @calls. *out_patch: what patch(1) makes that of */
+static char *replace_calls(const char *text, const char *calls, char **out_patch)
 {
 	g_auto(GStrv) rows = g_strsplit(text, "\n", -1);
+	g_auto(GStrv) added = g_strsplit(calls, "\n", -1);
 	g_autoptr(GString) rest = g_string_new(NULL);
+	g_autoptr(GString) patch = g_string_new(NULL);
+	unsigned n_old = 0, n_new = 0;
 	bool is_inside = false;
 
 	for (char **row = rows; *row != NULL; row++) {
@@ -388,9 +418,20 @@ static char *without_calls(const char *text)
 			is_inside = true;
 		else if (!is_deeper && **row != '\0')
 			is_inside = false;
-		if (!is_inside && (row[1] != NULL || **row != '\0'))
-			g_string_append_printf(rest, "%s\n", *row);
+		if (row[1] == NULL && **row == '\0')
+			break;
+		g_string_append_printf(patch, "%c%s\n", is_inside ? '-' : ' ', *row);
+		n_old++;
+		if (is_inside)
+			continue;
+		g_string_append_printf(rest, "%s\n", *row);
+		n_new++;
 	}
+	for (char **row = added; *row != NULL && **row != '\0'; row++, n_new++)
+		g_string_append_printf(patch, "+%s\n", *row);
+	*out_patch = g_strdup_printf(
+			"@@ -%s,%u +1,%u @@\n%s", n_old > 0 ? "1" : "0", n_old, n_new, patch->str);
+	g_string_append(rest, calls);
 	return g_string_free(g_steal_pointer(&rest), FALSE);
 }
 
@@ -416,20 +457,20 @@ static gboolean record(const AshCliContext *context, AshBus *bus, const char *na
 	g_autoptr(GError) local = NULL;
 
 	ash_progress_begin(context->progress, "record", "recording; use the workload now");
-	if (!train_call(bus, name, true, &begun, error))
+	if (!train_call(bus, name, duration_ms / 1000 + RECORD_GRACE_S, &begun, error))
 		return FALSE;
 	bool is_done = ash_ctl_workload_wait(context, bus, name, ASH_CTL_WORKLOAD_READY, NULL, 60,
 				       &local) &&
 		       wait_ms(duration_ms, &local);
 	/* It does not stay without its walls, whatever happened. */
-	if (!train_call(bus, name, false, &ended, error))
+	if (!train_call(bus, name, 0, &ended, error))
 		return FALSE;
 	if (!is_done) {
 		g_propagate_error(error, g_steal_pointer(&local));
 		return FALSE;
 	}
 	return ash_ctl_workload_wait(context, bus, name, ASH_CTL_WORKLOAD_READY, NULL, 60, error) &&
-	       train_call(bus, name, false, out_root, error);
+	       train_call(bus, name, 0, out_root, error);
 }
 
 static gboolean train(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -452,14 +493,16 @@ static gboolean train(AshCliContext *context, char **args, int *out_exit, GError
 				"nothing was recorded: is its isolation 'sandbox' or 'container'?");
 	if (file != NULL && !ash_ctl_workload_read(file, &text, error))
 		return FALSE;
-	g_autofree char *rest = without_calls(text != NULL ? text : "");
-	g_autofree char *whole = g_strconcat(rest, calls, NULL);
+	g_autofree char *patch = NULL;
+	g_autofree char *whole = replace_calls(text != NULL ? text : "", calls, &patch);
+	if (!accept_it && context->json) {
+		g_autofree char *json = json_to_string(root, false);
+		puts(json);
+		return TRUE;
+	}
 	if (!accept_it) {
-		g_auto(GStrv) rows = g_strsplit(g_strchomp(calls), "\n", -1);
-		printf("--- %s\n+++ %s\n", file != NULL ? file : args[0],
-				file != NULL ? file : args[0]);
-		for (char **row = rows; *row != NULL; row++)
-			printf("+%s\n", *row);
+		printf("--- %s\n+++ %s\n%s", file != NULL ? file : args[0],
+				file != NULL ? file : args[0], patch);
 		return TRUE;
 	}
 	if (file == NULL)

@@ -149,6 +149,9 @@ static gboolean status(AshCliContext *context, char **args, int *out_exit, GErro
 	print_row("state", text_of(workload, "state"));
 	print_row("since", since);
 	print_row("why", text_of(workload, "text"));
+	print_row("recording", ash_json_find_bool(workload, "recording")
+					       ? "without its system-call filter"
+					       : "");
 	print_row("next", text_of(workload, "target"));
 	print_row("isolation", isolation);
 	print_row("image", text_of(workload, "image"));
@@ -212,27 +215,8 @@ const AshCliCommand ash_ctl_workload_report = {
 
 /* ---- diff ---- */
 
-static gboolean diff(AshCliContext *context, char **args, int *out_exit, GError **error)
+static void print_diff(JsonObject *object, const GPtrArray *changes)
 {
-	g_autofree char *request = NULL;
-	g_autofree char *from = NULL;
-	g_autofree char *to = NULL;
-	g_autoptr(JsonNode) root = NULL;
-
-	if (args[1] == NULL) {
-		request = ash_ctl_workload_request(args[0], NULL);
-	} else {
-		if (!ash_ctl_workload_read(args[0], &from, error) ||
-				!ash_ctl_workload_read(args[1], &to, error))
-			return FALSE;
-		request = ash_ctl_workload_request(NULL, "old", from, "new", to, NULL);
-	}
-	if (!ash_ctl_workload_ask(context, "Diff", request, &root, error))
-		return FALSE;
-	if (root == NULL)
-		return TRUE;
-	JsonObject *object = json_node_get_object(root);
-	g_autoptr(GPtrArray) changes = ash_ctl_list(object, "changes");
 	g_autofree char *name = ash_ctl_clean(text_of(object, "name"));
 	g_autofree char *before = ash_ctl_clean(text_of(object, "from"));
 	g_autofree char *after = ash_ctl_clean(text_of(object, "to"));
@@ -250,8 +234,43 @@ static gboolean diff(AshCliContext *context, char **args, int *out_exit, GError 
 			printf("+ %s%s\n", new,
 					ash_json_find_bool(change, "is-wider") ? "   (wider)" : "");
 	}
+}
+
+static gboolean make_diff_request(char **args, char **out_request, GError **error)
+{
+	g_autofree char *from = NULL;
+	g_autofree char *to = NULL;
+
+	if (args[1] == NULL) {
+		*out_request = ash_ctl_workload_request(args[0], NULL);
+		return TRUE;
+	}
+	if (!ash_ctl_workload_read(args[0], &from, error) ||
+			!ash_ctl_workload_read(args[1], &to, error))
+		return FALSE;
+	*out_request = ash_ctl_workload_request(NULL, "old", from, "new", to, NULL);
+	return TRUE;
+}
+
+static gboolean diff(AshCliContext *context, char **args, int *out_exit, GError **error)
+{
+	g_autofree char *request = NULL;
+	g_autoptr(JsonNode) root = NULL;
+	g_autoptr(AshBus) bus = NULL;
+	g_autofree char *json = NULL;
+
+	if (!make_diff_request(args, &request, error) || !ash_bus_new(&bus, error) ||
+			!ash_ctl_workload_call(bus, "Diff", request, &json, error) ||
+			!ash_ctl_parse(json, &root, error))
+		return FALSE;
+	JsonObject *object = json_node_get_object(root);
+	g_autoptr(GPtrArray) changes = ash_ctl_list(object, "changes");
 	if (changes->len > 0)
 		*out_exit = ASH_EXIT_NEGATIVE;
+	if (context->json)
+		puts(g_strchomp(json));
+	else
+		print_diff(object, changes);
 	return TRUE;
 }
 
@@ -313,12 +332,17 @@ const AshCliCommand ash_ctl_workload_graph = {
 
 /* ---- logs ---- */
 
+enum {
+	MAX_LINES = 1000,
+};
+
 static gboolean follow;
 static gint lines = 100;
 
 static const GOptionEntry log_options[] = {
 		{"follow", 'f', 0, G_OPTION_ARG_NONE, &follow, "go on until Ctrl-C", NULL},
-		{"lines", 'n', 0, G_OPTION_ARG_INT, &lines, "the last N (default: 100)", "N"},
+		{"lines", 'n', 0, G_OPTION_ARG_INT, &lines, "the last N, 1 to 1000 (default: 100)",
+				"N"},
 		{NULL},
 };
 
@@ -331,7 +355,7 @@ static gboolean replace_by(char **argv, GError **error)
 
 static gboolean logs(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	g_autofree char *count = g_strdup_printf("%d", CLAMP(lines, 1, 1000));
+	g_autofree char *count = g_strdup_printf("%d", lines);
 	g_autofree char *request =
 			g_strdup_printf("{\"name\":\"%s\",\"lines\":%s}", args[0], count);
 	g_autoptr(JsonNode) root = NULL;
@@ -340,6 +364,9 @@ static gboolean logs(AshCliContext *context, char **args, int *out_exit, GError 
 	if (strpbrk(args[0], "\"\\") != NULL)
 		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
 				"'%s' is no name of a workload", args[0]);
+	if (lines < 1 || lines > MAX_LINES)
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE, "--lines takes 1 to %d",
+				MAX_LINES);
 	if (!ash_ctl_workload_ask(context, "Logs", request, &root, error))
 		return FALSE;
 	if (root == NULL)

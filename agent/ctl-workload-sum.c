@@ -91,6 +91,18 @@ char *ash_ctl_workload_summary(void)
 			unready != NULL ? "; " : "", unready != NULL ? unready : "");
 }
 
+static void print_required(bool is_ready, const char *text)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+
+	json_builder_begin_object(builder);
+	ash_json_add_bool(builder, "ready", is_ready);
+	ash_json_add_text(builder, "text", text);
+	json_builder_end_object(builder);
+	g_autofree char *json = ash_json_format(builder, false);
+	puts(g_strchomp(json));
+}
+
 static gboolean required(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autoptr(JsonNode) root = NULL;
@@ -101,7 +113,11 @@ static gboolean required(AshCliContext *context, char **args, int *out_exit, GEr
 			root != NULL ? find_unready(json_node_get_object(root), true) : NULL;
 	if (unready == NULL && root == NULL && has_definitions())
 		unready = g_strdup("ashlar-workloadd has not begun");
-	puts(unready != NULL ? unready : "all that are required run");
+	const char *text = unready != NULL ? unready : "all that are required run";
+	if (context->json)
+		print_required(unready == NULL, text);
+	else
+		puts(text);
 	*out_exit = unready != NULL ? ASH_EXIT_NEGATIVE : ASH_EXIT_OK;
 	return TRUE;
 }

@@ -83,8 +83,11 @@ gboolean ash_ctl_workload_ask(const AshCliContext *context, const char *method, 
 gboolean ash_ctl_workload_read(const char *file, char **out_text, GError **error)
 {
 	g_autoptr(GBytes) bytes = NULL;
+	g_autoptr(AshWorkload) workload = NULL;
 
-	if (!ash_file_read(AT_FDCWD, file, ASH_WORKLOAD_MAX_BYTES, &bytes, error))
+	/* Here, so that what is wrong with it is said with the file's own name. */
+	if (!ash_file_read(AT_FDCWD, file, ASH_WORKLOAD_MAX_BYTES, &bytes, error) ||
+			!ash_workload_parse(file, bytes, &workload, error))
 		return FALSE;
 	*out_text = g_strdup(g_bytes_get_data(bytes, NULL));
 	return TRUE;
@@ -96,7 +99,7 @@ typedef struct {
 	const AshCliContext *context;
 	AshCtlWorkloadGoal goal;
 	const char *name, *digest;
-	char *shown;
+	char *shown, *words;
 } Wait;
 
 static void show(Wait *wait, JsonObject *status)
@@ -124,10 +127,15 @@ static void show(Wait *wait, JsonObject *status)
 	if (g_strcmp0(now, wait->shown) == 0)
 		return;
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
-		if (g_strcmp0(texts[i].phase, phase) == 0)
+		if (g_strcmp0(texts[i].phase, phase) == 0) {
 			ash_progress_begin(wait->context->progress, texts[i].phase, texts[i].text);
+			g_free(wait->words);
+			wait->words = g_strdup(texts[i].text);
+		}
 	if (text != NULL) {
 		g_autofree char *clean = ash_ctl_clean(text);
+		g_free(wait->words);
+		wait->words = g_strdup(clean);
 		ash_progress_note(wait->context->progress, "%s: %s", wait->name, clean);
 	}
 	g_free(wait->shown);
@@ -216,7 +224,7 @@ static gboolean look(Wait *wait, AshBus *bus, bool *out_reached, GError **error)
 gboolean ash_ctl_workload_wait(const AshCliContext *context, AshBus *bus, const char *name,
 		AshCtlWorkloadGoal goal, const char *digest, unsigned timeout_s, GError **error)
 {
-	Wait wait = {context, goal, name, digest, NULL};
+	Wait wait = {context, goal, name, digest, NULL, NULL};
 	int64_t end_us = ash_bus_now_us() + (int64_t) timeout_s * G_USEC_PER_SEC;
 	int64_t gone_us = INT64_MAX;
 	bool is_reached = false;
@@ -238,12 +246,13 @@ gboolean ash_ctl_workload_wait(const AshCliContext *context, AshBus *bus, const 
 		if (!is_reached && ash_bus_now_us() >= end_us)
 			ok = ash_throw(error, ASH_CTL_ERROR, ASH_CTL_ERROR_FAILED,
 					"%s: not there after %u s: %s; it goes on", name, timeout_s,
-					wait.shown != NULL ? wait.shown : "");
+					wait.words != NULL ? wait.words : "nothing was said");
 		else if (!is_reached)
 			ok = ash_interrupt_check(error);
 		if (ok && !is_reached)
 			g_usleep(LOOK_US);
 	}
 	g_free(wait.shown);
+	g_free(wait.words);
 	return ok;
 }

@@ -135,8 +135,8 @@ gboolean ash_workload_fill(AshWorkload *workload, GHashTable *values, GError **e
 					    : NULL;
 		if (expected != NULL)
 			return ash_throw(error, ASH_WORKLOAD_ERROR, ASH_WORKLOAD_ERROR_VALUE,
-					"parameter '%s' of workload '%s': expected %s",
-					parameter->name, workload->name, expected);
+					"parameter '%s' of workload '%s': expected %s; its value is set in /etc/ashlar/parameters.d/%s.yaml or in the fleet",
+					parameter->name, workload->name, expected, workload->name);
 	}
 	g_auto(GStrv) command = NULL;
 	g_auto(GStrv) environment = NULL;

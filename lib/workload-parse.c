@@ -109,8 +109,10 @@ static gboolean store_number(
 			!g_ascii_string_to_unsigned(
 					node->scalar, 10, key->min, key->max, &value, NULL))
 		return ash_workload_throw(node, error,
-				"'%s' has '%.80s', expected a number from %" PRIu64 " to %" PRIu64,
-				key->name, node->scalar, key->min, key->max);
+				"'%s' has %s'%.80s', expected a number from %" PRIu64
+				" to %" PRIu64,
+				key->name, node->is_plain ? "" : "the text ", node->scalar,
+				key->min, key->max);
 	*slot = (uint32_t) value;
 	return TRUE;
 }

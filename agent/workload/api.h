@@ -26,7 +26,8 @@
  *	                                             PROGRAM exec DIR -- COMMAND itself
  *	Logs     {"name": INSTANCE, "lines": 100}    → {"instance", "unit" or "file", "lines": [TEXT…]}; with
  *	                                             "where": true without lines: who asks follows it itself
- *	Train    {"name": N, "recording": true}      starts it again, recording; false: ends that →
+ *	Train    {"name": N, "recording": true,      starts it again, recording; false: ends that, as the time
+ *	          "seconds": 3600}                   does, and the daemon's own end →
  *	                                             {"name", "recording", "calls": [NAME…], "add": […],
  *	                                             "remove": […], "file"}
  *	Report   {"name": N}                         → {"name", "version", "isolation", "effective", "score",

@@ -17,6 +17,8 @@ enum {
 	DEFAULT_LINES = 100,
 	LOG_TIMEOUT_MS = 10 * 1000,
 	MAX_CALLS_BYTES = 64 << 10,
+	DEFAULT_RECORD_S = 60 * 60,
+	MAX_RECORD_S = 25 * 60 * 60,
 };
 
 typedef struct {
@@ -36,6 +38,19 @@ static gboolean get_unit(const Call *call, AshUnit **out_unit, AshRun **out_run,
 	if (name == NULL)
 		return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT, "'name' is missing");
 	return ash_workloadd_get(call->daemon, name, out_unit, out_run, error);
+}
+
+/* What is done to a workload is done to all of it. */
+static gboolean get_whole(const Call *call, AshUnit **out_unit, GError **error)
+{
+	const char *name = ash_json_find_text(call->request, "name");
+	const char *at = name != NULL ? strchr(name, '@') : NULL;
+
+	if (at == NULL)
+		return get_unit(call, out_unit, NULL, error);
+	return ash_throw(error, ASH_BUS_ERROR, ASH_BUS_ERROR_INVALID_ARGUMENT,
+			"'%s' is one instance, and this is for all of '%.*s'; 'restart', 'logs' and 'exec' take an instance",
+			name, (int) (at - name), name);
 }
 
 static char *answer_state(const AshUnit *unit)
@@ -127,14 +142,10 @@ static gboolean call_diff(const Call *call, char **out_json, GError **error)
 
 static gboolean step(const Call *call, AshMachineEventKind kind, char **out_json, GError **error)
 {
-	const char *name = ash_json_find_text(call->request, "name");
 	const AshMachineEvent event = {.kind = kind};
 	AshUnit *unit = NULL;
 
-	if (name != NULL && strchr(name, '@') != NULL)
-		return refuse(error, ASH_BUS_ERROR_INVALID_ARGUMENT,
-				"a workload is started and stopped whole; 'restart' takes an instance");
-	if (!get_unit(call, &unit, NULL, error) || !ash_workloadd_step(unit, &event, error))
+	if (!get_whole(call, &unit, error) || !ash_workloadd_step(unit, &event, error))
 		return FALSE;
 	*out_json = answer_state(unit);
 	return TRUE;
@@ -203,7 +214,8 @@ static gboolean check_definition(
 				definition->name);
 	return ash_workloadd_check_network(daemon, definition->workload, error) &&
 	       ash_workloadd_fits(daemon, definition->workload, definition->workload->instances,
-			       error);
+			       error) &&
+	       ash_workloadd_has_room(daemon, definition->workload, error);
 }
 
 static gboolean run_definition(const Call *call, const char *text, char **out_name, GError **error)
@@ -289,7 +301,7 @@ static gboolean call_remove(const Call *call, char **out_json, GError **error)
 	};
 	AshUnit *unit = NULL;
 
-	if (!get_unit(call, &unit, NULL, error) ||
+	if (!get_whole(call, &unit, error) ||
 			!ash_store_unwant(call->daemon->root, unit->machine->name, error))
 		return FALSE;
 	g_autofree char *name = g_strdup(unit->machine->name);
@@ -303,7 +315,7 @@ static gboolean call_forgive(const Call *call, char **out_json, GError **error)
 	const char *version = ash_json_find_text(call->request, "version");
 	AshUnit *unit = NULL;
 
-	if (!get_unit(call, &unit, NULL, error))
+	if (!get_whole(call, &unit, error))
 		return FALSE;
 	if (!ash_machine_forgive(unit->machine, version != NULL ? version : "all"))
 		return refuse(error, ASH_BUS_ERROR_NOT_FOUND,
@@ -466,14 +478,16 @@ static gboolean call_train(const Call *call, char **out_json, GError **error)
 {
 	const AshMachineEvent restart = {.kind = ASH_MACHINE_EVENT_RESTART};
 	bool is_recording = ash_json_find_bool(call->request, "recording");
+	uint64_t seconds = ash_json_find_uint(call->request, "seconds");
 	g_autoptr(JsonBuilder) builder = json_builder_new();
 	AshUnit *unit = NULL;
 
-	if (!get_unit(call, &unit, NULL, error))
+	if (!get_whole(call, &unit, error))
 		return FALSE;
 	const AshDefinition *active = ash_unit_active(unit);
 	if (active == NULL || !unit->machine->is_wanted)
 		return refuse(error, ASH_BUS_ERROR_WRONG_STATE, "it does not run");
+	seconds = seconds == 0 ? DEFAULT_RECORD_S : MIN(seconds, MAX_RECORD_S);
 	json_builder_begin_object(builder);
 	ash_json_add_text(builder, "name", unit->machine->name);
 	ash_json_add_bool(builder, "recording", is_recording);
@@ -482,10 +496,11 @@ static gboolean call_train(const Call *call, char **out_json, GError **error)
 	ash_json_add_text(builder, "definition", active->canonical);
 	add_calls(builder, unit);
 	json_builder_end_object(builder);
-	bool was_recording = unit->is_recording;
-	unit->is_recording = is_recording;
-	if (was_recording != is_recording && !ash_workloadd_step(unit, &restart, error)) {
-		unit->is_recording = was_recording;
+	int64_t was_until_us = unit->record_until_us;
+	unit->record_until_us =
+			is_recording ? ash_bus_now_us() + (int64_t) seconds * G_USEC_PER_SEC : 0;
+	if ((was_until_us != 0) != is_recording && !ash_workloadd_step(unit, &restart, error)) {
+		unit->record_until_us = was_until_us;
 		return FALSE;
 	}
 	*out_json = ash_json_format(builder, false);
@@ -534,6 +549,7 @@ static gboolean translate(GError **error, GError *take_cause)
 			{ASH_MACHINE_ERROR, -1, ASH_BUS_ERROR_WRONG_STATE},
 			{ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_FULL, ASH_BUS_ERROR_WRONG_STATE},
 			{ASH_NET_ERROR, -1, ASH_BUS_ERROR_WRONG_STATE},
+			{ASH_STORE_ERROR, ASH_STORE_ERROR_SYNTAX, ASH_BUS_ERROR_INVALID_ARGUMENT},
 			{ASH_WORKLOAD_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},
 			{ASH_YAML_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},
 			{ASH_HEALTH_SPEC_ERROR, -1, ASH_BUS_ERROR_INVALID_ARGUMENT},

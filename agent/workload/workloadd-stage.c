@@ -263,7 +263,8 @@ void ash_unit_stage(AshUnit *unit)
 		return;
 	}
 	if (!ash_workloadd_fits(unit->daemon, unit->target->workload,
-			    unit->target->workload->instances, &local)) {
+			    unit->target->workload->instances, &local) ||
+			!ash_workloadd_has_room(unit->daemon, unit->target->workload, &local)) {
 		stage_failed(unit, local->message, false);
 		return;
 	}

@@ -36,6 +36,38 @@ static const AshWorkload *lookup(const char *name, gpointer data)
 	return active != NULL && !unit->machine->is_removed ? active->workload : NULL;
 }
 
+/* Does @workload wait for @name, by whatever others? */
+static bool leads_to(AshWorkloadd *daemon, const AshWorkload *workload, const char *name,
+		GHashTable *seen)
+{
+	for (char **after = workload->after; after != NULL && *after != NULL; after++) {
+		const AshWorkload *other = lookup(*after, daemon);
+		if (strcmp(*after, name) == 0)
+			return true;
+		if (other != NULL && g_hash_table_add(seen, *after) &&
+				leads_to(daemon, other, name, seen))
+			return true;
+	}
+	return false;
+}
+
+/* It would wait for ever. */
+static gboolean check_circle(AshWorkloadd *daemon, const AshWorkload *workload,
+		const AshWorkload *other, GError **error)
+{
+	g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+	if (workload->is_system && !other->is_system)
+		return held(error,
+				"after: '%s' has scope 'user', and is started behind those of scope 'system': give both the same scope",
+				other->name);
+	if (leads_to(daemon, other, workload->name, seen))
+		return held(error,
+				"after: waits for '%s', which waits for '%s' itself: one of them has to do without 'after'",
+				other->name, workload->name);
+	return TRUE;
+}
+
 static gboolean check_after(const AshRun *run, const AshWorkload *workload, GError **error)
 {
 	AshWorkloadd *daemon = run->unit->daemon;
@@ -50,8 +82,11 @@ static gboolean check_after(const AshRun *run, const AshWorkload *workload, GErr
 			return held(error,
 					"after: '%s' has scope 'system': a workload of scope 'user' cannot name it",
 					name);
-		if (!ash_machine_is_ready(ash_workloadd_find(daemon, name)->machine))
-			return held(error, "after: waits for '%s'", name);
+		if (ash_machine_is_ready(ash_workloadd_find(daemon, name)->machine))
+			continue;
+		if (!check_circle(daemon, workload, other, error))
+			return FALSE;
+		return held(error, "after: waits for '%s'", name);
 	}
 	return TRUE;
 }
@@ -396,7 +431,7 @@ static gboolean make_launch(AshRun *run, AshLaunch *launch, GError **error)
 	set_grants(launch, workload);
 	set_machine(launch, workload);
 	set_network(run, workload, launch);
-	launch->is_recording = unit->is_recording;
+	launch->is_recording = unit->record_until_us != 0;
 	if (unit->daemon->is_test && ash_workload_is_vm(workload))
 		set(&launch->kernel, find_kernel(unit->daemon));
 	if (!check_command(launch, workload, error) ||
@@ -472,6 +507,18 @@ gboolean ash_run_start(AshRun *run, GError **error)
 	return TRUE;
 }
 
+/* It was started without its filter, and whoever wanted to end that may be gone: it ends now. */
+static void adopt_recording(const AshRun *run)
+{
+	g_autofree char *path = g_build_filename(run->dir, "launch.json", NULL);
+	g_autoptr(GBytes) text = NULL;
+	g_autoptr(AshLaunch) launch = NULL;
+
+	if (ash_file_read(AT_FDCWD, path, ASH_LAUNCH_MAX_BYTES, &text, NULL) &&
+			ash_launch_parse(text, &launch, NULL) && launch->is_recording)
+		run->unit->record_until_us = ash_bus_now_us();
+}
+
 gboolean ash_run_adopt(AshRun *run, GError **error)
 {
 	AshSuperviseHost host = host_of(run);
@@ -481,6 +528,7 @@ gboolean ash_run_adopt(AshRun *run, GError **error)
 		return FALSE;
 	if (run->process == NULL || active == NULL)
 		return TRUE;
+	adopt_recording(run);
 	g_free(run->digest);
 	run->digest = g_strdup(active->digest);
 	if (active->workload->heartbeat_ms != 0 && !ash_run_open_heartbeat(run, error))

@@ -182,7 +182,7 @@ void ash_workloadd_add_workload(const AshUnit *unit, JsonBuilder *builder)
 		ash_json_add_uint(builder, "total", unit->job_total);
 	}
 	ash_json_add_uint(builder, "restarts", count_restarts(unit));
-	ash_json_add_bool(builder, "recording", unit->is_recording);
+	ash_json_add_bool(builder, "recording", unit->record_until_us != 0);
 	add_time(builder, "since", machine->since_s);
 	add_failed(builder, machine);
 	ash_json_begin_array(builder, "instances");

@@ -156,7 +156,8 @@ gboolean ash_workloadd_get(const AshWorkloadd *daemon, const char *name, AshUnit
 	if (parts[1] != NULL && !g_ascii_string_to_unsigned(parts[1], 10, 1,
 						ASH_WORKLOAD_MAX_INSTANCES, &number, NULL))
 		number = 0;
-	if (number == 0 || (out_run != NULL && number > unit->runs->len))
+	if (number == 0 || (parts[1] != NULL && number > unit->runs->len) ||
+			(out_run != NULL && unit->runs->len == 0))
 		return ash_throw(error, ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_NOT_FOUND,
 				unit->runs->len == 0 ? "workload '%s' does not run"
 						     : "there is no instance '%s'",

@@ -68,11 +68,15 @@ static uint64_t promised(const char *dir)
 	return bytes;
 }
 
-static gboolean check_space(const AshRun *run, const char *name, uint64_t more, GError **error)
+static gboolean check_space(const AshWorkloadd *daemon, uint64_t more, GError **error)
 {
-	g_autofree char *dir = ash_workloadd_path(run->unit->daemon, ASH_WORKLOADD_VOLUMES);
+	g_autofree char *dir = ash_workloadd_path(daemon, ASH_WORKLOADD_VOLUMES);
 	struct statvfs vfs;
 
+	if (more == 0)
+		return TRUE;
+	if (!ash_file_ensure_dir(AT_FDCWD, dir, 0700, error))
+		return FALSE;
 	if (statvfs(dir, &vfs) < 0)
 		return ash_throw_errno(error, "%s", dir);
 	uint64_t there = (uint64_t) vfs.f_bavail * vfs.f_frsize;
@@ -83,8 +87,29 @@ static gboolean check_space(const AshRun *run, const char *name, uint64_t more, 
 	g_autofree char *text_taken = ash_text_size(taken);
 	g_autofree char *text_there = ash_text_size(there);
 	return ash_throw(error, ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_FULL,
-			"volume '%s' wants %s; %s are free, of which other volumes may grow into %s",
-			name, text_more, text_there, text_taken);
+			"no room for %s more; %s are free, of which other volumes may grow into %s",
+			text_more, text_there, text_taken);
+}
+
+gboolean ash_workloadd_has_room(
+		const AshWorkloadd *daemon, const AshWorkload *workload, GError **error)
+{
+	uint64_t more = 0;
+
+	for (uint32_t n = 1; n <= workload->instances; n++) {
+		g_autofree char *instance = n == 1 ? g_strdup(workload->name)
+						   : g_strdup_printf("%s@%u", workload->name, n);
+		for (guint i = 0; i < workload->volumes->len; i++) {
+			const AshWorkloadVolume *volume = workload->volumes->pdata[i];
+			g_autofree char *image = ash_workloadd_path(daemon,
+					ASH_WORKLOADD_VOLUMES "/%s/%s.img", instance, volume->name);
+			struct stat status;
+			uint64_t size = stat(image, &status) == 0 ? (uint64_t) status.st_size : 0;
+			more += volume->size_bytes > size ? volume->size_bytes - size : 0;
+		}
+	}
+	ASH_PREFIX("volumes");
+	return check_space(daemon, more, error);
 }
 
 /* ---- making and growing ---- */
@@ -106,7 +131,7 @@ static gboolean make_image(const AshRun *run, const AshWorkloadVolume *volume, c
 	g_autofree char *dir = g_path_get_dirname(image);
 
 	if (!ash_file_ensure_dir(AT_FDCWD, dir, 0700, error) ||
-			!check_space(run, volume->name, volume->size_bytes, error) ||
+			!check_space(run->unit->daemon, volume->size_bytes, error) ||
 			!ash_file_remove_tree(AT_FDCWD, new_image, error) ||
 			!set_size(new_image, O_CREAT | O_EXCL, volume->size_bytes, error) ||
 			!ash_spawn_simple(error, "mkfs.ext4", "-q", "-F", "-m", "0", "-E", owner,
@@ -143,7 +168,7 @@ static gboolean grow(const AshRun *run, const AshWorkloadVolume *volume, const c
 	uint64_t size = (uint64_t) status.st_size;
 	/* Also when it was grown and the power went before resize2fs did its part: that costs little. */
 	if (size < volume->size_bytes &&
-			(!check_space(run, volume->name, volume->size_bytes - size, error) ||
+			(!check_space(run->unit->daemon, volume->size_bytes - size, error) ||
 					!set_size(image, 0, volume->size_bytes, error)))
 		return FALSE;
 	return ash_spawn_simple(error, "resize2fs", "-f", image, NULL);

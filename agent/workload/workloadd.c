@@ -357,6 +357,19 @@ static void act_instance(AshRun *run)
 	}
 }
 
+/* Whoever records may be gone; what is recorded does not stay without its filter. */
+static void end_recording(AshUnit *unit)
+{
+	const AshMachineEvent restart = {.kind = ASH_MACHINE_EVENT_RESTART};
+
+	if (unit->record_until_us == 0 || ash_bus_now_us() < unit->record_until_us)
+		return;
+	unit->record_until_us = 0;
+	g_message("%s: recording ends", unit->machine->name);
+	if (unit->machine->is_wanted)
+		ash_workloadd_must_step(unit, &restart);
+}
+
 /* Scope system before scope user, so that what others need is there first. */
 static void act_units(AshWorkloadd *daemon, bool is_system)
 {
@@ -365,6 +378,7 @@ static void act_units(AshWorkloadd *daemon, bool is_system)
 		const AshDefinition *active = ash_unit_active(unit);
 		if (is_system != (active != NULL && active->workload->is_system))
 			continue;
+		end_recording(unit);
 		if (unit->machine->state == ASH_MACHINE_FETCHING ||
 				unit->machine->state == ASH_MACHINE_STAGING)
 			ash_unit_stage(unit);
@@ -410,6 +424,8 @@ static void set_timer(AshWorkloadd *daemon)
 		const AshUnit *unit = daemon->units->pdata[i];
 		at_us = MIN(at_us, ash_machine_next_us(unit->machine));
 		at_us = MIN(at_us, ash_unit_next_call_us(unit));
+		if (unit->record_until_us != 0)
+			at_us = MIN(at_us, unit->record_until_us);
 		for (guint k = 0; k < unit->runs->len; k++)
 			at_us = MIN(at_us, ash_run_next_us(unit->runs->pdata[k]));
 	}

@@ -82,7 +82,7 @@ struct AshUnit {
 	bool has_fetched; /* since staging began */
 	GPtrArray *runs;  /* AshRun, as many as the machine has instances */
 	GPtrArray *calls; /* AshRun, one for each call that a disposable workload serves now */
-	bool is_recording;
+	int64_t record_until_us; /* without its filter; 0: with it */
 };
 
 struct AshWorkloadd {
@@ -259,6 +259,9 @@ gboolean ash_run_mount(AshRun *run, const AshWorkload *workload, uint32_t uid, u
 void ash_run_unmount(AshRun *run); /* best effort */
 gboolean ash_workloadd_remove_volumes(AshWorkloadd *daemon, const char *name, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+/* Can the disk hold what the volumes of @workload are to be, beside those that are there? */
+gboolean ash_workloadd_has_room(const AshWorkloadd *daemon, const AshWorkload *workload,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* A question: has @instance a volume? */
 bool ash_workloadd_has_volumes(const AshWorkloadd *daemon, const char *instance);
 /* Virtual machines get the file itself. */
