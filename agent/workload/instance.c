@@ -28,6 +28,10 @@
 #include "lib/file.h"
 #include "lib/json.h"
 
+enum {
+	NSPAWN_REBOOT = 133, /* its code, with --keep-unit, for "start it again" */
+};
+
 typedef struct {
 	const AshLaunch *launch;
 	int dir_fd;
@@ -181,9 +185,9 @@ static void forward(Run *run, int number)
 		ash_runsc_signal(run->launch, number);
 		return;
 	}
-	/* What every init of Debian's takes as "power off". */
+	/* What systemd, and who follows it, takes as "shut down" in a container. */
 	if (run->launch->is_booted && (number == SIGTERM || number == SIGINT))
-		number = SIGRTMIN + 4;
+		number = SIGRTMIN + 3;
 	(void) !pidfd_send_signal(run->first_fd, number, NULL, 0);
 }
 
@@ -250,6 +254,7 @@ static void decide_end(Run *run)
 		run->number = run->is_signal ? code - 128 : code;
 		return;
 	}
+	/* nspawn's own answer, for an init says nothing when it is gone. */
 	if (run->launch->is_booted && WIFEXITED(run->child_status)) {
 		run->number = WEXITSTATUS(run->child_status);
 		return;
@@ -279,6 +284,9 @@ static gboolean conclude(Run *run, int *out_code, GError **error)
 				WIFSIGNALED(run->child_status) ? WTERMSIG(run->child_status)
 							       : WEXITSTATUS(run->child_status));
 	decide_end(run);
+	if (run->launch->is_booted && !run->is_signal && run->number == NSPAWN_REBOOT)
+		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
+				"the system inside asked for a reboot");
 	write_exit(run, run->is_signal ? "signal" : "code", run->number);
 	*out_code = run->is_signal ? 128 + run->number : run->number;
 	return TRUE;

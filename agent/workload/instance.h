@@ -12,8 +12,9 @@
 /* ash_instance_run:
  * @out_code: what ashlar-launch ends with
  *
- * Fails when nothing was started; "exit" says so then too. SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 go to the workload
- * (with boot, SIGTERM as the init's own signal to power off); SIGKILL of this process ends all of it.
+ * Fails when nothing was started, and when a system with an init of its own asked for a reboot, which is another start of
+ * it; "exit" says so then too. SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 go to the workload (with boot, SIGTERM as
+ * SIGRTMIN+3, by which an init shuts down); SIGKILL of this process ends all of it.
  */
 gboolean ash_instance_run(const AshLaunch *launch, int *out_code, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;

@@ -11,11 +11,13 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "agent/workload/enter.h"
 #include "lib/auto.h"
 #include "lib/error.h"
+#include "lib/file.h"
 
 /* What ashlar-enter needs until it has dropped it. */
 static const char *const entering[] = {
@@ -149,6 +151,56 @@ char **ash_nspawn_removed(const AshLaunch *launch)
 	return g_strv_builder_end(paths);
 }
 
+/* ---- its cgroup ---------------------------------------------------------------------------------- */
+
+/* The directory of the cgroup of ours that the service manager leaves to whoever is in it; NULL: there is none. */
+static char *find_delegated(void)
+{
+	g_autoptr(GBytes) text = NULL;
+	char answer[8];
+
+	if (!ash_file_read(AT_FDCWD, "/proc/self/cgroup", 64 << 10, &text, NULL))
+		return NULL;
+	g_auto(GStrv) lines = g_strsplit(g_bytes_get_data(text, NULL), "\n", -1);
+	for (char **line = lines; *line != NULL; line++) {
+		if (!g_str_has_prefix(*line, "0::/"))
+			continue;
+		g_autofree char *dir = g_strconcat("/sys/fs/cgroup", *line + strlen("0::"), NULL);
+		if (getxattr(dir, "trusted.delegate", answer, sizeof answer) == 1 && *answer == '1')
+			return g_steal_pointer(&dir);
+	}
+	return NULL;
+}
+
+static int open_procs(const char *dir)
+{
+	g_autofree char *path = g_build_filename(dir, "cgroup.procs", NULL);
+
+	return open(path, O_WRONLY | O_CLOEXEC);
+}
+
+/* A cgroup that holds a process gives no controllers to those below it, and an init wants them for its services: nspawn
+ * makes a cgroup for the payload and one for itself, and this process gets one too. Where nothing is delegated, or with
+ * the older hierarchies, all stay where they are.
+ *
+ * @out_fd: the place that nspawn is to begin in; -1.
+ */
+static void step_aside(const AshLaunch *launch, int *out_fd)
+{
+	g_autofree char *dir = launch->is_booted ? find_delegated() : NULL;
+	g_autofree char *own = dir != NULL ? g_build_filename(dir, "launcher", NULL) : NULL;
+
+	*out_fd = -1;
+	if (own == NULL || (mkdir(own, 0755) < 0 && errno != EEXIST))
+		return;
+	ash_autofd int own_fd = open_procs(own);
+	ash_autofd int fd = open_procs(dir);
+	if (own_fd >= 0 && fd >= 0 && write(own_fd, "0", 1) == 1)
+		*out_fd = g_steal_fd(&fd);
+}
+
+/* ---- starting ------------------------------------------------------------------------------------ */
+
 /* Its directories of that name are the host's: what it leaves there goes with this namespace. */
 static gboolean hide_state(GError **error)
 {
@@ -182,9 +234,10 @@ static bool take_network(const AshLaunch *launch, int netns)
 	return netns < 0 || (setns(netns, CLONE_NEWNET) == 0 && (!wants_ports || open_ports()));
 }
 
-static void become_nspawn(char **argv, const AshEntry *entry, const AshLaunch *launch, int netns)
-		__attribute__((noreturn));
-static void become_nspawn(char **argv, const AshEntry *entry, const AshLaunch *launch, int netns)
+static void become_nspawn(char **argv, const AshEntry *entry, const AshLaunch *launch, int netns,
+		int cgroup) __attribute__((noreturn));
+static void become_nspawn(
+		char **argv, const AshEntry *entry, const AshLaunch *launch, int netns, int cgroup)
 {
 	static char log[] = "SYSTEMD_LOG_LEVEL=warning", seccomp[] = "SYSTEMD_SECCOMP=0",
 		    lock[] = "SYSTEMD_NSPAWN_LOCK=0", path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
@@ -197,7 +250,7 @@ static void become_nspawn(char **argv, const AshEntry *entry, const AshLaunch *l
 	/* It hands these descriptors on, as a service's sockets. */
 	snprintf(pid, sizeof pid, "LISTEN_PID=%d", (int) getpid());
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || !take_network(launch, netns) ||
-			ash_entry_place(entry) != 0)
+			(cgroup >= 0 && write(cgroup, "0", 1) != 1) || ash_entry_place(entry) != 0)
 		_exit(ASH_LAUNCH_EXIT_RUNTIME);
 	execve("/usr/bin/systemd-nspawn", argv, environment);
 	_exit(ASH_LAUNCH_EXIT_RUNTIME);
@@ -219,12 +272,14 @@ gboolean ash_nspawn_start(const AshLaunch *launch, const AshView *view, const As
 	if (netns < 0 && has_namespace(launch))
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME,
 				"the workload's network, %s: %s", launch->netns, g_strerror(errno));
+	ash_autofd int cgroup = -1;
+	step_aside(launch, &cgroup);
 	pid_t pid = fork();
 	if (pid < 0)
 		return ash_throw(error, ASH_LAUNCH_ERROR, ASH_LAUNCH_ERROR_RUNTIME, "fork: %s",
 				g_strerror(errno));
 	if (pid == 0)
-		become_nspawn(argv, entry, launch, netns);
+		become_nspawn(argv, entry, launch, netns, cgroup);
 	*out_pid = pid;
 	return TRUE;
 }

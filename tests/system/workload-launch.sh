@@ -91,7 +91,7 @@ done
 # An init of its own.
 cat >"$work_root/sbin/init" <<'END'
 #!/bin/dash
-trap 'exit 6' 38
+trap 'exit 6' 37
 echo "init $$ $(id -u)"
 echo x >/etc/new && echo written
 while :; do sleep 0.1; done
