@@ -161,9 +161,11 @@ unlike "in another QEMU" "$(workload_field web '.instances[0].pid')" "^$first$"
 is "its volume is as it was" "$("$ctl" workload exec web -- /bin/cat /data/log | tr '\n' ' ')" "1.0.0 1.0.0 "
 
 # ---- it ends ----
+first=$(workload_field web '.instances[0].pid')
+like "it runs in QEMU" "$(tr '\0' ' ' <"/proc/$first/cmdline")" '^qemu-system-'
 ok "stop" "$ctl" workload stop web
 like "its command was asked to" "$(cat "$host/var/log/ashlar/web.log")" stopping
-empty "no QEMU is left" "$(pgrep -f "guest-.*$tmp" || :)"
+ok "no QEMU is left" test ! -d "/proc/$first"
 ok "its socket is gone" test ! -e "$host/run/ashlar/workload/web/guest.sock"
 for name in reader signer once web; do
 	"$ctl" workload remove --volumes "$name" >/dev/null
