@@ -173,7 +173,7 @@ init='bus chroot clone_net first_mem fsopen mount_bind mount_cgroup mount_overla
 move_mount netlink_audit netlink_netfilter netlink_uevent pivot_root port reboot sethostname setns socket_raw socket_raw6
 spoof umount unshare_cgroup unshare_ipc unshare_mount unshare_net unshare_pid unshare_uts write_dev write_root write_run'
 is "of the battery, what an init needs gets through, and nothing else" \
-	"$(in_box escape | sed -n 's/ open$//p' | sort | xargs)" "$(echo $init)"
+	"$(in_box escape | sed -n 's/ open$//p' | sort | xargs)" "${init//$'\n'/ }"
 is "the mark is the host's own" "$(cat "$tmp/mark")" host
 # The battery leaves mounts behind, for which systemd would wait.
 gone() { [ ! -d "/proc/$first" ]; }
