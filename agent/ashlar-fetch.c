@@ -14,7 +14,6 @@
 #include "agent/pull.h"
 #include "agent/source.h"
 #include "agent/staging.h"
-#include "agent/workload/oci.h"
 #include "agent/workload/registry-auth.h"
 #include "agent/workload/registry.h"
 #include "lib/auto.h"
@@ -23,6 +22,7 @@
 #include "lib/file.h"
 #include "lib/interrupt.h"
 #include "lib/json.h"
+#include "lib/oci.h"
 #include "lib/tuf.h"
 
 /* ashlar-fetch(8), run by ashlar-link: carries out one order (agent/order.h) and ends. With the argument `image` it

@@ -25,6 +25,7 @@ G_DEFINE_QUARK(ash_bundle_error, ash_bundle_error)
 
 #define FORMAT_NAME "ashlar-bundle"
 #define FORMAT "1\n"
+#define BLOBS "oci/blobs/sha256/"
 
 enum {
 	READ_BYTES = 1 << 16,
@@ -91,6 +92,17 @@ static uint64_t object_max(const char *name)
 	return 0;
 }
 
+/* What a blob of an image is called, and has to be; NULL for what is none. */
+static const char *blob_digest(const char *name)
+{
+	size_t length = 0;
+
+	if (!g_str_has_prefix(name, BLOBS))
+		return NULL;
+	name += strlen(BLOBS);
+	return starts_with_checksum(name, false, &length) && name[length] == '\0' ? name : NULL;
+}
+
 uint64_t ash_bundle_entry_max(const char *name)
 {
 	if (!ash_staging_is_path(name))
@@ -103,7 +115,7 @@ uint64_t ash_bundle_entry_max(const char *name)
 		return is_delta(name + strlen("deltas/")) ? ASH_BUNDLE_MAX_FILE_BYTES : 0;
 	if (g_str_has_prefix(name, "repo/objects/"))
 		return object_max(name + strlen("repo/objects/"));
-	return 0;
+	return blob_digest(name) != NULL ? ASH_BUNDLE_MAX_FILE_BYTES : 0;
 }
 
 /* ---- unpacking ------------------------------------------------------------------------------- */
@@ -146,18 +158,37 @@ static gboolean check_format(AshArchive *archive, GError **error)
 			"made in a format that this host does not know");
 }
 
-static gboolean copy_content(AshArchive *archive, int fd, uint64_t max_bytes, GError **error)
+/* Who imports it hashes it again; but here is the person with the damaged stick. */
+static gboolean check_digest(AshSha256 *take_hash, const char *sha256, GError **error)
 {
+	uint8_t digest[ASH_SHA256_BYTES];
+
+	ash_sha256_finish(take_hash, digest);
+	g_autofree char *hex = ash_sha256_format(digest);
+	return strcmp(hex, sha256) == 0 ||
+	       ash_throw(error, ASH_BUNDLE_ERROR, ASH_BUNDLE_ERROR_ENTRY,
+			       "has the digest sha256:%s: the file is damaged", hex);
+}
+
+/* @sha256: NULL when others say what it is to be. */
+static gboolean copy_content(
+		AshArchive *archive, int fd, uint64_t max_bytes, const char *sha256, GError **error)
+{
+	g_autoptr(AshSha256) hash = sha256 != NULL ? ash_sha256_new() : NULL;
+
 	for (;;) {
 		const void *data = NULL;
 		size_t size = 0;
 		if (!ash_archive_read(archive, &data, &size, error))
 			return FALSE;
 		if (size == 0)
-			return TRUE;
+			return sha256 == NULL ||
+			       check_digest(g_steal_pointer(&hash), sha256, error);
 		if (size > max_bytes)
 			return ash_throw(error, ASH_BUNDLE_ERROR, ASH_BUNDLE_ERROR_TOO_BIG,
 					"has more bytes than it says");
+		if (hash != NULL)
+			ash_sha256_update(hash, data, size);
 		max_bytes -= size;
 		if (!ash_file_write_all(fd, data, size, error))
 			return FALSE;
@@ -189,7 +220,7 @@ static gboolean unpack_entry(
 		return ash_throw(error, ASH_BUNDLE_ERROR, ASH_BUNDLE_ERROR_ENTRY, "is there twice");
 	if (fd < 0)
 		return ash_throw_errno(error, "writing it");
-	return copy_content(archive, fd, size, error);
+	return copy_content(archive, fd, size, blob_digest(name), error);
 }
 
 static gboolean unpack(Bundle *bundle, GError **error)

@@ -11,6 +11,8 @@
  *
  *	metadata/timestamp.json, metadata/N.ROLE.json       targets/….json
  *	deltas/TO-FROM.delta                                repo/objects/ab/cdef….{commit,…,filez}
+ *	oci/blobs/sha256/HEX                                of images of registries: hashed as they come, so
+ *	                                                    that a damaged file is found at once
  *
  * Links, devices, other names, a name twice, and more than the maxima below are refused, and then nothing
  * is left of it. ASH_PATH_BUNDLE belongs to root: nobody can put a link where this program writes.

@@ -17,6 +17,9 @@
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/json.h"
+#include "lib/oci.h"
+#include "lib/text.h"
+#include "lib/workload.h"
 
 enum {
 	MAX_KEEP = 64,
@@ -333,6 +336,55 @@ static gboolean clean_deployments(const AshWorker *worker, GHashTable *keep, GEr
 	return TRUE;
 }
 
+/* Is the image of a signed definition in the bundle, and not imported yet? */
+static bool is_needed(const AshWorker *worker, const char *bundle, const char *definition)
+{
+	g_autoptr(GBytes) text = NULL;
+	g_autoptr(AshWorkload) workload = NULL;
+
+	if (!ash_file_read(AT_FDCWD, definition, ASH_WORKLOAD_MAX_BYTES, &text, NULL) ||
+			!ash_workload_parse(definition, text, &workload, NULL))
+		return false;
+	const char *digest = workload->image.digest;
+	const char *hex = ash_oci_digest_find(digest) ?: digest;
+	if (!ash_text_is_sha256(hex))
+		return false;
+	g_autofree char *ref = g_strconcat("ostree/repo/refs/heads/ashlar/oci/image/", hex, NULL);
+	g_autofree char *blob = g_strdup_printf("%s/oci/blobs/sha256/%s", bundle, hex);
+	g_autofree char *commit =
+			g_strdup_printf("%s/repo/objects/%.2s/%s.commit", bundle, hex, hex + 2);
+	return faccessat(worker->sysroot_fd, ref, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       (access(blob, F_OK) == 0 || access(commit, F_OK) == 0);
+}
+
+/* A host that went to a release of the bundle first takes the workloads' images from it after that. */
+static bool is_bundle_needed(const AshWorker *worker, const char *bundle)
+{
+	g_autofree char *path = ash_worker_path(worker, ASH_PATH_SIGNED);
+	g_autoptr(GDir) names = g_dir_open(path, 0, NULL);
+	const char *name = NULL, *file = NULL;
+
+	while (names != NULL && (name = g_dir_read_name(names)) != NULL) {
+		g_autofree char *where = g_build_filename(path, name, NULL);
+		g_autoptr(GDir) files = g_dir_open(where, 0, NULL);
+		while (files != NULL && (file = g_dir_read_name(files)) != NULL) {
+			g_autofree char *definition = g_build_filename(where, file, NULL);
+			if (g_str_has_suffix(file, ".json") &&
+					is_needed(worker, bundle, definition))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What a bundle brought is ours, and all of it is a download. */
+static gboolean clean_bundle(const AshWorker *worker, GError **error)
+{
+	g_autofree char *bundle = ash_worker_path(worker, ASH_PATH_BUNDLE);
+
+	return is_bundle_needed(worker, bundle) || ash_file_remove_tree(AT_FDCWD, bundle, error);
+}
+
 /* What was downloaded; the downloader's own metadata stays. */
 static gboolean clean_staging(const AshWorker *worker, GError **error)
 {
@@ -344,7 +396,6 @@ static gboolean clean_staging(const AshWorker *worker, GError **error)
 		return errno == ENOENT || ash_throw_errno(error, "opening it");
 	if (!list_names(fd, ".", &names, error))
 		return FALSE;
-	g_autofree char *bundle = ash_worker_path(worker, ASH_PATH_BUNDLE);
 	for (guint i = 0; i < names->len; i++) {
 		const char *name = names->pdata[i];
 		bool is_download = strcmp(name, "repo") == 0 || strcmp(name, "deltas") == 0 ||
@@ -352,8 +403,7 @@ static gboolean clean_staging(const AshWorker *worker, GError **error)
 		if (is_download && !ash_file_remove_tree(fd, name, error))
 			return FALSE;
 	}
-	/* What a bundle brought is ours, and all of it is a download. */
-	return ash_file_remove_tree(AT_FDCWD, bundle, error);
+	return clean_bundle(worker, error);
 }
 
 static uint64_t count_free(const AshWorker *worker)

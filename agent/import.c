@@ -257,6 +257,17 @@ static gboolean bring_all(Import *import, GError **error)
 	return TRUE;
 }
 
+gboolean ash_import_bring(const AshWorker *worker, AshOstree *repo, const char *commit,
+		uint64_t max_bytes, GError **error)
+{
+	g_autofree char *name = g_strdup(commit);
+	const AshRelease release = {
+			.commit = name, .bytes = max_bytes, .largest_object_bytes = max_bytes};
+	Import import = {.worker = worker, .repo = repo, .release = &release};
+
+	return bring_all(&import, error);
+}
+
 /* ---- deltas ---------------------------------------------------------------------------------- */
 
 static const AshTargetDelta *find_delta(const AshRelease *release, const char *from)

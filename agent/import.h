@@ -29,6 +29,12 @@ gboolean ash_import_compare(const AshOstreeInfo *info, const AshRelease *release
 gboolean ash_import_is_done(AshOstree *repo, const char *commit, bool *out_done, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
+/* All objects of @commit that the repository lacks, from @worker's staging, into its open transaction; for who knows by
+ * other means than a release that the commit is wanted. @max_bytes: of all together, and of each.
+ */
+gboolean ash_import_bring(const AshWorker *worker, AshOstree *repo, const char *commit,
+		uint64_t max_bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* The verb. */
 gboolean ash_import_run(const AshWorker *worker, JsonObject *input, JsonBuilder *result,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;

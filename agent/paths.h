@@ -28,6 +28,7 @@
  *	    targets/                       target files, at ash_tuf_target_location
  *	    repo/                          OSTree repository, mode archive: loose objects
  *	    deltas/TOCOMMIT-FROMCOMMIT.delta
+ *	    oci/blobs/sha256/HEX           of images of registries
  *	    tuf/                           what the downloader itself trusts
  *	    *.part                         downloads that broke off
  *	    fleet/                         who the host is in its fleet (agent/fleet-identity.h)

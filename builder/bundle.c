@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "builder/bundle-image.h"
 #include "builder/content.h"
 #include "builder/repo.h"
 #include "lib/archive.h"
@@ -15,8 +16,10 @@
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/interrupt.h"
+#include "lib/oci.h"
 #include "lib/target.h"
 #include "lib/version.h"
+#include "lib/workload.h"
 
 #define FORMAT "1\n"
 
@@ -181,7 +184,32 @@ static AshPublicationTarget *find_workload(
 	return best;
 }
 
-static gboolean add_workload(Bundle *bundle, const char *text, GError **error)
+/* Of a registry: it is what the signed definition says, and comes from where somebody put it. */
+static gboolean add_image(Bundle *bundle, const char *file, const AshPublicationHost *host,
+		const char *const *dirs, GError **error)
+{
+	g_autoptr(GBytes) bytes = NULL;
+	g_autoptr(AshWorkload) workload = NULL;
+	AshBundleImages images = {.writer = bundle->writer,
+			.added = bundle->objects,
+			.dirs = dirs,
+			.arch = host->arch};
+
+	if (!ash_publication_read(bundle->publication, file, &bytes, error) ||
+			!ash_workload_parse(file, bytes, &workload, error))
+		return FALSE;
+	ASH_PREFIX("%s %s, image '%s'", workload->name, workload->version, workload->image.text);
+	const char *sha256 = ash_oci_digest_find(workload->image.digest);
+	if (sha256 == NULL || dirs == NULL) {
+		bundle->result.elsewhere++;
+		return TRUE;
+	}
+	bundle->result.images++;
+	return ash_bundle_images_add(&images, sha256, error);
+}
+
+static gboolean add_workload(Bundle *bundle, const char *text, const AshPublicationHost *host,
+		const AshBundleOptions *options, GError **error)
 {
 	g_auto(GStrv) parts = g_strsplit(text, "=", 2);
 	const char *version = parts[0] != NULL && parts[1] != NULL ? parts[1] : "";
@@ -199,14 +227,16 @@ static gboolean add_workload(Bundle *bundle, const char *text, GError **error)
 		return FALSE;
 	if (*target->commit != '\0')
 		return add_objects(bundle, target->commit, NULL, error);
-	bundle->result.elsewhere++;
-	return TRUE;
+	return add_image(bundle, name, host, options->images, error);
 }
 
-static gboolean add_workloads(Bundle *bundle, const char *const *workloads, GError **error)
+static gboolean add_workloads(Bundle *bundle, const AshPublicationHost *host,
+		const AshBundleOptions *options, GError **error)
 {
-	for (; workloads != NULL && *workloads != NULL; workloads++)
-		if (!add_workload(bundle, *workloads, error))
+	const char *const *workload = options->workloads;
+
+	for (; workload != NULL && *workload != NULL; workload++)
+		if (!add_workload(bundle, *workload, host, options, error))
 			return FALSE;
 	return TRUE;
 }
@@ -221,7 +251,7 @@ static gboolean fill(Bundle *bundle, const AshPublicationHost *host, const char 
 	return ash_archive_add_bytes(bundle->writer, "ashlar-bundle", format, error) &&
 	       add_metadata(bundle, error) &&
 	       (version == NULL || add_release(bundle, host, version, options, error)) &&
-	       add_workloads(bundle, options->workloads, error) &&
+	       add_workloads(bundle, host, options, error) &&
 	       ash_archive_finish(bundle->writer, error);
 }
 

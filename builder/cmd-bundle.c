@@ -15,6 +15,7 @@ static char *opt_name;
 static char *opt_arch;
 static char *opt_variant;
 static char **opt_workloads;
+static char **opt_images;
 
 static const GOptionEntry options[] = {
 		{"output", 'o', 0, G_OPTION_ARG_FILENAME, &opt_output, "Write the bundle to FILE",
@@ -30,6 +31,8 @@ static const GOptionEntry options[] = {
 		{"workload", 0, 0, G_OPTION_ARG_STRING_ARRAY, &opt_workloads,
 				"Put the workload NAME into it, with its image; may be repeated",
 				"NAME[=V]"},
+		{"images", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &opt_images,
+				"Take images of registries from DIR; may be repeated", "DIR"},
 		{0},
 };
 
@@ -52,6 +55,7 @@ static void print(const AshCliContext *context, const AshBundleResult *result)
 	ash_json_add_uint(json, "deltas", result->deltas);
 	ash_json_add_uint(json, "objects", result->objects);
 	ash_json_add_uint(json, "workloads", result->workloads);
+	ash_json_add_uint(json, "images", result->images);
 	json_builder_end_object(json);
 	g_autofree char *text = ash_json_format(json, false);
 	fputs(text, stdout);
@@ -104,6 +108,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 			.from = opt_from,
 			.is_full = opt_full,
 			.workloads = (const char *const *) opt_workloads,
+			.images = (const char *const *) opt_images,
 	};
 	AshPublicationHost host = {opt_name, opt_variant, opt_arch};
 	g_autoptr(AshPublication) publication = NULL;
@@ -125,7 +130,8 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 		warn_if_not_chosen(context, publication, &host, args[1]);
 	if (result.elsewhere > 0)
 		ash_progress_warn(context->progress,
-				"images of registries are not in it: %u of the workloads need them on the host",
+				"images of registries are not in it: %u of the workloads need them on the "
+				"host (copy them, and give their directories with --images)",
 				result.elsewhere);
 	print(context, &result);
 	return TRUE;

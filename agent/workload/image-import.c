@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "agent/fault.h"
+#include "agent/import.h"
+#include "agent/paths.h"
 #include "agent/staging.h"
 #include "agent/workload/image-ahead.h"
 #include "agent/workload/image-archive.h"
@@ -306,6 +308,14 @@ static gboolean import_layout(AshImageImport *import, const char *sha256, GError
 
 /* ---- where it comes from ------------------------------------------------------------------------- */
 
+/* Another place is asked for the same image. */
+static void forget_documents(AshImageImport *import)
+{
+	g_clear_pointer(&import->digest, g_free);
+	g_clear_pointer(&import->config, ash_oci_config_free);
+	g_clear_pointer(&import->config_text, g_bytes_unref);
+}
+
 static gboolean open_dir(AshImageImport *import, const char *path, GError **error)
 {
 	import->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -317,14 +327,45 @@ static gboolean open_dir(AshImageImport *import, const char *path, GError **erro
 	return ash_throw_errno(error, "%s", path);
 }
 
+/* A question: is there a bundle, and the image's first document, @path, in it? */
+static gboolean open_bundle(AshImageImport *import, const char *path, bool *out_has, GError **error)
+{
+	g_autofree char *dir = ash_worker_path(import->worker, ASH_PATH_BUNDLE);
+
+	*out_has = false;
+	import->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (import->dir_fd < 0)
+		return errno == ENOENT || ash_throw_errno(error, "%s", dir);
+	return ash_file_exists(import->dir_fd, path, out_has, error);
+}
+
+/* Of a bundle when there is one that has it: what the network would bring is the same or wrong. A bundle with less than
+ * all of it, or which was damaged since, is as good as none.
+ */
 static gboolean import_registry(AshImageImport *import, GError **error)
 {
 	const char *sha256 = ash_oci_digest_find(import->asked);
+	g_autoptr(GError) cause = NULL;
+	bool has = false;
 
 	import->blobs = "oci/blobs/sha256/";
 	if (sha256 == NULL)
 		return ash_throw(error, ASH_IMAGE_ERROR, ASH_IMAGE_ERROR_REF,
 				"an image of a registry is imported by its digest");
+	g_autofree char *path = blob_path(import, sha256);
+	if (!open_bundle(import, path, &has, error))
+		return FALSE;
+	if (has && import_layout(import, sha256, &cause))
+		return TRUE;
+	if (has && !g_error_matches(cause, ASH_IMAGE_ERROR, ASH_IMAGE_ERROR_MISSING) &&
+			!g_error_matches(cause, ASH_IMAGE_ERROR, ASH_IMAGE_ERROR_CORRUPT)) {
+		g_propagate_error(error, g_steal_pointer(&cause));
+		return FALSE;
+	}
+	if (has)
+		g_message("the image is in the bundle, but: %s", cause->message);
+	forget_documents(import);
+	ash_close_fd(&import->dir_fd);
 	return ash_staging_open(import->worker->staging, &import->dir_fd, error) &&
 	       import_layout(import, sha256, error);
 }
@@ -350,6 +391,26 @@ static gboolean import_dir(AshImageImport *import, GError **error)
 	return import_layout(import, sha256, error);
 }
 
+/* An image of the publication comes to a host before its definition is run, but from a bundle perhaps not: when a
+ * release came along the host may have gone to that first. The commit is proof enough of its objects.
+ */
+static gboolean bring_bundled(AshImageImport *import, const char *commit, GError **error)
+{
+	g_autofree char *object = ash_ostree_commit_object(commit);
+	g_autofree char *path = g_strconcat("repo/objects/", object, NULL);
+	AshWorker worker = *import->worker;
+	bool has = false;
+
+	if (!open_bundle(import, path, &has, error))
+		return FALSE;
+	if (!has)
+		return ash_throw(error, ASH_IMAGE_ERROR, ASH_IMAGE_ERROR_MISSING,
+				"commit %.12s is not in the repository", commit);
+	g_autofree char *staging = ash_worker_path(import->worker, ASH_PATH_BUNDLE);
+	worker.staging = staging;
+	return ash_import_bring(&worker, import->repo, commit, import->left_bytes, error);
+}
+
 /* What is in the repository needs no more than a name that keeps it. */
 static gboolean import_ostree(AshImageImport *import, GError **error)
 {
@@ -364,9 +425,8 @@ static gboolean import_ostree(AshImageImport *import, GError **error)
 	g_autofree char *object = ash_ostree_commit_object(commit);
 	if (!ash_ostree_has(import->repo, object, &has, error))
 		return FALSE;
-	if (!has)
-		return ash_throw(error, ASH_IMAGE_ERROR, ASH_IMAGE_ERROR_MISSING,
-				"commit %.12s is not in the repository", commit);
+	if (!has && !bring_bundled(import, commit, error))
+		return FALSE;
 	g_autoptr(GHashTable) objects = NULL;
 	if (!ash_ostree_objects(import->repo, commit, &objects, error))
 		return FALSE;

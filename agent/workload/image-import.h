@@ -8,7 +8,8 @@
  * verb            input                                   result
  * image-import    {"kind":K,"location":L,"tag":T,         {"commit":C,"digest":D,"bytes":N,"layers":N,
  *                  "digest":D}                             "unpacked":N,"notes":T,"config":{…}}
- *                 From staging (kind "oci": ASH_PATH_STAGING/oci/blobs/sha256/HEX; D says which manifest or index),
+ *                 From a bundle or staging (kind "oci": ASH_PATH_BUNDLE or ASH_PATH_STAGING, oci/blobs/sha256/HEX;
+ *                 D says which manifest or index),
  *                 from a directory or file of the host's (kinds "oci-dir", "docker-archive"), or what is there
  *                 already (kind "ostree").
  * image-checkout  {"commit":C}                            {"path":P}

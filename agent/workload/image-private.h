@@ -5,7 +5,7 @@
 #include "agent/workload/image-blob.h"
 #include "agent/workload/image-store.h"
 #include "agent/workload/layer.h"
-#include "agent/workload/oci.h"
+#include "lib/oci.h"
 
 /* The inside of image-import, for agent/workload/image*.c only. */
 

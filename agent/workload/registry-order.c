@@ -4,9 +4,9 @@
 #include <gio/gio.h>
 #include <string.h>
 
-#include "agent/workload/oci.h"
 #include "lib/error.h"
 #include "lib/json.h"
+#include "lib/oci.h"
 
 G_DEFINE_QUARK(ash_registry_error, ash_registry_error)
 

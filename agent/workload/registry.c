@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include "agent/staging.h"
-#include "agent/workload/oci.h"
 #include "agent/workload/registry-auth.h"
 #include "lib/crypto.h"
 #include "lib/error.h"
 #include "lib/fetch-request.h"
 #include "lib/file.h"
+#include "lib/oci.h"
 
 #define BLOBS "oci/blobs/sha256"
 #define ACCEPT                                                                                     \

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "agent/workload/oci.h"
+#include "lib/oci.h"
 
 /* A config: what an image says of how it is run. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

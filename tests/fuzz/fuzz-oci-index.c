@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "agent/workload/oci.h"
+#include "lib/oci.h"
 
 /* An index, and the choice among its entries. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

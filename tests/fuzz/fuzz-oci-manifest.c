@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdint.h>
 
-#include "agent/workload/oci.h"
+#include "lib/oci.h"
 
 /* A manifest of an image, and docker save's manifest.json. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

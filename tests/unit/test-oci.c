@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/workload/oci.h"
+#include "lib/oci.h"
 
 #include <string.h>
 

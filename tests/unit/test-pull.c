@@ -82,6 +82,10 @@ static void test_paths(void)
 			{"", false, 0},
 			{"deltas/" X64 "-" X64 ".delta", true, ASH_BUNDLE_MAX_FILE_BYTES},
 			{"deltas/" X64 ".delta", true, 0},
+			{"oci/blobs/sha256/" X64, true, ASH_BUNDLE_MAX_FILE_BYTES},
+			{"oci/blobs/sha256/" X64 "0", true, 0},
+			{"oci/blobs/sha256/x", true, 0},
+			{"oci/blobs/" X64, true, 0},
 			{"repo/config", true, 0},
 			{"repo/objects/" X64 ".filez", true, 0},
 			{"repo/objects/01/"
