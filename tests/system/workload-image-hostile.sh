@@ -11,6 +11,11 @@ mkdir -p "$tmp/canary"
 echo untouched >"$tmp/canary/file"
 truncate -s 100G "$tmp/sparse-file"
 tar -C "$tmp" --sparse -cf "$tmp/sparse.tar" sparse-file
+truncate -s 3000000 "$tmp/holes"
+printf middle | dd of="$tmp/holes" bs=1 seek=1000000 conv=notrunc status=none
+printf end >>"$tmp/holes"
+tar -C "$tmp" --sparse --format=gnu -cf "$tmp/holes-gnu.tar" holes
+tar -C "$tmp" --sparse --format=pax -cf "$tmp/holes-pax.tar" holes
 
 # Each is a layout $tmp/h/NAME. Made by hand: no program of good will makes them.
 python3 - "$tmp" "$(dpkg --print-architecture)" <<'END'
@@ -170,6 +175,45 @@ image("sha512", good, layers=lambda l: [dict(l[0], digest="sha512:" + "0" * 128)
 image("directory", good, config={"config": {"WorkingDir": "/proc/self/fd/8"}})
 image("directory-dots", good, config={"config": {"WorkingDir": "/a/../proc/self/fd/8"}})
 image("other-machine", good, config={"architecture": "pdp11"})
+# What tars can say, and programs of good will seldom do.
+lower = tar(("d/", "d", None), ("d/a", "f", b"lower"), ("d/b", "f", b"gone"), ("s", "l", "d/a"), ("keep", "f", b"kept"))
+image("whiteout-up", lower, tar(("d/../.wh.keep", "f", b"")))
+image("whiteout-path", lower, tar((".wh.d/../keep", "f", b"")))
+image("opaque-twice", lower, tar(("d/.wh..wh..opq", "f", b""), ("d/c", "f", b"upper"), ("d/.wh..wh..opq", "f", b""),
+                                ("d/.wh.c", "f", b"")))
+image("hard-links", lower, tar(("h1", "h", "d/a"), ("h2", "h", "s"), ("l", "l", "h1"), ("h3", "h", "l"), ("d/a", "f", b"newer")))
+image("hard-link-early", tar(("h", "h", "x"), ("x", "f", b"later")))
+image("dir-file-dir", tar(("d/", "d", None), ("d/x", "f", b"x"), ("d", "f", b"file"), ("d/", "d", None), ("d/y", "f", b"y"),
+                          ("f", "f", b"1"), ("f", "l", "d"), ("f", "f", b"2")))
+image("names", tar(("n" * 255, "f", b"x"), ("/".join("m" * 200 for _ in range(20)), "f", b"y")))
+image("name-256", tar(("n" * 256, "f", b"x")))
+image("times", tar(info("a", pax_headers={"mtime": "-9000000000000000000"}), info("b", pax_headers={"mtime": "9" * 30}),
+                   info("c", mtime=-1), info("d", pax_headers={"mtime": "nan", "atime": "x"})))
+image("modes", tar(info("suid", mode=0o6755), info("odd", mode=0o7777777), ("t/", "d", None)))
+image("pax-size", tar(info("x", pax_headers={"size": "1099511627776"})) + bytes(2048))
+image("pax-size-negative", tar(info("x", pax_headers={"size": "-1"})))
+image("pax-size-over", tar(info("x", b"y" * 1000, pax_headers={"size": "512"}), ("z", "f", b"z")))
+image("holes-gnu", open(tmp + "/holes-gnu.tar", "rb").read())
+image("holes-pax", open(tmp + "/holes-pax.tar", "rb").read())
+# Compression.
+cut = [good[i:i + 7] for i in range(0, len(good), 7)]
+image("members", good, packed=[b"".join(gzip.compress(piece) for piece in cut)])
+image("members-bomb", good, packed=[gzip.compress(bytes(1 << 20)) * 64])
+def zstd(data, window):
+    return (b"\x28\xb5\x2f\xfd\0" + bytes([(window - 10) << 3]) + ((len(data) << 3) | 1).to_bytes(3, "little") + data)
+as_zstd = lambda l: [dict(l[0], mediaType="application/vnd.oci.image.layer.v1.tar+zstd")]
+image("zstd", good, packed=[zstd(good, 17)], layers=as_zstd)
+image("zstd-window", good, packed=[zstd(good, 41)], layers=as_zstd)
+image("zstd-window-31", good, packed=[zstd(good, 31)], layers=as_zstd)
+image("xz", good, packed=[__import__("lzma").compress(good)])
+# Documents, again.
+layout, layers, entry = image("wrong-config", good)
+manifest = json.load(open(layout.path + "/blobs/sha256/" + entry["digest"][7:]))
+at = layout.path + "/blobs/sha256/" + manifest["config"]["digest"][7:]
+text = open(at).read()
+open(at, "w").write(text.replace("linux", "linuy"))
+layout, layers, entry = image("no-machine", good)
+layout.index(dict(entry, platform={"os": "linux", "architecture": "s390x"}), dict(entry, platform={"os": "windows", "architecture": arch}))
 layout, layers, entry = image("indices", good)
 for _ in range(5):
     text = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
@@ -251,6 +295,21 @@ refused directory image "kernel's"
 refused directory-dots image "'\.\.'"
 refused other-machine image "pdp11"
 refused indices image "indices in indices"
+refused whiteout-up image "layer [0-9a-f]{12}: 'd/../.wh.keep': .*'\.\.'"
+refused whiteout-path image "'\.\.'"
+refused hard-link-early image "'h' is a hard link to 'x', which is no file"
+refused name-256 image "255 bytes"
+refused pax-size image "layer [0-9a-f]{12}: 'x'.* may have"
+refused pax-size-negative image "."
+refused pax-size-over image "."
+export ASHLAR_IMAGE_MAX_BYTES=20000000
+refused members-bomb image "may have"
+unset ASHLAR_IMAGE_MAX_BYTES
+refused zstd-window image "layer [0-9a-f]{12}: .*damaged archive"
+refused zstd-window-31 image "layer [0-9a-f]{12}: .*damaged archive"
+refused xz image "layer [0-9a-f]{12}: "
+refused wrong-config corrupt "has the digest"
+refused no-machine image "no image for linux/.*linux/s390x"
 
 # What is taken is harmless: it stays inside.
 taken()
@@ -281,6 +340,27 @@ is "… our marks are nobody else's" "$(ls -A "$tree")" f
 taken attributes
 is "… those of the host are left out" "$(python3 -c 'import os, sys; print(os.listxattr(sys.argv[1]))' "$tree/x")" "['user.fine']"
 like "… which is said" "$notes" "3 extended attributes"
+taken opaque-twice
+is "… nothing of below is left, and what the layer itself has stays" "$(ls -A "$tree/d" | xargs)" c
+taken hard-links
+is "… a file of below as it was, or a link" "$(cat "$tree/h1" "$tree/d/a") $(readlink "$tree/h2" "$tree/h3" | xargs)" "lowernewer d/a h1"
+is "… one file" "$(stat -c %i "$tree/h1")" "$(stat -c %i "$tree/l" -L)"
+taken dir-file-dir
+is "… the last word counts" "$(ls "$tree/d") $(cat "$tree/f")" "y 2"
+taken names
+is "… as long as there can be" "$(find "$tree" -type f -printf '%P\n' | awk '{ print length }' | sort -n | xargs)" "255 4019"
+taken times
+is "… which nobody keeps" "$(ls "$tree" | xargs) $(stat -c %Y "$tree/a" "$tree/b" "$tree/c" | sort -u)" "a b c d 0"
+taken modes
+is "… as they are" "$(stat -c %a "$tree/suid" "$tree/odd" | xargs)" "6755 7777"
+taken holes-gnu
+ok "… with its holes" cmp "$tree/holes" "$tmp/holes"
+taken holes-pax
+ok "… with its holes" cmp "$tree/holes" "$tmp/holes"
+taken members
+is "… all of them" "$(cat "$tree/etc/x")" x
+taken zstd
+is "… which is understood" "$(cat "$tree/etc/x")" x
 taken good
 is "the host is as it was" "$(cd "$tmp/canary" && find . -printf '%p %s %m %T@\n' | sort)" "$before"
 ok "the repository is sound" ostree --repo="$store" fsck -q
