@@ -20,7 +20,7 @@ enum {
 	MAX_LIST_BYTES = 16 << 10,
 };
 
-static gboolean check_name(const char *name, GError **error)
+gboolean ash_api_policy_check_name(const char *name, GError **error)
 {
 	if (*name != '\0' && strlen(name) <= MAX_NAME && g_ascii_isalnum(*name) &&
 			strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -180,7 +180,7 @@ static gboolean set_channel(AshRequest *request, GError **error)
 	g_autoptr(AshFleetRelease) release = NULL;
 	g_autofree char *what = NULL;
 
-	if (!check_name(set.name, error) ||
+	if (!ash_api_policy_check_name(set.name, error) ||
 			!ash_change_text(request, "note", MAX_NOTE, "", &set.note, error) ||
 			!ash_api_rollout_release_member(request, "release", &what, error))
 		return FALSE;
@@ -347,7 +347,7 @@ static gboolean set_policy(AshRequest *request, GError **error)
 	const char *selector = NULL;
 	JsonArray *windows = NULL;
 
-	if (!check_name(set.name, error) ||
+	if (!ash_api_policy_check_name(set.name, error) ||
 			!ash_change_text(request, "note", MAX_NOTE, "", &set.note, error) ||
 			!ash_change_text(request, "selector", ASH_SELECTOR_MAX_BYTES, "", &selector,
 					error) ||

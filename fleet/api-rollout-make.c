@@ -54,6 +54,22 @@ gboolean ash_api_rollout_check_windows(const AshRolloutSpec *spec, GError **erro
 	return TRUE;
 }
 
+/* A channel reaches all hosts that follow it, not the rollout's alone. */
+static gboolean check_channel(AshRequest *request, const char *channel, GError **error)
+{
+	if (*channel == '\0')
+		return TRUE;
+	if (*request->scope != '\0')
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_FORBIDDEN,
+				"'channel' moves hosts outside of your scope: leave it out, or ask "
+				"somebody without a scope");
+	g_autoptr(GError) local = NULL;
+	if (ash_api_policy_check_name(channel, &local))
+		return TRUE;
+	return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST, "'channel': %s",
+			local->message);
+}
+
 static gboolean read_spec(AshRequest *request, AshRolloutSpec **out_spec,
 		AshFleetRelease **out_release, GError **error)
 {
@@ -71,6 +87,7 @@ static gboolean read_spec(AshRequest *request, AshRolloutSpec **out_spec,
 	if (!ash_rollout_spec_parse(members, &spec, error))
 		return ash_api_rollout_refuse(error);
 	if (!ash_api_rollout_check_windows(spec, error) ||
+			!check_channel(request, spec->channel, error) ||
 			!narrow(request, &spec->selector, error) ||
 			!ash_api_rollout_find_release(request, what, &release, error))
 		return FALSE;

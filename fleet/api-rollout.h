@@ -42,6 +42,8 @@ gboolean ash_api_rollout_show(AshRequest *request, const char *id, GError **erro
 JsonObject *ash_api_rollout_members(AshRequest *request);
 gboolean ash_api_rollout_check_windows(const AshRolloutSpec *spec, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+/* Of a channel or a policy. */
+gboolean ash_api_policy_check_name(const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 bool ash_api_rollout_is_dry(AshRequest *request); /* a question */
 /* Plans it; answers a dry run with the plan, else makes it and answers with it. @release: 0 of a workload. */
 gboolean ash_api_rollout_make(AshRequest *request, AshRolloutSpec *spec, int64_t release,
