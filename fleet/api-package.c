@@ -9,6 +9,7 @@
 #include "fleet/server.h"
 #include "lib/error.h"
 #include "lib/json.h"
+#include "lib/version.h"
 
 /* What is in releases, and on which hosts it runs. */
 
@@ -116,7 +117,9 @@ typedef struct {
 	AshScope scope;
 	const char *below;   /* NULL: any version */
 	GHashTable *commits; /* commit → version of the package */
+	GHashTable *listed;  /* commits whose packages are known */
 	GPtrArray *found;    /* Found */
+	uint64_t unlisted;   /* hosts that run something else */
 } Search;
 
 typedef struct {
@@ -150,13 +153,23 @@ static gboolean take_release(const AshDbRow *row, gpointer data, GError **error)
 	return TRUE;
 }
 
-static bool take_host(const AshHost *host, gpointer data)
+static gboolean take_listed(const AshDbRow *row, gpointer data, GError **error)
 {
 	const Search *search = data;
+
+	g_hash_table_add(search->listed, g_strdup(ash_db_row_text(row, 0)));
+	return TRUE;
+}
+
+static bool take_host(const AshHost *host, gpointer data)
+{
+	Search *search = data;
 	const char *version = g_hash_table_lookup(search->commits, host->commit);
 
-	if (version == NULL || host->state == ASH_HOST_RETIRED ||
-			!ash_scope_has(&search->scope, host))
+	if (host->state == ASH_HOST_RETIRED || !ash_scope_has(&search->scope, host))
+		return true;
+	search->unlisted += !g_hash_table_contains(search->listed, host->commit);
+	if (version == NULL)
 		return true;
 	Found *found = g_new0(Found, 1);
 	ash_host_id_format(host->id, found->id);
@@ -172,8 +185,9 @@ static int compare_found(gconstpointer a, gconstpointer b)
 	return strcmp((*(Found *const *) a)->id, (*(Found *const *) b)->id);
 }
 
-static void add_page(AshRequest *request, JsonBuilder *json, const GPtrArray *found)
+static void add_page(AshRequest *request, JsonBuilder *json, const Search *search)
 {
+	const GPtrArray *found = search->found;
 	const char *after = ash_route_after(request);
 	int64_t left = ash_route_limit(request);
 	const Found *last = NULL;
@@ -197,8 +211,18 @@ static void add_page(AshRequest *request, JsonBuilder *json, const GPtrArray *fo
 	}
 	json_builder_end_array(json);
 	ash_json_add_uint(json, "count", found->len);
+	ash_json_add_uint(json, "unlisted", search->unlisted);
 	if (is_more && last != NULL)
 		ash_json_add_text(json, "next", last->id);
+}
+
+/* deb-version(7): [EPOCH:]VERSION; a question */
+static bool is_package_version(const char *text)
+{
+	size_t epoch = strspn(text, "0123456789");
+	const char *version = text[epoch] == ':' ? text + epoch + 1 : text;
+
+	return (version == text || (epoch > 0 && epoch < 10)) && ash_version_is_valid(version);
 }
 
 static gboolean list_hosts(AshRequest *request, GError **error)
@@ -208,24 +232,30 @@ static gboolean list_hosts(AshRequest *request, GError **error)
 			g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	g_autoptr(GPtrArray) hosts = g_ptr_array_new_with_free_func(found_free);
 	g_autoptr(JsonBuilder) json = json_builder_new();
-	Search search = {.below = below, .commits = commits, .found = hosts};
+	g_autoptr(GHashTable) listed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	Search search = {.below = below, .commits = commits, .listed = listed, .found = hosts};
 
-	if (below != NULL && (*below == '\0' || strlen(below) > ASH_FLEET_RELEASE_MAX_TEXT))
+	/* What is compared wrongly would say that nobody has the hole. */
+	if (below != NULL && !is_package_version(below))
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
-				"'below' is a version of a Debian package");
+				"'below' is a version of a Debian package, as in 3.0.15-1 or 1:2.0~rc1");
 	if (!ash_scope_init(request, &search.scope, error))
 		return FALSE;
 	gboolean ok = ash_db_query(request->db,
-			"SELECT \"commit\", release_package.version FROM release_package JOIN release "
-			"ON release.id = release_package.release WHERE release_package.name = $1",
-			ASH_DB_VALUES(ASH_DB_T(request->parts->pdata[0])), take_release, &search,
-			error);
-	if (ok && g_hash_table_size(commits) > 0)
+				      "SELECT \"commit\", release_package.version FROM release_package JOIN release "
+				      "ON release.id = release_package.release WHERE release_package.name = $1",
+				      ASH_DB_VALUES(ASH_DB_T(request->parts->pdata[0])),
+				      take_release, &search, error) &&
+		      ash_db_query(request->db,
+				      "SELECT \"commit\" FROM release WHERE EXISTS (SELECT 1 FROM release_package "
+				      "WHERE release_package.release = release.id)",
+				      ASH_DB_VALUES(), take_listed, &search, error);
+	if (ok)
 		ash_live_each(request->server->live, take_host, &search);
 	ash_scope_clear(&search.scope);
 	g_ptr_array_sort(hosts, compare_found);
 	json_builder_begin_object(json);
-	add_page(request, json, hosts);
+	add_page(request, json, &search);
 	return ok && ash_route_reply(request, json);
 }
 
@@ -247,6 +277,6 @@ const AshRoute ash_api_package_routes[] = {
 				"Hosts that run a package, or an old version of it", list_hosts,
 				.arguments = hosts_arguments,
 				.answer = "{\"items\":[{\"id\":\"…\",\"name\":\"web1\",\"version\":"
-					  "\"1.3.0\",\"package\":\"2.41-11\"}],\"count\":1}"},
+					  "\"1.3.0\",\"package\":\"2.41-11\"}],\"count\":1,\"unlisted\":0}"},
 		{0},
 };

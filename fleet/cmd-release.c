@@ -247,8 +247,29 @@ static gboolean packages(AshCliContext *context, char **args, int *out_exit, GEr
 	};
 	g_autofree char *path = ash_cli_argument(
 			ash_cli_path("/v1/packages/", args[0], "/hosts"), "below", opt_below);
+	g_autofree char *first = ash_cli_argument(g_strdup(path), "limit", "1");
+	g_autofree char *nothing =
+			opt_below != NULL ? g_strconcat("no host runs it below ", opt_below, NULL)
+					  : g_strdup("no host runs it");
+	g_autoptr(AshCliClient) client = NULL;
+	g_autoptr(JsonNode) node = NULL;
 
-	return ash_cli_list(context, path, 0, columns, "no host runs it", error);
+	if (!ash_cli_client_new(&client, error) ||
+			!ash_cli_client_call(client, "GET", first, NULL, &node, error) ||
+			!ash_cli_list(context, path, 0, columns, nothing, error))
+		return FALSE;
+	guint64 unlisted =
+			node != NULL && JSON_NODE_HOLDS_OBJECT(node)
+					? ash_json_find_uint(json_node_get_object(node), "unlisted")
+					: 0;
+	/* Without it an empty list would say that nobody has the hole. */
+	if (unlisted > 0)
+		ash_progress_note(context->progress,
+				"of %" G_GUINT64_FORMAT
+				" hosts it is not known: what they run came "
+				"without a list of packages ('ashlar-fleet releases')",
+				unlisted);
+	return TRUE;
 }
 
 #define RELEASE "RELEASE: its number, NAME/VERSION, or VERSION where that is the only one."

@@ -368,6 +368,10 @@ overview()
 	is "with epochs" "$(field .count)" 3
 	api GET /v1/packages/nothing/hosts
 	is "a package that nobody has" "$(field .count)" 0
+	is "and of nobody it is unknown" "$(field .unlisted)" 0
+	for version in x:1 1: '2.0%201' '%20' -1; do
+		api_is "'$version' is no version to be below of" 400 GET "/v1/packages/tool/hosts?below=$version"
+	done
 	api GET /v1/releases/1.0
 	is "a release knows how many run it" "$(field .hosts)" 2
 }
