@@ -155,6 +155,25 @@ static gboolean add_rows(AshRequest *request, const char *outcome, int64_t limit
 	return TRUE;
 }
 
+static gboolean check_asked(AshRequest *request, const char *outcome, GError **error)
+{
+	AshRolloutOutcome found = 0;
+	bool is_there = false;
+	int64_t one = 0;
+
+	if (*outcome != '\0' && !ash_rollout_outcome_find(outcome, &found))
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
+				"'outcome' is waiting, assigned, offered, confirmed, failed, silent, "
+				"withdrawn, returned, already or gone");
+	if (!ash_db_query_int(request->db, "SELECT 1 FROM rollout WHERE id = $1",
+			    ASH_DB_VALUES(ASH_DB_T(ash_route_part(request, 0))), &is_there, &one,
+			    error))
+		return FALSE;
+	return is_there ||
+	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_NOT_FOUND,
+			       "there is no rollout '%.64s'", ash_route_part(request, 0));
+}
+
 gboolean ash_api_rollout_hosts(AshRequest *request, GError **error)
 {
 	const char *outcome = ash_route_argument(request, "outcome");
@@ -166,6 +185,8 @@ gboolean ash_api_rollout_hosts(AshRequest *request, GError **error)
 	g_autoptr(JsonBuilder) json = json_builder_new();
 	g_autofree char *next = NULL;
 
+	if (!check_asked(request, outcome, error))
+		return FALSE;
 	json_builder_begin_object(json);
 	ash_json_begin_array(json, "items");
 	if (!waits && !is_in_line && !add_rows(request, outcome, limit, json, &count, &next, error))

@@ -301,6 +301,8 @@ static gboolean need_ledger(AshRequest *request, GError **error)
 	if (!ash_db_query_int(request->db, "SELECT trimmed_at FROM rollout WHERE id = $1",
 			    ASH_DB_VALUES(ASH_DB_T(id_of(request))), &is_found, &trimmed_s, error))
 		return FALSE;
+	if (!is_found)
+		return throw_none(request, error);
 	return trimmed_s == 0 ||
 	       ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_GONE,
 			       "its ledger and hosts are gone ('retention: ledgers' "

@@ -132,12 +132,28 @@ static const GOptionEntry token_options[] = {
 		{NULL},
 };
 
+/* What asks for a fleet does not make one where somebody mistyped its directory. */
+static gboolean need_fleet(const char *dir, GError **error)
+{
+	static const char *const names[] = {"fleetd.yaml", "ca.pem", "fleet.db"};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *path = g_build_filename(dir, names[i], NULL);
+		if (g_file_test(path, G_FILE_TEST_EXISTS))
+			return TRUE;
+	}
+	return ash_throw(error, ASH_SERVER_ERROR, ASH_SERVER_ERROR_OTHER,
+			"there is no fleet in '%s': 'ashlar-fleetd serve' makes one", dir);
+}
+
 static gboolean token(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autofree char *secret = NULL;
 
-	if (!ash_server_make_token(args[0], note_option != NULL ? note_option : "made by hand",
-			    &secret, error))
+	if (!need_fleet(args[0], error) ||
+			!ash_server_make_token(args[0],
+					note_option != NULL ? note_option : "made by hand", &secret,
+					error))
 		return FALSE;
 	if (context->json)
 		printf("{\"token\":\"%s\"}\n", secret);
@@ -148,7 +164,7 @@ static gboolean token(AshCliContext *context, char **args, int *out_exit, GError
 
 static gboolean backup(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	return ash_backup_make(args[0], args[1], error);
+	return need_fleet(args[0], error) && ash_backup_make(args[0], args[1], error);
 }
 
 static gboolean restore(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -162,7 +178,8 @@ static gboolean check(AshCliContext *context, char **args, int *out_exit, GError
 	g_autoptr(AshDbPool) pool = NULL;
 	g_autoptr(AshDb) db = NULL;
 
-	return ash_server_open_database(args[0], &config, &pool, error) &&
+	return need_fleet(args[0], error) &&
+	       ash_server_open_database(args[0], &config, &pool, error) &&
 	       ash_db_pool_take(pool, &db, error) && ash_db_check(db, error);
 }
 

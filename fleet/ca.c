@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/error.h"
@@ -87,6 +88,21 @@ static gboolean make(const char *dir, int64_t now_s, char **out_certificate, cha
 	return TRUE;
 }
 
+/* A copy that somebody made without thinking of its mode. */
+static gboolean check_private(const char *dir, GError **error)
+{
+	g_autofree char *path = g_build_filename(dir, "ca.key", NULL);
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return ash_throw_errno(error, "stat(%s)", path);
+	return (st.st_mode & S_IRWXO) == 0 ||
+	       ash_throw(error, ASH_CA_ERROR, ASH_CA_ERROR_OPEN,
+			       "everybody may read ca.key, and who has it can make hosts: 'chmod 600 "
+			       "%s', and think of who has read it",
+			       path);
+}
+
 gboolean ash_ca_open(const char *dir, int64_t now_s, AshCa **out_ca, GError **error)
 {
 	g_autoptr(AshCa) ca = g_new0(AshCa, 1);
@@ -103,6 +119,8 @@ gboolean ash_ca_open(const char *dir, int64_t now_s, AshCa **out_ca, GError **er
 	if (ca->certificate_pem != NULL && key == NULL)
 		return ash_throw(error, ASH_CA_ERROR, ASH_CA_ERROR_MISSING,
 				"there is ca.pem, but not its key ca.key; restore it from a backup");
+	if (key != NULL && !check_private(dir, error))
+		return FALSE;
 	if (ca->certificate_pem == NULL) {
 		g_clear_pointer(&key, g_free);
 		if (!make(dir, now_s, &ca->certificate_pem, &key, error))

@@ -20,6 +20,7 @@
 GQuark ash_ca_error_quark(void);
 typedef enum {
 	ASH_CA_ERROR_MISSING, /* certificate without key, or the reverse */
+	ASH_CA_ERROR_OPEN,    /* everybody may read ca.key */
 	ASH_CA_ERROR_OTHER,   /* the database belongs to another authority */
 } AshCaError;
 

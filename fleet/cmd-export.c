@@ -4,6 +4,7 @@
 
 #include "fleet/cli-client.h"
 #include "fleet/cli.h"
+#include "lib/error.h"
 #include "lib/file.h"
 #include "lib/json.h"
 
@@ -53,6 +54,8 @@ static gboolean import(AshCliContext *context, char **args, int *out_exit, GErro
 
 	if (!ash_file_read(AT_FDCWD, args[0], ASH_CLI_CLIENT_MAX_FILE, &yaml, error))
 		return FALSE;
+	if (g_bytes_get_size(yaml) == 0)
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE, "%s is empty", args[0]);
 	body = ash_cli_body();
 	ash_json_add_text(body, "yaml", g_bytes_get_data(yaml, NULL));
 	if (!ash_cli_change(context, "POST", opt_dry_run ? "/v1/import?dry_run=1" : "/v1/import",

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@ static char *opt_assignment, *opt_version, *opt_name, *opt_channel, *opt_canarie
 		*opt_soak, *opt_deadline, *opt_on_halt, *opt_ring_pause, *opt_begin, *opt_lapse,
 		*opt_patience;
 static char **opt_budgets, **opt_windows;
-static double opt_tolerated, opt_alpha;
+static double opt_tolerated = -G_MAXDOUBLE, opt_alpha = -G_MAXDOUBLE; /* not given */
 static int opt_first, opt_in_flight;
 static gboolean opt_yes, opt_dry_run, opt_widen;
 
@@ -69,12 +70,17 @@ static const GOptionEntry options[] = {
 		{0},
 };
 
-static void add_share(JsonBuilder *body, const char *key, double share)
+/* What is no number has no JSON; what is out of bounds is the server's to say. */
+static gboolean add_share(JsonBuilder *body, const char *key, double share, GError **error)
 {
-	if (share == 0)
-		return;
+	if (share <= -G_MAXDOUBLE)
+		return TRUE;
+	if (!isfinite(share))
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"--%s takes a share like 0.01", key);
 	json_builder_set_member_name(body, key);
 	json_builder_add_double_value(body, share);
+	return TRUE;
 }
 
 static gboolean add_time(JsonBuilder *body, const char *key, const char *option, const char *text,
@@ -134,8 +140,9 @@ static gboolean add_spec(JsonBuilder *body, char **args, GError **error)
 		ash_json_add_int(body, "first", opt_first);
 	if (opt_in_flight != 0)
 		ash_json_add_int(body, "max_in_flight", opt_in_flight);
-	add_share(body, "tolerated", opt_tolerated);
-	add_share(body, "alpha", opt_alpha);
+	if (!add_share(body, "tolerated", opt_tolerated, error) ||
+			!add_share(body, "alpha", opt_alpha, error))
+		return FALSE;
 	if (opt_windows != NULL)
 		ash_json_add_texts(body, "windows", opt_windows);
 	return add_time(body, "soak", "soak", opt_soak, error) &&

@@ -108,6 +108,16 @@ static bool parse_duration(const char *text, int64_t *out_s)
 	return false;
 }
 
+/* As it is written: "5s", "1h", "36500d" */
+static char *format_duration(int64_t seconds)
+{
+	if (seconds % DAY_S == 0)
+		return g_strdup_printf("%" G_GINT64_FORMAT "d", seconds / DAY_S);
+	if (seconds % HOUR_S == 0)
+		return g_strdup_printf("%" G_GINT64_FORMAT "h", seconds / HOUR_S);
+	return g_strdup_printf("%" G_GINT64_FORMAT "s", seconds);
+}
+
 static gboolean read_between(const AshYamlNode *node, int64_t min_s, int64_t max_s, int64_t *slot,
 		GError **error)
 {
@@ -118,8 +128,8 @@ static gboolean read_between(const AshYamlNode *node, int64_t min_s, int64_t max
 		*slot = value;
 		return TRUE;
 	}
-	g_autofree char *min = ash_text_duration(min_s * G_USEC_PER_SEC);
-	g_autofree char *max = ash_text_duration(max_s * G_USEC_PER_SEC);
+	g_autofree char *min = format_duration(min_s);
+	g_autofree char *max = format_duration(max_s);
 	g_autofree char *text = g_strdup_printf(
 			"expected a time from %s to %s, as in 30s, 5min, 12h or 90d", min, max);
 	return throw_value(node, error, text);

@@ -242,7 +242,9 @@ static gboolean read_root(AshExport *all, const AshYamlNode *root, GError **erro
 			if (!ash_yaml_uint(pair->value, "format", 1000, &format, error))
 				return FALSE;
 		} else if (kind == ASH_EXPORT_KINDS) {
-			return throw_at(pair->value, error, "there is no such section");
+			g_autofree char *text =
+					g_strdup_printf("there is no section '%.64s'", pair->key);
+			return throw_at(pair->value, error, text);
 		} else if (!read_section(all, kind, pair->value, error)) {
 			return FALSE;
 		}

@@ -312,9 +312,12 @@ static gboolean check_order(const char *verb, const char *argument, GError **err
 	if (i == G_N_ELEMENTS(verbs))
 		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_REQUEST,
 				"'verb' is check, reboot, forgive, forget, journal or facts");
-	if (verbs[i].has_argument == (argument[0] == '\0'))
+	if (verbs[i].has_argument && argument[0] == '\0')
 		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_REQUEST,
-				"'argument' is for forgive alone: a commit, a version, or all");
+				"'argument' is missing: a commit, a version, or all");
+	if (!verbs[i].has_argument && argument[0] != '\0')
+		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_REQUEST,
+				"'argument' is for forgive alone, %s takes none", verb);
 	if (strlen(argument) > ASH_HOST_MAX_ARGUMENT || !g_utf8_validate(argument, -1, NULL))
 		return ash_throw(error, ASH_HOST_ERROR, ASH_HOST_ERROR_REQUEST,
 				"'argument' is text of at most %d bytes", ASH_HOST_MAX_ARGUMENT);

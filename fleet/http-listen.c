@@ -20,9 +20,11 @@ static gboolean split(const char *address, char **out_host, char **out_port, GEr
 {
 	const char *colon = strrchr(address, ':');
 
-	if (colon == NULL || colon == address || colon[1] == '\0')
+	/* getaddrinfo() takes 99999 for another port, and names of services. */
+	if (colon == NULL || colon == address ||
+			!g_ascii_string_to_unsigned(colon + 1, 10, 0, UINT16_MAX, NULL, NULL))
 		return ash_throw(error, ASH_HTTP_ERROR, ASH_HTTP_ERROR_LISTEN,
-				"'%s' is not ADDRESS:PORT", address);
+				"'%s' is not ADDRESS:PORT, with a port from 0 to 65535", address);
 	size_t size = (size_t) (colon - address);
 	if (address[0] == '[' && colon[-1] == ']') {
 		address++;

@@ -44,7 +44,7 @@ export const retire = (h) => ask({
 	fields: [reason(true)], done: "Retired.", act: (v) => host(h, "retire", { reason: v.reason }),
 });
 export const forget = (h, then) => ask({
-	title: `Forget ${h.name.slice(0, 60)}`, text: "Everything known of it is deleted: facts, events, history. The audit log keeps that it was.", confirm: "Forget", danger: true, typed: h.name.length <= 40 ? h.name : h.id.slice(0, 12),
+	title: `Forget ${h.name.slice(0, 60)}`, text: "Its certificates are revoked, and everything known of it is deleted: facts, labels, journals, its place in rollouts. Events and the audit log keep that it was.", confirm: "Forget", danger: true, typed: h.name.length <= 40 ? h.name : h.id.slice(0, 12),
 	fields: [reason(false)], done: "Forgotten.", act: async (v) => {
 		await host(h, "forget", { reason: v.reason || undefined });
 		then();
