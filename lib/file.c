@@ -15,6 +15,7 @@ G_DEFINE_QUARK(ash_file_error, ash_file_error)
 
 enum {
 	COPY_CHUNK_BYTES = 1 << 20,
+	MIN_CHUNK_BYTES = 4096,
 	MAX_REMOVE_DEPTH = 256,
 };
 
@@ -38,8 +39,14 @@ gboolean ash_file_read(
 									   : 0;
 	g_autoptr(GByteArray) bytes = g_byte_array_sized_new((guint) MIN(hint + 1, G_MAXUINT / 2));
 	for (;;) {
-		guint8 chunk[65536];
-		ssize_t n = read(fd, chunk, sizeof chunk);
+		/* Into its place: a large buffer on the stack would stay with every process that once read a file. */
+		guint have = bytes->len;
+		size_t wanted = hint > 0 && hint >= have ? hint + 1 - have
+							 : MAX(have, (size_t) MIN_CHUNK_BYTES);
+		wanted = CLAMP(wanted, 1, (size_t) COPY_CHUNK_BYTES);
+		g_byte_array_set_size(bytes, have + (guint) wanted);
+		ssize_t n = read(fd, bytes->data + have, wanted);
+		g_byte_array_set_size(bytes, have);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -50,7 +57,7 @@ gboolean ash_file_read(
 			return ash_throw(error, ASH_FILE_ERROR, ASH_FILE_ERROR_TOO_BIG,
 					"%s: larger than the %zu bytes that are allowed here", path,
 					max_bytes);
-		g_byte_array_append(bytes, chunk, (guint) n);
+		g_byte_array_set_size(bytes, have + (guint) n);
 	}
 	g_byte_array_append(bytes, (const guint8 *) "", 1);
 	bytes->len--;
