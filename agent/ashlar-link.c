@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "agent/bus.h"
+#include "agent/fleet-rest.h"
 #include "agent/link-fleet.h"
 #include "agent/order.h"
 #include "agent/paths.h"
@@ -197,6 +198,8 @@ static gboolean run(Link *link, GError **error)
 	link->fleet = ash_link_fleet_new(link->bus, link->checkin, link->identity);
 	if (!ash_link_fleet_begin(link->fleet, error))
 		return FALSE;
+	/* What only the start needed. */
+	ash_fleet_rest();
 	return ash_bus_run(link->bus, error);
 }
 

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include "agent/daemon.h"
+#include "agent/fleet-rest.h"
 #include "agent/paths.h"
 #include "lib/error.h"
 #include "lib/json.h"
@@ -376,7 +377,11 @@ static void job_ended(AshDaemon *daemon)
 	g_autofree char *verb = g_strdup(daemon->job_verb);
 
 	if (strcmp(verb, "inspect") == 0) {
+		bool is_start = !daemon->has_started;
 		take_system(daemon);
+		/* What only the start needed: settings, the history, the pages of libraries that set themselves up. */
+		if (is_start)
+			ash_fleet_rest();
 		/* A state that was entered meanwhile waits for its job. */
 		if (daemon->has_started && daemon->job == NULL)
 			ash_daemon_act(daemon);
