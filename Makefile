@@ -388,7 +388,7 @@ tests_in = $(sort $(wildcard $(patsubst %,tests/%/*.sh,$(1))))
 ASAN = $(patsubst build/release/%,build/asan/%,$(1))
 TESTS_C = $(UNIT) $(REPLAY) $(call ASAN,$(UNIT) $(REPLAY))
 # What takes too long for every change: 'make check-vm-long'.
-TESTS_LONG := tests/vm/fleet.sh tests/vm/fleet-workload.sh tests/vm/updates-document.sh
+TESTS_LONG := tests/vm/fleet.sh tests/vm/updates-document.sh
 TESTS_QUICK = $(TESTS_C) $(call tests_in,golden lint integration)
 
 # What may happen at any instant, tried so often that it takes hours.

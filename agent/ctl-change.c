@@ -90,8 +90,8 @@ const AshCliCommand ash_ctl_check = {
 
 const AshCliCommand ash_ctl_forgive = {
 		.name = "forgive",
-		.synopsis = "VERSION|COMMIT|all",
-		.summary = "Let a release that failed, or was left, be taken again",
+		.synopsis = "VERSION|COMMIT|document|all",
+		.summary = "Let what failed here, or was left, be taken again",
 		.min_args = 1,
 		.max_args = 1,
 		.run = run_forgive,

@@ -43,6 +43,10 @@ static void print_running(JsonObject *status)
 	const char *variant = or_empty(ash_json_find_text(booted, "variant"));
 	const char *reason = or_empty(ash_json_find_text(status, "verdict_reason"));
 	g_autofree char *commit = ash_ctl_commit(booted);
+	JsonNode *warnings = json_object_get_member(status, "warnings");
+	JsonArray *mistakes = warnings != NULL && JSON_NODE_HOLDS_ARRAY(warnings)
+					      ? json_node_get_array(warnings)
+					      : NULL;
 
 	if (booted != NULL)
 		print_line("running", "%s  %s%s%s %s  %s",
@@ -53,6 +57,8 @@ static void print_running(JsonObject *status)
 	print_line("health", "%s%s%s", or_empty(ash_json_find_text(status, "verdict")),
 			*reason != '\0' ? ": " : "", reason);
 	print_line("degraded", "%s", or_empty(ash_json_find_text(status, "degraded")));
+	for (guint i = 0; mistakes != NULL && i < json_array_get_length(mistakes); i++)
+		print_line("settings", "%s", json_array_get_string_element(mistakes, i));
 }
 
 static void print_way(JsonObject *status)

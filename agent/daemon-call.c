@@ -151,12 +151,10 @@ static gboolean call_unpin(
 static gboolean call_forgive(
 		AshDaemon *daemon, const AshBusCall *call, char **out_json, GError **error)
 {
-	if (!ash_update_forgive(daemon->update, call->text))
+	if (!ash_daemon_forgive(daemon, call->text))
 		return ash_throw(error, ASH_UPDATE_ERROR, ASH_UPDATE_ERROR_NOT_FOUND,
 				"'%.80s' is not among what failed here; 'ashlarctl status' lists it",
 				call->text);
-	ash_daemon_save(daemon);
-	ash_daemon_note(daemon, "forgiven", call->text);
 	return TRUE;
 }
 

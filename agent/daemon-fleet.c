@@ -74,9 +74,16 @@ void ash_daemon_fleet_news(AshDaemon *daemon)
 
 /* ---- the world ----------------------------------------------------------------------------------- */
 
-const GPtrArray *ash_daemon_windows(const AshDaemon *daemon)
+void ash_daemon_window(
+		const AshDaemon *daemon, int64_t now_s, bool *out_is_open, int64_t *out_change_s)
 {
-	return daemon->fleet_windows != NULL ? daemon->fleet_windows : daemon->windows;
+	*out_is_open = false;
+	*out_change_s = INT64_MAX;
+	if (daemon->fleet_windows != NULL)
+		ash_window_next(daemon->fleet_windows, now_s, out_is_open, out_change_s);
+	/* Which windows the owner gave is not known. */
+	else if (!daemon->settings->is_doubtful)
+		ash_window_next(daemon->windows, now_s, out_is_open, out_change_s);
 }
 
 void ash_daemon_fleet_world(AshDaemon *daemon, AshUpdateWorld *world)
@@ -147,11 +154,9 @@ static gboolean run_forgive(AshDaemon *daemon, const AshFleetOrder *order, const
 		GError **error)
 {
 	*out_text = "forgiven";
-	if (*order->argument == '\0' || !ash_update_forgive(daemon->update, order->argument))
+	if (*order->argument == '\0' || !ash_daemon_forgive(daemon, order->argument))
 		return ash_throw(error, ASH_UPDATE_ERROR, ASH_UPDATE_ERROR_NOT_FOUND,
 				"'%s' is not among what failed here", order->argument);
-	ash_daemon_save(daemon);
-	ash_daemon_note(daemon, "forgiven", order->argument);
 	return TRUE;
 }
 
@@ -311,6 +316,8 @@ gboolean ash_daemon_fleet_answer(
 						      : NULL;
 	if (!take(daemon, serial, answer, &todo, &has_news, error))
 		return FALSE;
+	if (daemon->fleet->trouble == NULL)
+		ash_daemon_document_contact(daemon);
 	if (answer->is_answered) {
 		ash_daemon_journal_acknowledge(daemon, serial);
 		ash_daemon_log_answered(daemon, answer);

@@ -314,6 +314,9 @@ static void job_failed(AshDaemon *daemon)
 			.word = why != NULL ? why : word,
 			.text = text,
 	};
+	/* What was refused was fetched. */
+	if (strcmp(daemon->job_verb, "verify") == 0 && daemon->update->bundle == NULL)
+		ash_daemon_document_contact(daemon);
 	if (strcmp(daemon->job_verb, "verify") == 0 || strcmp(daemon->job_verb, "bundle") == 0)
 		ash_daemon_take_source(daemon, event.word, text);
 	ash_daemon_must_step(daemon, &event);
@@ -334,6 +337,8 @@ static void job_done(AshDaemon *daemon)
 		is_fine = take_verified(daemon, result, &event, &local);
 		if (is_fine) {
 			ash_daemon_take_source(daemon, NULL, NULL);
+			if (is_source)
+				ash_daemon_document_contact(daemon);
 			has_workloads = true;
 		}
 	} else if (is_fine && strcmp(daemon->job_verb, "plan") == 0) {

@@ -29,7 +29,7 @@ static int64_t reboot_at(AshDaemon *daemon, AshUpdateWorld *world)
 	int64_t change_s = INT64_MAX;
 
 	ash_daemon_world(daemon, world);
-	ash_window_next(ash_daemon_windows(daemon), world->now_s, &world->window_open, &change_s);
+	ash_daemon_window(daemon, world->now_s, &world->window_open, &change_s);
 	return change_s;
 }
 
@@ -449,7 +449,10 @@ static void add_release_conditions(Why *why, AshDaemon *daemon, bool *out_has_re
 	condition(why, "there is a release to take", true, "%s", release->version);
 	bool may_begin = daemon->settings->updates.is_automatic || daemon->update->is_forced;
 	condition(why, "updates are automatic, or asked for", may_begin, "%s",
-			may_begin ? "yes" : "automatic updates are off: run 'ashlarctl update'");
+			may_begin ? "yes"
+			: daemon->settings->is_doubtful
+					? "a file of settings has a mistake, see 'ashlarctl status': mend it, or run 'ashlarctl update'"
+					: "automatic updates are off: run 'ashlarctl update'");
 	add_wish_conditions(why, daemon, release);
 }
 

@@ -39,8 +39,13 @@ static gboolean read_boot_id(AshDaemon *daemon, GError **error)
 
 static gboolean load_settings(AshDaemon *daemon, GError **error)
 {
+	g_autoptr(GError) local = NULL;
+
 	if (!ash_hostdoc_load(daemon->root, &daemon->settings, &daemon->warnings, error))
 		return FALSE;
+	if (!ash_hostdoc_keep(daemon->root, &local))
+		g_warning("%s; settings that are good now are not kept", local->message);
+	ash_daemon_document_begin(daemon);
 	for (char **text = daemon->settings->updates.windows; *text != NULL; text++) {
 		AshWindow *window = NULL;
 		/* They were parsed once already; a time zone may be missing in this deployment. */
@@ -162,6 +167,7 @@ void ash_daemon_free(AshDaemon *daemon)
 	ash_fleet_member_free(daemon->fleet);
 	g_free(daemon->fleet_saved);
 	g_clear_pointer(&daemon->fleet_windows, g_ptr_array_unref);
+	ash_daemon_document_clear(&daemon->document);
 	ash_daemon_journal_clear(&daemon->journal);
 	ash_daemon_workload_clear(&daemon->workloads);
 	g_free(daemon);
@@ -183,8 +189,7 @@ void ash_daemon_world(AshDaemon *daemon, AshUpdateWorld *out_world)
 			.keep = daemon->settings->updates.keep,
 			.backoff_s = daemon->wait_s,
 	};
-	ash_window_next(ash_daemon_windows(daemon), out_world->now_s, &out_world->window_open,
-			&change_s);
+	ash_daemon_window(daemon, out_world->now_s, &out_world->window_open, &change_s);
 	ash_daemon_fleet_world(daemon, out_world);
 }
 
@@ -360,6 +365,8 @@ static void on_timer(gpointer data)
 		ash_daemon_workload_late(daemon);
 	if (now_us >= ash_daemon_log_next_us(daemon))
 		ash_daemon_log_late(daemon);
+	if (now_us >= daemon->document.deadline_us)
+		ash_daemon_document_late(daemon);
 	if (daemon->has_started)
 		ash_daemon_must_step(daemon, &event);
 	ash_daemon_set_timer(daemon);
@@ -374,13 +381,13 @@ void ash_daemon_set_timer(AshDaemon *daemon)
 			MIN(daemon->reboot_again_us, MIN(daemon->order_deadline_us,
 								     daemon->journal.deadline_us)));
 
+	at_us = MIN(at_us, daemon->document.deadline_us);
 	at_us = MIN(at_us, MIN(daemon->workloads.tell_again_us, ash_daemon_log_next_us(daemon)));
 	if (daemon->has_started) {
 		ash_daemon_world(daemon, &world);
 		at_us = MIN(at_us, to_boottime(ash_update_next_s(daemon->update, &world)));
 		if (daemon->update->state == ASH_UPDATE_READY) {
-			ash_window_next(ash_daemon_windows(daemon), world.now_s, &world.window_open,
-					&change_s);
+			ash_daemon_window(daemon, world.now_s, &world.window_open, &change_s);
 			at_us = MIN(at_us, to_boottime(change_s));
 		}
 		at_us = MIN(at_us, ash_daemon_health_tick(daemon));

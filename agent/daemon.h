@@ -11,6 +11,7 @@
 #include "agent/fleet-member.h"
 #include "agent/health.h"
 #include "agent/history.h"
+#include "agent/host-trial.h"
 #include "agent/hostdoc.h"
 #include "agent/job.h"
 #include "agent/update.h"
@@ -25,6 +26,7 @@
  *	daemon-report.c  GetStatus, GetHealth, Why
  *	daemon-call.c    the methods of org.ashlar.Host1
  *	daemon-fleet.c   what the fleet wants, its orders
+ *	daemon-document.c a changed host document is tried
  *	daemon-tell.c    what the fleet is told
  *	daemon-journal.c the end of a journal, for the fleet
  *	daemon-workload.h what it does for workloads
@@ -36,7 +38,7 @@
  * another file system.
  *
  * With --root, for tests, ASHLAR_WAIT=SECONDS in the environment is the pause between attempts and before
- * the first check, five times that between checks, and agent/fault.h has these points for each state: "saved-STATE" after it is on disk,
+ * the first check, five times that between checks, fifteen times for a host document's trial, and agent/fault.h has these points for each state: "saved-STATE" after it is on disk,
  * "state-STATE" before its action begins, "begun-STATE" when that has begun.
  */
 
@@ -55,6 +57,12 @@ typedef struct {
 	int64_t expires_s, newest_signed_s;
 	uint64_t root_version, timestamp_version;
 } AshDaemonSource;
+
+typedef struct {
+	AshHostTrial trial;
+	char *digest, *previous; /* of the documents of this boot; NULL: none */
+	int64_t deadline_us; /* until which there has to be contact; INT64_MAX: nothing is tried */
+} AshDaemonDocument;
 
 /* The end of a journal on its way to the fleet. */
 typedef struct {
@@ -81,8 +89,9 @@ struct AshDaemon {
 	char *saved; /* the text of state.json */
 	AshHistory *history;
 	AshHostdoc *settings;
-	GPtrArray *windows;   /* AshWindow of settings->updates.windows */
-	char **warnings;      /* of the settings */
+	GPtrArray *windows; /* AshWindow of settings->updates.windows */
+	char **warnings;    /* of the settings and the host document */
+	AshDaemonDocument document;
 	AshJobSystem *system; /* as of the last `inspect`; NULL before the first */
 
 	AshHealth *health; /* NULL until the machine has started */
@@ -208,8 +217,9 @@ gboolean ash_daemon_fleet_load(AshDaemon *daemon, GError **error);
 bool ash_daemon_is_in_fleet(const AshDaemon *daemon);
 /* The fleet's part of the world; its texts are borrowed until the next answer. */
 void ash_daemon_fleet_world(AshDaemon *daemon, AshUpdateWorld *world);
-/* Those in force: the fleet's or the host's own. */
-const GPtrArray *ash_daemon_windows(const AshDaemon *daemon);
+/* May it reboot, and when does that change (INT64_MAX: never)? By the fleet's windows or the host's own. */
+void ash_daemon_window(
+		const AshDaemon *daemon, int64_t now_s, bool *out_is_open, int64_t *out_change_s);
 /* There is something new to report. */
 void ash_daemon_fleet_news(AshDaemon *daemon);
 bool ash_daemon_fleet_save(AshDaemon *daemon);
@@ -217,6 +227,18 @@ bool ash_daemon_fleet_save(AshDaemon *daemon);
 void ash_daemon_fleet_act(AshDaemon *daemon);
 gboolean ash_daemon_fleet_answer(AshDaemon *daemon, uint64_t serial, const char *json,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ---- daemon-document.c ---- */
+
+/* After the settings were loaded. */
+void ash_daemon_document_begin(AshDaemon *daemon);
+/* The fleet or the source of releases was reached. */
+void ash_daemon_document_contact(AshDaemon *daemon);
+/* The deadline has come. */
+void ash_daemon_document_late(AshDaemon *daemon);
+/* @what: "document" (that was left), a commit, a version or "all"; false: nothing was to be forgiven. */
+bool ash_daemon_forgive(AshDaemon *daemon, const char *what);
+void ash_daemon_document_clear(AshDaemonDocument *document);
 
 /* ---- daemon-tell.c ---- */
 

@@ -73,7 +73,7 @@ void ash_hostdoc_free(AshHostdoc *doc)
 	g_free(doc);
 }
 
-static AshHostdoc *copy(const AshHostdoc *doc)
+AshHostdoc *ash_hostdoc_copy(const AshHostdoc *doc)
 {
 	AshHostdoc *new = g_new0(AshHostdoc, 1);
 
@@ -436,7 +436,7 @@ static const Key keys[] = {
 
 gboolean ash_hostdoc_merge(AshHostdoc *doc, const AshYamlNode *map, GError **error)
 {
-	g_autoptr(AshHostdoc) new = copy(doc);
+	g_autoptr(AshHostdoc) new = ash_hostdoc_copy(doc);
 
 	if (map->kind == ASH_YAML_NULL)
 		return TRUE;

@@ -58,6 +58,7 @@ typedef enum {
 	ASH_HOSTDOC_ERROR_UNKNOWN_KEY, /* FILE:LINE:COLUMN: …, with the nearest key */
 	ASH_HOSTDOC_ERROR_VALUE,       /* FILE:LINE:COLUMN: KEY 'VALUE' is not …, expected … */
 	ASH_HOSTDOC_ERROR_LIMIT,       /* the text, a list or the number of files is too large */
+	ASH_HOSTDOC_ERROR_LEFT,        /* it was tried and left (agent/host-trial.h) */
 } AshHostdocError;
 
 enum {
@@ -89,9 +90,12 @@ typedef struct {
 	char **ntp, **ssh_keys;                   /* never NULL */
 	char *fleet_url, *fleet_ca, *fleet_token; /* NULL: none */
 	bool has_fleet_workloads;                 /* the fleet may put workloads here (default) */
+	/* What a file said is not known, and nothing older stands for it: `is_automatic` is false. */
+	bool is_doubtful;
 } AshHostdoc;
 
 AshHostdoc *ash_hostdoc_new(void); /* defaults */
+AshHostdoc *ash_hostdoc_copy(const AshHostdoc *doc);
 void ash_hostdoc_free(AshHostdoc *doc);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshHostdoc, ash_hostdoc_free)
 
@@ -110,10 +114,19 @@ gboolean ash_hostdoc_parse(const char *file, GBytes *text, AshHostdoc **out_doc,
 /* ash_hostdoc_load: all of agent.d below @root (documents that may hold `updates:` and `workloads:` alone), then the
  * document in force (host.yaml, else host.yaml.previous). Whatever is missing is fine.
  * @root: "" for this machine
- * @out_warnings: NULL-terminated; a broken file is left out, whole, and named here. May be NULL
+ * @out_warnings: NULL-terminated, each mistake with FILE:LINE:COLUMN. May be NULL
+ *
+ * A mistake never takes away what held: in place of a file of agent.d with one stands the text of it that was good
+ * last (ash_hostdoc_keep). Where there is none, the good keys of the file hold, and the result is doubtful, which
+ * also the host document does not overrule. It is doubtful, too, when neither document can be used.
  */
 gboolean ash_hostdoc_load(const char *root, AshHostdoc **out_doc, char ***out_warnings,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* ash_hostdoc_keep: the files of agent.d that are good become those that were good last, in ASH_PATH_SETTINGS, and what
+ * stands there for files that are gone goes.
+ */
+gboolean ash_hostdoc_keep(const char *root, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* networkd's text for one network; PURE. */
 char *ash_hostdoc_network_unit(const AshHostNetwork *network);

@@ -5,7 +5,7 @@
  * before each path here, and nothing else changes.
  *
  *	/usr/lib/ashlar/root.json          the TUF root that the image trusts; without it no updates
- *	/usr/lib/ashlar/agent.d/NAME.yaml  settings of the image (agent/settings.h), then
+ *	/usr/lib/ashlar/agent.d/NAME.yaml  settings of the image (agent/hostdoc.h), then
  *	/etc/ashlar/agent.d/NAME.yaml      those of the host: a later name wins, /etc over /usr/lib
  *	/usr/lib/ashlar/health.d/NAME.yaml, /etc/ashlar/health.d/NAME.yaml    health checks
  *	/var/lib/ashlar/                   ashlard's own (root, 0700; may hold programs)
@@ -15,6 +15,8 @@
  *	    tuf/                           trusted metadata (lib/tuf.h)
  *	    bundle/                        what a bundle held, of the shape of staging below
  *	    host.yaml                      the host document in force (agent/hostdoc.h)
+ *	    host-trial.json                which document had contact, which had none (agent/host-trial.h)
+ *	    settings/NAME.yaml             files of agent.d as they were good last (agent/hostdoc.h)
  *	    workload/signed/NAME/VERSION.json   definitions of workloads that were verified
  *	                                   (agent/verify-workload.h), and NAME/seen. A directory NAME, empty
  *	                                   or not, says that the host wants this workload
@@ -37,6 +39,7 @@
 #define ASH_PATH_ROOT_JSON "/usr/lib/ashlar/root.json"
 #define ASH_PATH_LIBEXEC "/usr/lib/ashlar"
 #define ASH_PATH_STATE "/var/lib/ashlar"
+#define ASH_PATH_SETTINGS "/var/lib/ashlar/settings"
 #define ASH_PATH_BUNDLE "/var/lib/ashlar/bundle"
 #define ASH_PATH_SIGNED "/var/lib/ashlar/workload/signed"
 #define ASH_PATH_PINNED "/var/lib/ashlar/workload/pinned"

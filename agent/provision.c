@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 #include <string.h>
 
+#include "agent/host-trial.h"
 #include "agent/hostdoc-value.h"
 #include "agent/paths.h"
 #include "lib/error.h"
@@ -77,10 +78,39 @@ static void use(AshProvision *provision, const char *source, const char *where, 
 	provision->doc = taken_doc;
 }
 
+static bool is_left(const AshHostTrial *trial, GBytes *text)
+{
+	g_autofree char *digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, text);
+
+	return ash_host_trial_is_left(trial, digest);
+}
+
+static bool is_proven(const AshHostTrial *trial, GBytes *text)
+{
+	g_autofree char *digest =
+			text != NULL ? g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, text) : NULL;
+
+	return digest != NULL && g_strcmp0(trial->proven, digest) == 0;
+}
+
+static gboolean judge(const char *where, GBytes *text, const AshHostTrial *trial,
+		AshHostdoc **out_doc, GError **error)
+{
+	/* What is written is a string. */
+	if (strlen(g_bytes_get_data(text, NULL)) != g_bytes_get_size(text))
+		return ash_throw(error, ASH_HOSTDOC_ERROR, ASH_HOSTDOC_ERROR_VALUE,
+				"%s: holds a NUL byte", where);
+	if (is_left(trial, text))
+		return ash_throw(error, ASH_HOSTDOC_ERROR, ASH_HOSTDOC_ERROR_LEFT,
+				"%s: was tried, and the host had no contact with it: change it, or run 'ashlarctl forgive document'",
+				where);
+	return ash_hostdoc_parse(where, text, out_doc, error);
+}
+
 /* A document of an earlier boot. What is refused is said, and left where it is: the other version of
  * this program may know what this one does not. */
-static bool use_kept(
-		const char *root, const char *source, const char *path, AshProvision *provision)
+static bool use_kept(const char *root, const char *source, const char *path,
+		const AshHostTrial *trial, AshProvision *provision)
 {
 	g_autofree char *full = g_strconcat(root, path, NULL);
 	g_autoptr(GBytes) text = NULL;
@@ -88,7 +118,7 @@ static bool use_kept(
 	g_autoptr(GError) error = NULL;
 
 	if (ash_file_read(AT_FDCWD, full, ASH_HOSTDOC_MAX_BYTES, &text, &error) &&
-			ash_hostdoc_parse(path, text, &doc, &error)) {
+			judge(path, text, trial, &doc, &error)) {
 		use(provision, source, path, text, g_steal_pointer(&doc));
 		return true;
 	}
@@ -124,45 +154,58 @@ static void change_file(const char *root, AshProvision *provision, const char *p
 
 /* The one in force becomes the previous one before it is replaced, so that at each instant both names
  * hold whole documents, and the same twice after a power cut in between; the next boot goes on from
- * there. A broken one is not worth to be kept in the place of a good one.
+ * there. A broken one is not worth to be kept in the place of a good one, nor is one that was left or never came to
+ * be proven in the place of one that is.
  */
-static void keep_document(const char *root, GBytes *text, AshProvision *provision)
+static void keep_document(
+		const char *root, GBytes *text, const AshHostTrial *trial, AshProvision *provision)
 {
 	g_autoptr(GBytes) old = read_file(root, IN_FORCE, ASH_HOSTDOC_MAX_BYTES);
+	g_autoptr(GBytes) previous = read_file(root, PREVIOUS, ASH_HOSTDOC_MAX_BYTES);
 	g_autoptr(AshHostdoc) old_doc = NULL;
 
 	if (old != NULL && g_bytes_equal(old, text))
 		return;
 	provision->is_changed = true;
-	if (old != NULL && ash_hostdoc_parse(IN_FORCE, old, &old_doc, NULL))
+	if (old != NULL && !(is_proven(trial, previous) && !is_proven(trial, old)) &&
+			judge(IN_FORCE, old, trial, &old_doc, NULL))
 		change_file(root, provision, PREVIOUS, g_bytes_get_data(old, NULL), 0600);
 	add_file(provision, IN_FORCE, g_bytes_get_data(text, NULL), 0600);
 }
 
-static gboolean judge(AshProvisionSource *source, AshHostdoc **out_doc, GError **error)
+/* In force is what was left: the one before it is in force again. */
+static void put_back(const char *root, const AshHostTrial *trial, AshProvision *provision)
 {
-	/* What is written is a string. */
-	if (strlen(g_bytes_get_data(source->text, NULL)) != g_bytes_get_size(source->text))
-		return ash_throw(error, ASH_HOSTDOC_ERROR, ASH_HOSTDOC_ERROR_VALUE,
-				"%s: holds a NUL byte", source->where);
-	return ash_hostdoc_parse(source->where, source->text, out_doc, error);
+	g_autoptr(GBytes) old = read_file(root, IN_FORCE, ASH_HOSTDOC_MAX_BYTES);
+	g_autoptr(GBytes) previous = read_file(root, PREVIOUS, ASH_HOSTDOC_MAX_BYTES);
+
+	if (old == NULL || previous == NULL || !is_left(trial, old))
+		return;
+	provision->is_changed = true;
+	add_file(provision, IN_FORCE, g_bytes_get_data(previous, NULL), 0600);
 }
 
 static void choose_document(const AshProvisionPlaces *places, AshProvision *provision)
 {
 	g_autoptr(AshProvisionSource) source = NULL;
 	g_autoptr(AshHostdoc) doc = NULL;
+	g_auto(AshHostTrial) trial = {0};
 
+	ash_host_trial_load(places->root, &trial);
 	gboolean found = ash_provision_source_find(places, &source, &provision->refused);
 	for (guint i = 0; i < source->warnings->len; i++)
 		g_ptr_array_add(provision->warnings, g_strdup(source->warnings->pdata[i]));
-	if (found && source->text != NULL && judge(source, &doc, &provision->refused)) {
+	if (found && source->text != NULL &&
+			judge(source->where, source->text, &trial, &doc, &provision->refused)) {
 		use(provision, source->source, source->where, source->text, g_steal_pointer(&doc));
-		keep_document(places->root, source->text, provision);
+		keep_document(places->root, source->text, &trial, provision);
 		return;
 	}
-	if (!use_kept(places->root, "last", IN_FORCE, provision) &&
-			!use_kept(places->root, "previous", PREVIOUS, provision))
+	if (use_kept(places->root, "last", IN_FORCE, &trial, provision))
+		return;
+	if (use_kept(places->root, "previous", PREVIOUS, &trial, provision))
+		put_back(places->root, &trial, provision);
+	else
 		provision->doc = ash_hostdoc_new();
 }
 

@@ -12,6 +12,7 @@
  *
  *	/var/lib/ashlar/host.yaml            the document in force, as it came (0600: it holds tokens)
  *	/var/lib/ashlar/host.yaml.previous   the one before it
+ *	/var/lib/ashlar/host-trial.json      read: which document is not to be used (agent/host-trial.h)
  *	/proc/sys/kernel/hostname            the document's name; else that of /etc/hostname; else "ashlar-"
  *	                                     and eight digits that follow from /etc/machine-id
  *	/run/systemd/network/40-ashlar-NN.network

@@ -110,6 +110,8 @@ static void put_network(JsonBuilder *json, const AshWorkloadNetwork *network)
 	ash_json_begin_object(json, "network");
 	add_text(json, "mode", ash_network_mode_name(network->mode));
 	ash_json_add_text(json, "name", network->name);
+	if (network->is_isolated)
+		ash_json_add_bool(json, "isolated", true);
 	ash_json_add_text(json, "provider", network->provider);
 	ash_json_begin_array(json, "publish");
 	for (guint i = 0; i < network->publish->len; i++) {

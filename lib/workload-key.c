@@ -202,6 +202,14 @@ static const AshWorkloadKey network_keys[] = {
 				.doc = "natnet, internal, hostonly: which network, when not the mode's "
 				       "own; bridged: which bridge of the host, at most 15 letters.",
 				.example = "name: backend"},
+		{.name = "isolated",
+				.type = ASH_WORKLOAD_BOOL,
+				IN(network.is_isolated),
+				.default_text = "false",
+				.doc = "natnet, internal, hostonly, bridged: of those on the network "
+				       "that are isolated no two see each other. What is not isolated "
+				       "sees all, and so do the gateway and a bridge's other ports.",
+				.example = "isolated: true"},
 		{.name = "provider",
 				.type = ASH_WORKLOAD_TEXT,
 				.form = ASH_WORKLOAD_FORM_NAME,
@@ -242,7 +250,7 @@ static const AshWorkloadKey network_keys[] = {
 				.max = 10000000,
 				IN(network.connections),
 				.default_text = "0",
-				.doc = "Connections at a time; 0 is no limit.",
+				.doc = "nat, natnet, provider: connections at a time; 0 is no limit.",
 				.example = "connections: 1000"},
 		{0},
 };

@@ -43,6 +43,10 @@ static gboolean judge_mode(const AshYamlNode *root, const AshWorkload *w, GError
 		return ash_workload_throw(locate(root, "name", 0), error,
 				"'network.name': mode bridged needs the name of a bridge of the host, "
 				"of at most 15 letters");
+	if (n->is_isolated && !modes[n->mode].has_name)
+		return ash_workload_throw(locate(root, "isolated", 0), error,
+				"'network.isolated': mode %s has no network that others could be on",
+				mode);
 	if ((*n->provider != '\0') != (n->mode == ASH_NETWORK_PROVIDER))
 		return ash_workload_throw(locate(root, "provider", 0), error,
 				"'network.provider': it belongs to mode provider, which needs it");
@@ -54,6 +58,11 @@ static gboolean judge_mode(const AshYamlNode *root, const AshWorkload *w, GError
 				locate(root, n->bandwidth_bytes > 0 ? "bandwidth" : "connections",
 						0),
 				error, "'network': mode %s has no link that could be limited",
+				mode);
+	if (n->connections > 0 && !modes[n->mode].has_ports)
+		return ash_workload_throw(locate(root, "connections", 0), error,
+				"'network.connections': in mode %s nothing counts them; that is for "
+				"nat, natnet and provider",
 				mode);
 	if (n->mode == ASH_NETWORK_HOST &&
 			(w->isolation == ASH_ISOLATION_CLASS_VM ||

@@ -118,8 +118,10 @@ static void add_peers(AshWorkloadReport *report, const AshWorkloadNetwork *netwo
 	const char *mode = ash_network_mode_name(network->mode);
 	g_autofree char *name = g_strdup_printf("others %s/%s", mode, network->name);
 
-	add(report, ASH_GRANT_NETWORK, name, 5, 0, "other workloads on the %s network%s%s", mode,
-			*network->name != '\0' ? " " : "", network->name);
+	add(report, ASH_GRANT_NETWORK, name, network->is_isolated ? 3 : 5, !network->is_isolated,
+			"other workloads on the %s network%s%s%s", mode,
+			*network->name != '\0' ? " " : "", network->name,
+			network->is_isolated ? " that are not isolated" : "");
 }
 
 static void add_egress(AshWorkloadReport *report, const AshWorkloadEgress *egress)
@@ -156,8 +158,9 @@ static void add_network(AshWorkloadReport *report, const AshWorkloadNetwork *net
 		return;
 	case ASH_NETWORK_BRIDGED: {
 		g_autofree char *bridge = g_strconcat("bridge ", network->name, NULL);
-		add(report, ASH_GRANT_NETWORK, bridge, 40, 0, "all that is on the host's bridge %s",
-				network->name);
+		add(report, ASH_GRANT_NETWORK, bridge, 40, !network->is_isolated,
+				"all that is on the host's bridge %s%s", network->name,
+				network->is_isolated ? ", but what is isolated too" : "");
 		return;
 	}
 	case ASH_NETWORK_PROVIDER: {

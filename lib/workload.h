@@ -40,6 +40,7 @@
  *	network:
  *	  mode: nat
  *	  name: backend                  natnet, internal, hostonly, bridged: which network (bridge)
+ *	  isolated: true                 the same: others there that are isolated do not see it, nor it them
  *	  provider: vpn                  mode provider: the workload that is the way out
  *	  publish: ["8080:80", "127.0.0.1:5353:53/udp"]     nat, natnet, provider
  *	  egress: ["192.0.2.0/24:443", "example.org:443", "*:53/udp"]     default: none but names; "*" all
@@ -164,8 +165,9 @@ typedef struct {
 
 typedef struct {
 	AshNetworkMode mode;
-	char *name;     /* "" for the mode's own default network */
-	char *provider; /* "" unless PROVIDER */
+	char *name;       /* "" for the mode's own default network */
+	char *provider;   /* "" unless PROVIDER */
+	bool is_isolated; /* does not see others of the network that are isolated too */
 	GPtrArray *publish, *egress;
 	uint64_t bandwidth_bytes; /* a second; 0: no limit */
 	uint32_t connections;     /* 0: no limit */

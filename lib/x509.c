@@ -290,6 +290,15 @@ static char *address_format(const char *data, size_t size)
 	return g_inet_address_to_string(address);
 }
 
+/* A name with a NUL, or with what no name has, is none: "good.example\0.evil" must not become good.example. */
+static char *name_format(const char *data, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (!g_ascii_isgraph(data[i]))
+			return NULL;
+	return g_strndup(data, size);
+}
+
 static char **certificate_names(Certificate *certificate)
 {
 	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -302,7 +311,7 @@ static char **certificate_names(Certificate *certificate)
 			break;
 		char *text = NULL;
 		if (kind == GNUTLS_SAN_DNSNAME)
-			text = g_strndup(name, size);
+			text = name_format(name, size);
 		else if (kind == GNUTLS_SAN_IPADDRESS)
 			text = address_format(name, size);
 		if (text != NULL)
@@ -335,7 +344,8 @@ static gboolean fill_info(Certificate *certificate, AshX509Info *out_info, GErro
 	char name[MAX_NAME_BYTES];
 	size_t name_size = sizeof name;
 	bool has_name = gnutls_x509_crt_get_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0,
-					0, name, &name_size) >= 0;
+					0, name, &name_size) >= 0 &&
+			g_utf8_validate(name, (gssize) name_size, NULL);
 	info.common_name = has_name ? g_strndup(name, name_size) : g_strdup("");
 	info.sha256 = ash_sha256_hex(der.data, der.size);
 	info.serial = serial_format(serial, serial_size);

@@ -45,8 +45,8 @@ typedef struct {
 	char *fingerprint; /* of its key */
 	char *sha256;      /* of the certificate itself (DER) */
 	char *serial;      /* pairs of lower-case hexadecimal digits, the first not 00 */
-	char *common_name; /* "" without one */
-	char **names;      /* DNS names and addresses */
+	char *common_name; /* "" without one, or with one that is not UTF-8 */
+	char **names;      /* DNS names and addresses; a name that could be none is left out */
 	int64_t not_before_s, not_after_s;
 	bool is_ca;
 } AshX509Info;

@@ -75,7 +75,10 @@ static GArray *find_members(const AshNetPlan *plan, const AshNetWire *client, co
 
 	for (unsigned i = 0; i < plan->wires->len; i++) {
 		const AshNetWire *wire = g_ptr_array_index(plan->wires, i);
-		bool is_neighbour = *client->bridge && strcmp(client->bridge, wire->bridge) == 0;
+		bool is_neighbour = *client->bridge && strcmp(client->bridge, wire->bridge) == 0 &&
+				    !(client->wanted->network->is_isolated &&
+						    wire->wanted->network->is_isolated &&
+						    wire != client);
 		bool is_provider = space->owner == wire;
 		if ((is_neighbour || is_provider) && is_called(wire, name) &&
 				found->len < ASH_NAMES_MAX_ADDRESSES)

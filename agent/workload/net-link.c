@@ -257,6 +257,22 @@ static Attributes read_attributes(const struct nlmsghdr *header, size_t extra)
 	return attributes;
 }
 
+/* IFLA_LINKINFO of a port of a bridge. */
+static bool is_isolated(const struct nlattr *info)
+{
+	Attributes attributes = {0}, port = {0};
+
+	if (!info || mnl_attr_parse_nested(info, on_attribute, &attributes) < 0 ||
+			!attributes.of[IFLA_INFO_SLAVE_KIND] ||
+			!attributes.of[IFLA_INFO_SLAVE_DATA] ||
+			strcmp(mnl_attr_get_str(attributes.of[IFLA_INFO_SLAVE_KIND]), "bridge") !=
+					0 ||
+			mnl_attr_parse_nested(attributes.of[IFLA_INFO_SLAVE_DATA], on_attribute,
+					&port) < 0)
+		return false;
+	return port.of[IFLA_BRPORT_ISOLATED] && mnl_attr_get_u8(port.of[IFLA_BRPORT_ISOLATED]) != 0;
+}
+
 static int on_device(const struct nlmsghdr *header, gpointer data)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(header);
@@ -266,6 +282,7 @@ static int on_device(const struct nlmsghdr *header, gpointer data)
 
 	device->index = info->ifi_index;
 	device->is_up = (info->ifi_flags & IFF_UP) != 0;
+	device->is_isolated = is_isolated(attributes.of[IFLA_LINKINFO]);
 	if (attributes.of[IFLA_IFNAME])
 		g_strlcpy(device->name, mnl_attr_get_str(attributes.of[IFLA_IFNAME]),
 				sizeof device->name);
@@ -478,6 +495,21 @@ gboolean ash_net_device_join(AshNetPlace *place, const char *name, int bridge, G
 	begin_change(&request, name, 0);
 	mnl_attr_put_u32(request.header, IFLA_MASTER, (uint32_t) bridge);
 	return tell(place, &request, 0, error, "joining %s to its bridge", name);
+}
+
+gboolean ash_net_device_isolate(
+		AshNetPlace *place, const char *name, bool is_wanted, GError **error)
+{
+	Request request;
+
+	begin_change(&request, name, 0);
+	struct nlattr *info = mnl_attr_nest_start(request.header, IFLA_LINKINFO);
+	mnl_attr_put_strz(request.header, IFLA_INFO_SLAVE_KIND, "bridge");
+	struct nlattr *port = mnl_attr_nest_start(request.header, IFLA_INFO_SLAVE_DATA);
+	mnl_attr_put_u8(request.header, IFLA_BRPORT_ISOLATED, is_wanted);
+	mnl_attr_nest_end(request.header, port);
+	mnl_attr_nest_end(request.header, info);
+	return tell(place, &request, 0, error, "isolating %s", name);
 }
 
 gboolean ash_net_device_label(

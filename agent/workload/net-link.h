@@ -42,7 +42,7 @@ gboolean ash_net_sysctl(const char *value, GError **error, const char *format, .
 typedef struct {
 	char name[ASH_NET_INTERFACE_BYTES];
 	int index, master;
-	bool is_up;
+	bool is_up, is_isolated;
 	uint8_t mac[ASH_NET_MAC_BYTES];
 	char *alias;
 } AshNetDevice;
@@ -73,6 +73,9 @@ gboolean ash_net_device_up(AshNetPlace *place, const char *name, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_net_device_join(AshNetPlace *place, const char *name, int bridge, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+/* Of a port of a bridge: isolated ports see none but those that are not. */
+gboolean ash_net_device_isolate(AshNetPlace *place, const char *name, bool is_wanted,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_net_device_label(AshNetPlace *place, const char *name, const char *alias,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_net_address_add(AshNetPlace *place, int index, uint32_t address, unsigned prefix,

@@ -178,10 +178,11 @@ static void label_wire(AshNetWire *wire, const AshNetPlan *plan)
 	g_autofree char *address = ash_net_address_text(wire->address);
 	g_autofree char *gateway = ash_net_address_text(wire->gateway);
 	g_autofree char *mac = ash_net_mac_text(wire->mac);
-	g_autofree char *all = g_strdup_printf("1 %s %s/%u %s %s %s %s %d %u",
+	g_autofree char *all = g_strdup_printf("1 %s %s/%u %s %s %s %s %d %u%s",
 			ash_network_mode_name(wire->mode), address, wire->prefix, gateway, mac,
 			wire->bridge, space->owner ? space->owner->wanted->instance : "",
-			wire->wanted->is_vm, wire->wanted->uid);
+			wire->wanted->is_vm, wire->wanted->uid,
+			wire->wanted->network->is_isolated ? " isolated" : "");
 
 	wire->label = g_strdup_printf("%s %08x %" G_GUINT64_FORMAT, wire->wanted->instance,
 			hash_text(all), wire->wanted->network->bandwidth_bytes);

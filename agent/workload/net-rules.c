@@ -334,6 +334,23 @@ static char *bridges_of(const Writer *writer, AshNetworkMode mode)
 	return g_strdup_printf("{ %s }", all);
 }
 
+/* The bridge keeps isolated ports apart; this is for who sends to the gateway what is for another. */
+static void put_isolated(Writer *writer, const char *bridge)
+{
+	g_autoptr(GPtrArray) addresses = new_elements();
+
+	EACH_WIRE(writer, wire)
+	if (wire->wanted->network->is_isolated && wire->address != 0 &&
+			strcmp(wire->bridge, bridge) == 0)
+		g_ptr_array_add(addresses, ash_net_address_text(wire->address));
+	if (addresses->len == 0)
+		return;
+	g_ptr_array_add(addresses, NULL);
+	g_autofree char *all = g_strjoinv(", ", (char **) addresses->pdata);
+	put(writer, "\t\tiifname \"%s\" oifname \"%s\" ip saddr { %s } ip daddr { %s } counter drop",
+			bridge, bridge, all, all);
+}
+
 /* Where the kernel has bridge-netfilter, frames between ports of a bridge pass here too: a firewall that
  * drops what it does not know would cut the bridge.
  */
@@ -342,9 +359,11 @@ static void put_bridges(Writer *writer)
 	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
 	EACH_WIRE(writer, wire)
-	if (*wire->bridge && g_hash_table_add(seen, g_strdup(wire->bridge)))
+	if (*wire->bridge && g_hash_table_add(seen, g_strdup(wire->bridge))) {
+		put_isolated(writer, wire->bridge);
 		put(writer, "\t\tiifname \"%s\" oifname \"%s\" " MARKED " accept", wire->bridge,
 				wire->bridge);
+	}
 }
 
 static void put_forward(Writer *writer)

@@ -86,6 +86,9 @@ char *ash_net_wire_fault(const AshNetPlan *plan, const AshNetWire *wire, const A
 		return g_strdup_printf("%s has another MAC", wire->interface);
 	if (*wire->bridge && (!bridge || device->master != bridge->index))
 		return g_strdup_printf("%s is no port of %s", wire->interface, wire->bridge);
+	if (device->is_isolated != wire->wanted->network->is_isolated)
+		return g_strdup_printf("%s %s isolated", wire->interface,
+				device->is_isolated ? "is" : "is not");
 	if (!*wire->bridge && device->master != 0)
 		return g_strdup_printf("%s is a port of a bridge", wire->interface);
 	return routing_fault(plan, wire, outer);
@@ -282,6 +285,9 @@ gboolean ash_net_wire_start(
 	if (*wire->bridge && (!ash_net_device_index(place, wire->bridge, &bridge, error) ||
 					     !ash_net_device_join(place, wire->interface, bridge,
 							     error)))
+		return FALSE;
+	if (*wire->bridge && !ash_net_device_isolate(place, wire->interface,
+					     wire->wanted->network->is_isolated, error))
 		return FALSE;
 	if (!ash_net_device_up(place, wire->interface, error))
 		return FALSE;

@@ -21,6 +21,7 @@
  *	   "mode": "nat",              none nat natnet internal hostonly bridged provider host
  *	   "network": "",              natnet, internal, hostonly: "" is the mode's own default one; bridged:
  *	                               a bridge of the host's
+ *	   "isolated": false,          natnet, internal, hostonly, bridged: of the isolated no two see each other
  *	   "provider": "",             mode provider: INSTANCE whose namespace is the way out ("vpn")
  *	   "vm": false,                true: a tap device in the namespace instead of an address
  *	   "uid": 0,                   vm: who may open that tap device

@@ -221,9 +221,12 @@ def group(name):
 
 
 modes = {}
+isolated = set()
 
 
 def reaches(source, target, kind):
+    if source in isolated and target in isolated and group(source) == group(target):
+        return False
     lan = {"host", "world"} | {n for n in modes if modes[n][0] == "bridged"}
     if kind in ("tcp", "udp", "icmp"):
         if source in lan and target in lan:
@@ -240,7 +243,7 @@ def reaches(source, target, kind):
 
 
 def step_matrix():
-    wanted = [
+    everybody("", [
         instance("nat1", "nat", egress=ALL), instance("nat2", "nat", egress=ALL),
         instance("na1", "natnet", network="a", egress=ALL), instance("na2", "natnet", network="a", egress=ALL),
         instance("nb1", "natnet", network="b", egress=ALL),
@@ -250,8 +253,69 @@ def step_matrix():
         instance("vpn", "nat", egress=ALL),
         instance("cl1", "provider", provider="vpn", egress=ALL), instance("cl2", "provider", provider="vpn", egress=ALL),
         instance("deep", "provider", provider="cl1", egress=ALL),
-    ]
+    ])
+    # The host's own services behind the addresses that a workload can name.
+    closed = Matrix([])
+    for source in ("nat1", "na1", "int1", "cl1"):
+        for to in ("10.213.0.1", "198.51.100.2", links[source].get("gateway") or "10.213.0.1", "169.254.169.254"):
+            closed.tcp(source, to, to)
+            closed.icmp(source, to, to)
+    closed.settle(set())
+    check("neither the host's services nor the metadata address are reached", not closed.got, closed.got)
+
+
+def step_isolated():
+    """Members of one network that do not see each other; one that is not isolated sees all, as do gateway and world."""
+    more = {"isolated": True}
+    everybody("isolated: ", [
+        instance("na1", "natnet", network="a", egress=ALL), instance("na2", "natnet", network="a", egress=ALL, **more),
+        instance("na3", "natnet", network="a", egress=ALL, **more),
+        instance("int1", "internal", **more), instance("int2", "internal", **more),
+        instance("ho1", "hostonly", **more), instance("ho2", "hostonly", **more),
+        instance("br1", "bridged", network="br0", **more), instance("br2", "bridged", network="br0", **more),
+    ])
+    # Around the bridge: a frame to the gateway with a packet for the other.
+    run("host", "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+    gateway = bytes.fromhex(link_of(link_of(links["na2"]["interface"])["master"])["address"].replace(":", ""))
+    heard = sock("na3", socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    for source in ("na2", "na1"):
+        s = sock(source, socket.AF_PACKET, socket.SOCK_RAW, 0)
+        enter(source)
+        s.bind(("eth0", 0))
+        enter("host")
+        body = b"\0\7\0\7\0\x0c\0\0" + source.encode() + b"!"
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 1, 0, 64, 17, 0, socket.inet_aton(address(source)), socket.inet_aton(address("na3")))
+        total = sum(struct.unpack("!10H", head))
+        total = (total & 0xffff) + (total >> 16)
+        total = (total & 0xffff) + (total >> 16)
+        s.send(gateway + mac(source) + b"\x08\0" + head[:10] + struct.pack("!H", ~total & 0xffff) + head[12:] + body)
+    frames, until = b"", time.monotonic() + PATIENCE
+    while b"na1!" not in frames and time.monotonic() < until:
+        try:
+            frames += heard.recv(2000)
+        except BlockingIOError:
+            time.sleep(0.05)
+    check("isolated: the gateway carries nothing from one to the other", b"na1!" in frames and b"na2!" not in frames, frames)
+    run("host", "bridge", "link", "set", "dev", links["na2"]["interface"], "isolated", "off")
+    seen = drift()
+    tool("repair")
+    rest = drift()
+    check("isolated: a port that is let loose is seen and repaired", "link" in [d["kind"] for d in seen] and rest == [], f"seen {seen} left {rest}")
+    isolated.clear()
+    modes.clear()
+    tool("clear")
+    run("host", "sysctl", "-q", "-w", "net.ipv4.ip_forward=0")
+
+
+def link_of(device):
+    return json.loads(run("host", "ip", "-j", "link", "show", "dev", device).stdout)[0]
+
+
+def everybody(prefix, wanted):
+    """All of them, the host and the world, each to each."""
     apply(*wanted)
+    modes.clear()
+    isolated.update(w["instance"] for w in wanted if w.get("isolated"))
     modes.update({w["instance"]: (w["mode"], w.get("network", "")) for w in wanted})
     nodes = list(modes) + ["host", "world"]
     matrix = Matrix(nodes)
@@ -286,16 +350,8 @@ def step_matrix():
     for kind in ("tcp", "udp", "icmp", "arp", "tcp6", "udp6", "multicast"):
         mine = {t for t in tried if t[2] == kind}
         missing, extra = (wanted - matrix.got) & mine, (matrix.got - wanted) & mine
-        check(f"{kind}: {len(mine)} pairs, {len(mine & wanted)} reach each other and no others do", not missing and not extra and mine & wanted,
+        check(f"{prefix}{kind}: {len(mine)} pairs, {len(mine & wanted)} reach each other and no others do", not missing and not extra and mine & wanted,
               f"missing {sorted(missing)} extra {sorted(extra)}")
-    # The host's own services behind the addresses that a workload can name.
-    closed = Matrix([])
-    for source in ("nat1", "na1", "int1", "cl1"):
-        for to in ("10.213.0.1", "198.51.100.2", links[source].get("gateway") or "10.213.0.1", "169.254.169.254"):
-            closed.tcp(source, to, to)
-            closed.icmp(source, to, to)
-    closed.settle(set())
-    check("neither the host's services nor the metadata address are reached", not closed.got, closed.got)
 
 
 
@@ -416,6 +472,8 @@ def step_spoof():
         ("web: ARP", "web", mac("web"), 0x806, arp(1, wrong, address("web"), "10.213.0.1")),
         ("web: other", "web", mac("web"), 0x86dd, b"\x60" + b"\0" * 39),
         ("web: other", "web", mac("web"), 0x8100, b"\0\5\x08\0" + ip(address("web"), "198.51.100.1")),
+        ("br1: other", "br1", mac("br1"), 0x8100, b"\0\5\x08\0" + ip(address("br1"), "198.51.100.1")),
+        ("br1: other", "br1", mac("br1"), 0x88a8, b"\0\5\x08\0" + ip(address("br1"), "198.51.100.1")),
         ("web: never", "web", mac("web"), 0x800, ip(address("web"), "169.254.169.254")),
         ("web: never", "web", mac("web"), 0x800, ip(address("web"), "127.0.0.1")),
         ("peer: not its address", "peer", mac("peer"), 0x800, ip(address("other"), "198.51.100.1")),

@@ -1,8 +1,9 @@
 #!/bin/bash
-# needs: root ostree jq mkfs.ext4 losetup strace
+# needs: root ostree jq mkfs.ext4 losetup strace gcc
 # SPDX-License-Identifier: Apache-2.0
 # ashlar-worker while the disk fails: ENOSPC and EIO from one system call, any of those that change or sync
-# something, chosen at random (SEED, FAULTS). What boots is whole all the time, and the next run ends well.
+# something, chosen at random (SEED, FAULTS); then writes that do half of what they are asked, or are interrupted,
+# and a disk that fills up on the way. What boots is whole all the time, and the next run ends well.
 . tests/lib/tap.sh
 . tests/lib/disk.sh
 at_exit+=(undisk)
@@ -67,11 +68,62 @@ fail_somewhere()
 	restore_disk
 }
 
+# short_job VERB JSON HOW: with tests/lib/preload/short-shim.c; in $cut the calls that were, in $written the bytes.
+short_job()
+{
+	local code=0
+	printf '%s' "$2" | timeout 120 env LD_PRELOAD="$tmp/short.so" SHORT_SHIM="$3" SHORT_SHIM_LOG="$tmp/cut" \
+		"$worker" --root "$host" "$1" >"$tmp/job" 2>"$tmp/job.err" || code=$?
+	read -r cut written <"$tmp/cut"
+	[ "$3" != short ] || tail -n 1 "$tmp/job"
+	return "$code"
+}
+
+# short_and_full VERB JSON COUNT WANTED…: what may boot, the last of them in the end.
+short_and_full()
+{
+	local verb=$1 json=$2 count=$3 choice all i code bad=0 failed=0
+	shift 3
+	keep_disk
+	ok "$verb: writes and reads that do half, or are interrupted" short_job "$verb" "$json" short
+	is "$verb: …come to the same" "$(boot_choice)" "${*: -1}"
+	ok "$verb: …and were there ($cut)" test "$cut" -gt 5
+	all=$written
+	for ((i = 0; i < count; i++)); do
+		restore_disk
+		code=0
+		short_job "$verb" "$json" "full:$((all * i / count))" || code=$?
+		if [ "$code" -ne 0 ]; then
+			failed=$((failed + 1))
+			grep -q 'No space left' "$tmp/job" || {
+				bad=$((bad + 1))
+				diag "$verb: full after $((all * i / count)) of $all: $code, $(tail -n 1 "$tmp/job")"
+			}
+		fi
+		choice=$(boot_choice)
+		[[ " $* " == *" $choice "* ]] || {
+			bad=$((bad + 1))
+			diag "$verb: full after $((all * i / count)): $choice"
+		}
+		if ! job "$verb" "$json" >/dev/null || choice=$(boot_choice) && [ "$choice" != "${*: -1}" ]; then
+			bad=$((bad + 1))
+			diag "$verb: full after $((all * i / count)), then again: $choice $answer"
+		fi
+	done
+	is "$verb: full at $count points, said, and well when there is room" "$bad" 0
+	ok "$verb: it was full ($failed)" test "$failed" -ge $((count - 1))
+	restore_disk
+}
+
+ok "a disk that does half compiles" gcc -shared -fPIC -O2 -D_GNU_SOURCE -o "$tmp/short.so" \
+	tests/lib/preload/short-shim.c -ldl
 import2="{\"release\":$doc2,\"method\":\"objects\",\"delta\":null}"
 fail_somewhere $((faults / 4)) import "$import2" "$one"
+short_and_full import "$import2" 6 "$one"
 ok "import" job import "$import2"
 deploy2="{\"release\":$doc2,\"tries\":3}"
 fail_somewhere $((faults / 2)) deploy "$deploy2" "$one" "$two"
+short_and_full deploy "$deploy2" 8 "$one" "$two"
 ok "deploy" job deploy "$deploy2"
 fail_somewhere $((faults / 8)) switch "{\"commit\":\"$one\"}" "$two" "$one"
 fail_somewhere $((faults / 8)) clean '{"keep":[]}' "$two" "$one"

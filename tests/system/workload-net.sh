@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs: root python3 ip jq nft
+# needs: root python3 ip bridge jq nft
 # SPDX-License-Identifier: Apache-2.0
 # Networks of workloads: the table of docs/workload-networks.md, in namespaces that are made here and go with the test.
 . tests/lib/tap.sh
@@ -62,6 +62,7 @@ mkdir -p "$tmp/root/etc"
 echo "nameserver 198.51.100.1" >"$tmp/root/etc/resolv.conf"
 
 steps matrix
+steps isolated
 steps spoof
 steps publish
 steps egress

@@ -2,6 +2,7 @@
 #include "agent/hostdoc.h"
 
 #include <gio/gio.h>
+#include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -415,13 +416,17 @@ static void test_load(void)
 			"hostname: w\nupdates: {url: 'https://b.example'}\n");
 	g_assert_true(ash_hostdoc_load(root->path, &doc, &warnings, &error));
 	g_assert_cmpuint(doc->updates.tries, ==, 5);
-	g_assert_cmpuint(doc->updates.keep, ==, 5);
+	/* The good key beside the bad one holds. */
+	g_assert_cmpuint(doc->updates.keep, ==, 7);
+	g_assert_true(doc->is_doubtful);
+	g_assert_false(doc->updates.is_automatic);
 	g_assert_cmpuint(doc->updates.check_s, ==, 7200);
 	g_assert_cmpstr(doc->updates.url, ==, "https://b.example");
 	g_assert_cmpstr(doc->hostname, ==, "w");
-	g_assert_cmpuint(g_strv_length(warnings), ==, 2);
+	g_assert_cmpuint(g_strv_length(warnings), ==, 4);
 	g_assert_nonnull(strstr(warnings[0], "30-broken.yaml:1:27: updates.tries 77"));
-	g_assert_nonnull(strstr(warnings[1], "40-more.yaml:1:1: only 'updates'"));
+	g_assert_nonnull(strstr(warnings[1], "no release is taken by itself"));
+	g_assert_nonnull(strstr(warnings[2], "40-more.yaml:1:1: only 'updates'"));
 	g_clear_pointer(&doc, ash_hostdoc_free);
 	g_clear_pointer(&warnings, g_strfreev);
 
@@ -429,13 +434,62 @@ static void test_load(void)
 	put(root, "/var/lib/ashlar/host.yaml", "hostname: [\n");
 	g_assert_true(ash_hostdoc_load(root->path, &doc, &warnings, &error));
 	g_assert_cmpstr(doc->updates.url, ==, "https://a.example");
-	g_assert_cmpuint(g_strv_length(warnings), ==, 3);
+	g_assert_cmpuint(g_strv_length(warnings), ==, 5);
 	g_clear_pointer(&doc, ash_hostdoc_free);
 	g_clear_pointer(&warnings, g_strfreev);
 
 	put(root, "/var/lib/ashlar/host.yaml.previous", "hostname: before\n");
 	g_assert_true(ash_hostdoc_load(root->path, &doc, &warnings, &error));
 	g_assert_cmpstr(doc->hostname, ==, "before");
+}
+
+/* What the host was told before a mistake stays in force, over restarts, until somebody mends or removes it. */
+static void test_settings_kept(void)
+{
+	static const char good[] = "updates: {automatic: false, windows: ['Sat 02:00-03:00']}\n";
+	/* The mistake; a word of its message; what it would have been without the kept text. */
+	static const char *const mistakes[][2] = {
+			{"updates: {automatic: false, windows: ['Sat 2-3']}\n", ":1:39: "},
+			{"updates: {automatik: true}\n", ":1:11: unknown key 'automatik'"},
+			{"updates: {automatic: [}\n", "10.yaml:1:"},
+			{"updates: 5\n", ":1:10: "},
+			{"- updates\n", ":1:1: "},
+	};
+	g_autoptr(AshTempDir) root = NULL;
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(ash_temp_dir_new(g_get_tmp_dir(), "hostdoc", &root, &error));
+	g_assert_true(ash_hostdoc_keep(root->path, &error));
+	put(root, "/etc/ashlar/agent.d/10.yaml", good);
+	g_assert_true(ash_hostdoc_keep(root->path, &error));
+	for (size_t i = 0; i < G_N_ELEMENTS(mistakes); i++) {
+		g_autoptr(AshHostdoc) doc = NULL;
+		g_auto(GStrv) warnings = NULL;
+		put(root, "/etc/ashlar/agent.d/10.yaml", mistakes[i][0]);
+		g_assert_true(ash_hostdoc_keep(root->path, &error));
+		g_assert_true(ash_hostdoc_load(root->path, &doc, &warnings, &error));
+		g_assert_false(doc->is_doubtful);
+		g_assert_false(doc->updates.is_automatic);
+		g_assert_cmpuint(g_strv_length(doc->updates.windows), ==, 1);
+		g_assert_cmpuint(g_strv_length(warnings), ==, 2);
+		g_assert_nonnull(strstr(warnings[0], mistakes[i][1]));
+		g_assert_nonnull(strstr(warnings[1], "as it was before the mistake"));
+	}
+
+	/* A file that was taken away is not missed. */
+	g_autofree char *file = g_build_filename(root->path, "etc/ashlar/agent.d/10.yaml", NULL);
+	g_autoptr(AshHostdoc) without = NULL, doubtful = NULL;
+	g_assert_cmpint(g_unlink(file), ==, 0);
+	g_assert_true(ash_hostdoc_keep(root->path, &error));
+	g_assert_true(ash_hostdoc_load(root->path, &without, NULL, &error));
+	g_assert_true(without->updates.is_automatic);
+	put(root, "/etc/ashlar/agent.d/10.yaml", mistakes[0][0]);
+	/* And a later file does not take back what is not known. */
+	put(root, "/etc/ashlar/agent.d/20.yaml", "updates: {automatic: true}\n");
+	g_assert_true(ash_hostdoc_keep(root->path, &error));
+	g_assert_true(ash_hostdoc_load(root->path, &doubtful, NULL, &error));
+	g_assert_true(doubtful->is_doubtful);
+	g_assert_false(doubtful->updates.is_automatic);
 }
 
 int main(int argc, char **argv)
@@ -447,6 +501,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/hostdoc/values", test_values);
 	g_test_add_func("/hostdoc/quantities", test_quantities);
 	g_test_add_func("/hostdoc/limits", test_limits);
+	g_test_add_func("/hostdoc/settings-kept", test_settings_kept);
 	g_test_add_func("/hostdoc/merge", test_merge);
 	g_test_add_func("/hostdoc/network-unit", test_network_unit);
 	g_test_add_func("/hostdoc/load", test_load);

@@ -46,6 +46,8 @@ static void test_refusals(void)
 			{I("a", "bridged"), ASH_NET_ERROR_REFUSED, "name of a bridge"},
 			{WITH("a", "bridged", "\"network\":\"ashwb1\""), ASH_NET_ERROR_REFUSED,
 					"name of a bridge"},
+			{WITH("a", "nat", "\"isolated\":true"), ASH_NET_ERROR_REFUSED,
+					"no network to be isolated on"},
 			{WITH("a", "internal", PORT("1")), ASH_NET_ERROR_REFUSED,
 					"publishes no ports"},
 			{WITH("a", "hostonly", "\"egress\":[{\"target\":\"*\"}]"),
@@ -198,6 +200,29 @@ static void test_golden(void)
 			"10.213.0.8"); /* its provider */
 }
 
+/* What a definition grants is in the document, all of it. */
+static void test_added(void)
+{
+	static const char text[] =
+			"workload: a\nversion: 1.0\nimage: oci-dir:/i\nnetwork: {mode: natnet, "
+			"name: back, isolated: true, bandwidth: 1MiB, connections: 7, "
+			"publish: [\"8080:80\"], egress: [\"192.0.2.0/24:443\"]}\n";
+	g_autoptr(GBytes) definition = g_bytes_new_static(text, sizeof text - 1);
+	g_autoptr(AshWorkload) workload = NULL;
+	g_autoptr(AshNet) net = ash_net_new();
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(ash_workload_parse("a.yaml", definition, &workload, &error));
+	ash_net_add(net, "a@1", &workload->network, NULL, false, 5, abc);
+	g_autofree char *document = ash_net_format(net);
+	g_assert_cmpstr(document, ==,
+			"{\"instances\":[{\"instance\":\"a@1\",\"mode\":\"natnet\",\"network\":\"back\","
+			"\"isolated\":true,\"vm\":false,\"uid\":5,\"names\":[\"a\",\"b\",\"c\"],"
+			"\"publish\":[{\"host-port\":8080,\"port\":80,\"protocol\":\"tcp\"}],"
+			"\"egress\":[{\"target\":\"192.0.2.0/24\",\"port\":443,"
+			"\"protocol\":\"tcp\"}],\"bandwidth\":1048576,\"connections\":7}]}\n");
+}
+
 static void test_servers(void)
 {
 	g_autoptr(GArray) servers = ash_names_servers("# x\nnameserver 192.0.2.1\nnameserver ::1\n"
@@ -216,6 +241,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/net/full", test_full);
 	g_test_add_func("/net/settings", test_settings);
 	g_test_add_func("/net/golden", test_golden);
+	g_test_add_func("/net/added", test_added);
 	g_test_add_func("/names/servers", test_servers);
 	return g_test_run();
 }

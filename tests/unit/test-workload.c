@@ -45,7 +45,7 @@ static const char *const whole =
 		"  publish: [\"8080:80\", \"127.0.0.1:5353:53/udp\", \"[0::1]:81:80/tcp\"]\n"
 		"  egress: [\"192.0.2.0/24:443\", \"example.org:443\", \"*:53/udp\", "
 		"\"[2001:db8::/32]\"]\n"
-		"  bandwidth: 10MiB\n  connections: 1000\n"
+		"  isolated: true\n  bandwidth: 10MiB\n  connections: 1000\n"
 		"provides:\n  - {name: db, socket: /run/db/db.sock}\n"
 		"  - {name: sign.Text, call: [/usr/bin/sign, -v]}\n"
 		"requires:\n  - {name: log, socket: /run/log/in.sock}\n  - {name: ask.Me}\n"

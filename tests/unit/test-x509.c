@@ -126,6 +126,33 @@ static void test_server(Fixture *fixture, gconstpointer data)
 	g_assert_false(ash_x509_is_client_of(pem, fixture->ca, NOW));
 }
 
+/* Another byte in the middle of the DNS name: what is no name is left out, not cut off, nor handed on. */
+static void test_names_that_are_none(Fixture *fixture, gconstpointer data)
+{
+	static const char bytes[] = {'\0', '\xd4', '\n', ' '};
+	const char *names[] = {"good.example.evil", "localhost", NULL};
+	AshX509Wish wish = {.common_name = "x",
+			.names = names,
+			.not_before_s = NOW,
+			.not_after_s = NOW + DAY};
+	g_autofree char *pem = NULL;
+	g_autoptr(GError) error = NULL;
+	gsize size = 0;
+
+	g_assert_true(ash_x509_issue(fixture->authority, fixture->csr, &wish, &pem, NULL, &error));
+	g_autofree char *body = g_strndup(strchr(pem, '\n'), strcspn(strchr(pem, '\n'), "-"));
+	g_autofree guchar *der = g_base64_decode(body, &size);
+	guchar *dot = memmem(der, size, ".example.evil", 13);
+	g_assert_nonnull(dot);
+	for (size_t i = 0; i < G_N_ELEMENTS(bytes); i++) {
+		g_auto(AshX509Info) info = {0};
+		dot[8] = (guchar) bytes[i];
+		g_assert_true(ash_x509_info_parse_der(der, size, &info, &error));
+		g_assert_cmpuint(g_strv_length(info.names), ==, 1);
+		g_assert_cmpstr(info.names[0], ==, "localhost");
+	}
+}
+
 /* Changes one digit of the base64 text so that it stays DER of the same shape: the signature's last byte. */
 static char *spoil_signature(const char *pem)
 {
@@ -211,6 +238,7 @@ int main(int argc, char **argv)
 			{"/x509/client", test_client},
 			{"/x509/another-ca", test_another_ca},
 			{"/x509/server", test_server},
+			{"/x509/names-that-are-none", test_names_that_are_none},
 			{"/x509/refused-requests", test_refused_requests},
 			{"/x509/rsa-is-refused", test_rsa_is_refused},
 			{"/x509/crl", test_crl},

@@ -60,7 +60,7 @@ hog()
 		image: oci-dir:/usr/lib/ashlar-selftest/image
 		isolation: sandbox
 		command: [/bin/busybox, sh, -c, "$2"]
-		resources: {cpu: 0.2, memory: 32MiB, tasks: 16, disk: 1MiB}
+		resources: {cpu: 0.1, memory: 32MiB, tasks: 16, disk: 1MiB}
 	END
 	[ $# -lt 3 ] || echo "$3" >>"$tmp/$1.yaml"
 }
