@@ -9,7 +9,6 @@
 
 enum {
 	MAX_OUTCOME_BYTES = 1 << 20,
-	AGAIN_S = 60,
 };
 
 static char *digest_of(const AshDaemon *daemon, const char *path)
@@ -48,8 +47,11 @@ static void add_outcome(AshDaemon *daemon)
 void ash_daemon_document_begin(AshDaemon *daemon)
 {
 	AshDaemonDocument *document = &daemon->document;
-	int64_t wait_s = daemon->is_hurried ? daemon->wait_s * 15 : ASH_HOST_TRIAL_S;
+	const char *hurry = daemon->is_test ? g_getenv("ASHLAR_TRIAL") : NULL;
+	uint64_t wait_s = ASH_HOST_TRIAL_S;
 
+	if (hurry != NULL)
+		(void) g_ascii_string_to_unsigned(hurry, 10, 1, 3600, &wait_s, NULL);
 	add_outcome(daemon);
 	document->digest = digest_of(daemon, ASH_PATH_STATE "/host.yaml");
 	document->previous = digest_of(daemon, ASH_PATH_STATE "/host.yaml.previous");
@@ -57,7 +59,7 @@ void ash_daemon_document_begin(AshDaemon *daemon)
 	ash_host_trial_load(daemon->root, &document->trial);
 	if (ash_host_trial_state(&document->trial, document->digest, document->previous) !=
 			ASH_HOST_TRIAL_SETTLED)
-		document->deadline_us = ash_bus_now_us() + wait_s * G_USEC_PER_SEC;
+		document->deadline_us = ash_bus_now_us() + (int64_t) wait_s * G_USEC_PER_SEC;
 }
 
 static bool save(AshDaemon *daemon)
@@ -98,9 +100,9 @@ void ash_daemon_document_late(AshDaemon *daemon)
 			&document->trial, document->digest, document->previous);
 	g_autoptr(GError) local = NULL;
 
-	document->deadline_us = ash_bus_now_us() + AGAIN_S * G_USEC_PER_SEC;
+	document->deadline_us = ash_bus_now_us() + daemon->wait_s * G_USEC_PER_SEC;
 	/* A release on trial is judged first: it may be the reason. */
-	if (state == ASH_UPDATE_TRIAL || state == ASH_UPDATE_DEPLOYING ||
+	if (!daemon->has_started || state == ASH_UPDATE_TRIAL || state == ASH_UPDATE_DEPLOYING ||
 			state == ASH_UPDATE_SWITCHING || state == ASH_UPDATE_BLESSING ||
 			state == ASH_UPDATE_CLEANING)
 		return;
@@ -117,7 +119,8 @@ void ash_daemon_document_late(AshDaemon *daemon)
 						: "no contact with the document before either: restarting into the new one");
 	}
 	if (!ash_daemon_reboot(daemon, &local))
-		g_warning("reboot: %s; trying again in %d s", local->message, AGAIN_S);
+		g_warning("reboot: %s; trying again in %" G_GINT64_FORMAT " s", local->message,
+				daemon->wait_s);
 }
 
 bool ash_daemon_forgive(AshDaemon *daemon, const char *what)

@@ -38,8 +38,9 @@
  * another file system.
  *
  * With --root, for tests, ASHLAR_WAIT=SECONDS in the environment is the pause between attempts and before
- * the first check, five times that between checks, fifteen times for a host document's trial, and agent/fault.h has these points for each state: "saved-STATE" after it is on disk,
- * "state-STATE" before its action begins, "begun-STATE" when that has begun.
+ * the first check, five times that between checks, and agent/fault.h has these points for each state: "saved-STATE" after it is on disk,
+ * "state-STATE" before its action begins, "begun-STATE" when that has begun. ASHLAR_TRIAL=SECONDS is how long a
+ * host document is tried.
  */
 
 enum {

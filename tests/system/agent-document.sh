@@ -54,8 +54,10 @@ told()
 	mkdir -p "$host/run/credentials/@system"
 	echo "$1" >"$host/run/credentials/@system/ashlar.host"
 }
+# boot [SECONDS]: that a trial takes; without them longer than this test.
 boot()
 {
+	agent_env=(ASHLAR_WAIT=1 ${1:+ASHLAR_TRIAL=$1})
 	"$ashlar_bin/ashlar-provision" --root "$host" >"$tmp/out" 2>&1
 	agent_boot
 }
@@ -73,7 +75,7 @@ ok "…is proven by contact" test "$(jq -r .proven "$trial")" = "$(in_force | sh
 agent_stop
 
 told "$bad"
-boot
+boot 2
 is "another one is in force" "$(in_force)" "$bad"
 ok "it reaches nobody, and is left" agent_wait_reboot
 boot
@@ -92,13 +94,13 @@ agent_stop
 
 # Nobody is there at all: it is not the document.
 exec 8>&-
-boot
+boot 2
 is "it is tried again" "$(in_force)" "$bad"
 ok "…and left again" agent_wait_reboot
-boot
+boot 2
 is "the one before is in force again" "$(in_force)" "$good"
 ok "…reaches nobody either" agent_wait_reboot
-boot
+boot 2
 is "so the new one comes back" "$(in_force)" "$bad"
 ok "…and stays" agent_wait '.source.last_error != null'
 is "nothing is tried any more" "$(jq -r '.left, .proven' "$trial")" "null
