@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/verify.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "agent/paths.h"
 #include "agent/source.h"
@@ -30,6 +32,7 @@ typedef struct {
 typedef struct {
 	Input input;
 	int staging_fd;
+	bool is_bundle;
 	AshTuf *tuf;
 	GPtrArray *targets; /* AshTufTarget */
 	GPtrArray *entries; /* AshTargetEntry: those that concern this host, … */
@@ -163,6 +166,26 @@ gboolean ash_verify_open(const AshWorker *worker, int *staging_fd, int64_t now_s
 
 /* ---- documents ------------------------------------------------------------------------------- */
 
+static char *document_path(const AshTufTarget *target)
+{
+	g_autofree char *location = ash_tuf_target_location(target);
+
+	return g_strconcat("targets/", location, NULL);
+}
+
+/* A bundle holds what somebody put into it; its metadata names all that is published. What it does not hold is for
+ * another bundle: a release is none of its candidates, a recall counts as the metadata signs it.
+ */
+static bool is_left_out(const Verify *verify, const AshTufTarget *target)
+{
+	g_autofree char *path = document_path(target);
+	struct stat about;
+
+	return verify->is_bundle &&
+	       fstatat(verify->staging_fd, path, &about, AT_SYMLINK_NOFOLLOW) != 0 &&
+	       errno == ENOENT;
+}
+
 static void find_candidates(Verify *verify)
 {
 	for (guint i = 0; i < verify->targets->len; i++) {
@@ -171,6 +194,10 @@ static void find_candidates(Verify *verify)
 				&verify->input.host, target->path, target->custom);
 		if (entry == NULL)
 			continue;
+		if (!entry->is_recall && is_left_out(verify, target)) {
+			ash_target_entry_free(entry);
+			continue;
+		}
 		g_ptr_array_add(verify->entries, entry);
 		g_ptr_array_add(verify->sources, target);
 	}
@@ -179,8 +206,7 @@ static void find_candidates(Verify *verify)
 gboolean ash_verify_read_document(int staging_fd, const AshTufTarget *target, size_t max_bytes,
 		GBytes **out_bytes, GError **error)
 {
-	g_autofree char *location = ash_tuf_target_location(target);
-	g_autofree char *path = g_strconcat("targets/", location, NULL);
+	g_autofree char *path = document_path(target);
 	g_autoptr(GBytes) bytes = NULL;
 	g_autoptr(GError) local = NULL;
 
@@ -296,7 +322,8 @@ static gboolean read_recalls(Verify *verify, GError **error)
 		if (!entry->is_recall)
 			continue;
 		count++;
-		if (!read_recall(verify, i, error))
+		if (!is_left_out(verify, g_ptr_array_index(verify->sources, i)) &&
+				!read_recall(verify, i, error))
 			return FALSE;
 	}
 	return TRUE;
@@ -415,6 +442,7 @@ gboolean ash_verify_run(
 			!ash_staging_open(staging, &staging_fd, error))
 		return FALSE;
 	verify.staging_fd = staging_fd;
+	verify.is_bundle = g_str_has_suffix(staging, ASH_PATH_BUNDLE);
 	verify.entries = g_ptr_array_new_with_free_func((GDestroyNotify) ash_target_entry_free);
 	verify.sources = g_ptr_array_new();
 	gboolean is_ok = run(&verify, worker, result, error) &&

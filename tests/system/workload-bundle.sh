@@ -14,6 +14,8 @@ cp "$keys/root.json" "$tmp/root.json"
 v1=$(agent_commit 1.0.0)
 v2=$(agent_commit 2.0.0)
 "$ashlar" release --quiet --repo "$repo" --keys "$keys" --publication "$pub" "$v1" >/dev/null
+# A newer release is published, and not in the first bundle, which is about workloads.
+"$ashlar" release --quiet --repo "$repo" --keys "$keys" --publication "$pub" "$v2" >/dev/null
 workload_image_commit web 'echo "of the builder"; while :; do sleep 1; done'
 layout=$tmp/layout
 {
@@ -39,15 +41,16 @@ jq -nc --arg digest "$app" --arg arch "$(dpkg --print-architecture)" --argjson s
 index=sha256:$(sha256sum "$tmp/index" | cut -d' ' -f1)
 cp "$tmp/index" "$(blob "$index")"
 
-# definition NAME VERSION IMAGE
+# definition NAME VERSION IMAGE [COMMAND]
 definition()
 {
 	cat >"$tmp/$1-$2.yaml" <<-END
 		workload: $1
 		version: $2
 		image: $3
-		command: [/bin/main]
+		command: [${4:-/bin/main}]
 		isolation: sandbox
+		required: true
 		resources: {cpu: 0.1, memory: 32MiB}
 		health: {soak: 1s, deadline: 20s, checks: [{name: main, file: /bin/main, interval: 1s, failures: 1}]}
 	END
@@ -55,6 +58,7 @@ definition()
 }
 ok "a workload with an image of the builder" definition web 1.0 "$image"
 ok "one with an image of a registry that nobody here can reach" definition app 1.0 "oci:127.0.0.1:9/some/app@$index"
+ok "one that cannot run" definition bad 1.0 "$image" /bin/nonexistent
 
 # ---- a bundle ----
 
@@ -71,7 +75,7 @@ stderr_like "…is told" "${app#sha256:} has the digest"
 ok "…and there is no bundle" test ! -e "$tmp/none.bundle" -a ! -e "$tmp/none.bundle.new"
 mv "$tmp/away" "$(blob "$app")"
 exits 3 "of another architecture" "$ashlar" bundle "$pub" --workload app --images "$layout" --arch s390x -o "$tmp/none.bundle"
-ok "a bundle of both" "$ashlar" bundle "$pub" --workload web --workload app --images "$layout" -o "$tmp/one.bundle"
+ok "a bundle of both" "$ashlar" bundle "$pub" --workload web --workload app --workload bad --images "$layout" -o "$tmp/one.bundle"
 is "…with all that the image needs, and no other" "$(tar tf "$tmp/one.bundle" | sed -n 's,^oci/blobs/sha256/,,p' | sort | xargs)" \
 	"$({ echo "$index"; echo "$app"; jq -r '.config.digest, .layers[].digest' "$(blob "$app")"; } | sed s/sha256:// | sort | xargs)"
 
@@ -85,6 +89,7 @@ ok "ashlar-workloadd" workloadd_start
 ok "nothing is looked for any more" agent_wait '.state == "idle" and .source.last_error != null'
 exits 1 "a workload is wanted" ctl workload run --timeout 1 web
 exits 1 "…and another" ctl workload run --timeout 1 app
+exits 1 "…and one more" ctl workload run --timeout 1 bad
 ok "they are not there, and nothing works on it" agent_wait '.state == "idle"'
 cut=$tmp/cut.bundle
 cp "$tmp/one.bundle" "$cut"
@@ -110,9 +115,20 @@ ok "and the one of the registry" workload_is app '.ready and .version == "1.0"'
 like "…which does what it is for" "$(ctl workload logs app)" "of the builder"
 ok "…as its index was signed" test -e "$host/sysroot/ostree/repo/refs/heads/ashlar/oci/image/${index#sha256:}"
 
+# What the host's health check of required workloads asks, which reads /run/ashlar.
+required()
+{
+	# shellcheck disable=SC2016
+	unshare --mount sh -c 'mount -t tmpfs run /run && mkdir /run/ashlar && mount --bind "$0" /run/ashlar && exec "$@"' \
+		"$host/run/ashlar" "$ashlar_bin/ashlarctl" workload required
+}
+exits 8 "one that is required does not run" required
+like "…which is named" "$(cat "$tmp/out")" '^bad is '
+ok "nobody wants it" ctl workload remove bad
+ok "those that are required run" required
+
 # ---- the next one: a release and a workload ----
 
-"$ashlar" release --quiet --repo "$repo" --keys "$keys" --publication "$pub" "$v2" >/dev/null
 ok "a newer version" definition app 1.1 "oci:127.0.0.1:9/some/app@$next"
 workload_image_commit web 'echo "of the builder, again"; while :; do sleep 1; done' 1.1
 ok "…of both" definition web 1.1 "$image"
