@@ -398,12 +398,13 @@ static void step_timer(Step *step)
 	}
 }
 
-static void enter_ready(Step *step)
+static void enter_ready(Step *step, bool is_told)
 {
 	AshUpdate *update = step->update;
 
 	update->attempts = 0;
-	note(step, "fetched", &update->target, update->method, "");
+	if (!is_told)
+		note(step, "fetched", &update->target, update->method, "");
 	enter(step, ASH_UPDATE_READY);
 	if (update->is_forced || step->world->window_open || is_withdrawn(step))
 		step_timer(step);
@@ -430,12 +431,19 @@ static void verified(Step *step)
 		go_idle(step);
 		return;
 	}
+	/* It waits for its window, and each check finds it again: told once, and nothing more to do. */
+	bool is_waiting = update->document != NULL && update->is_recall == event->is_recall &&
+			  g_strcmp0(update->target.commit, event->commit) == 0;
 	ash_update_ref_set(&update->target, event->commit, event->version);
 	ash_update_ref_set(&update->from, update->booted.commit, update->booted.version);
 	g_free(update->document);
 	update->document = g_strdup(event->document);
 	update->is_recall = event->is_recall;
 	update->attempts = 0;
+	if (is_waiting) {
+		enter_ready(step, true);
+		return;
+	}
 	note(step, event->is_recall ? "recalled" : "offered", &update->target, NULL, "");
 	enter(step, ASH_UPDATE_PLANNING);
 }
@@ -451,7 +459,7 @@ static void planned(Step *step)
 	update->delta = g_strdup(event->delta);
 	update->bytes = event->bytes;
 	if (strcmp(update->method, "present") == 0)
-		enter_ready(step);
+		enter_ready(step, false);
 	else
 		enter(step, update->bundle != NULL ? ASH_UPDATE_IMPORTING : ASH_UPDATE_FETCHING);
 }
@@ -488,7 +496,7 @@ static gboolean step_done(Step *step, GError **error)
 		enter(step, ASH_UPDATE_IMPORTING);
 		return TRUE;
 	case ASH_UPDATE_IMPORTING:
-		enter_ready(step);
+		enter_ready(step, false);
 		return TRUE;
 	case ASH_UPDATE_DEPLOYING:
 	case ASH_UPDATE_SWITCHING:

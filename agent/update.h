@@ -34,6 +34,8 @@
  *	   │◂───────────────────────────────────────────┘                            ▾
  *	   └◂───────────────started elsewhere──────────────────────────────────  RETURNING
  *
+ * What VERIFYING finds again while it is READY stays READY, and nobody is told once more.
+ *
  * (1) At most one commit is on its way.
  * (2) A commit in `failed` is never taken again until forgiven; it is put there before the host leaves.
  * (3) The booted deployment, pinned ones and the newest `keep` good ones are never removed.

@@ -128,12 +128,17 @@ static AshUpdateEvent restart(Host *host, const char *commit, const char *versio
 	return boot(host, commit, version, is_counted, 2, 1);
 }
 
-static bool noted(const Host *host, const char *event)
+static bool noted_since(const Host *host, guint since, const char *event)
 {
-	for (guint i = 0; i < host->notes->len; i++)
+	for (guint i = since; i < host->notes->len; i++)
 		if (strcmp(((AshUpdateNote *) host->notes->pdata[i])->event, event) == 0)
 			return true;
 	return false;
+}
+
+static bool noted(const Host *host, const char *event)
+{
+	return noted_since(host, 0, event);
 }
 
 static void host_init(Host *host)
@@ -427,6 +432,21 @@ static void test_window(void)
 	host.world.now_s += 10000;
 	step(&host, timer(), ASH_UPDATE_CHECKING);
 	step(&host, failed("offline", true), ASH_UPDATE_READY);
+	/* It is found again: nobody is told twice. */
+	guint told = host.notes->len;
+	host.world.now_s += 10000;
+	step(&host, timer(), ASH_UPDATE_CHECKING);
+	step(&host, done(), ASH_UPDATE_VERIFYING);
+	step(&host, found(V2, "2"), ASH_UPDATE_READY);
+	g_assert_false(noted_since(&host, told, "offered"));
+	g_assert_false(noted_since(&host, told, "fetched"));
+	/* Another one takes its place. */
+	host.world.now_s += 10000;
+	step(&host, timer(), ASH_UPDATE_CHECKING);
+	step(&host, done(), ASH_UPDATE_VERIFYING);
+	step(&host, found(V3, "3"), ASH_UPDATE_PLANNING);
+	g_assert_true(noted_since(&host, told, "offered"));
+	step(&host, plan("present"), ASH_UPDATE_READY);
 	host.world.window_open = true;
 	step(&host, timer(), ASH_UPDATE_DEPLOYING);
 	host_clear(&host);
