@@ -4,7 +4,7 @@
 #: sudo make image     a bootable host in out/, made from manifests/host.yaml (or MANIFEST=FILE)
 #: sudo make check     builds and runs every test
 #:
-#: sudo make demo      a fleet of three virtual machines: a rollout, a bad one, and the page; KEEP=1 stays
+#: sudo make demo      a fleet of three virtual machines: a rollout, a bad one, and the page; --keep stays
 #:
 #: make all            programs into build/bin       make install     under prefix, DESTDIR
 #: make deb            the host's programs, as packages, into build/deb
@@ -304,10 +304,12 @@ JOBS := $(shell nproc)
 
 .PHONY: demo
 DEMO_HOSTS ?= 3
+# make takes `--keep` for its own --keep-going, so that is asked as well.
+demo: keep = $(or $(KEEP),$(findstring k,$(firstword -$(MAKEFLAGS))))
 demo:
 	@tools/deps.sh image demo
 	@$(MAKE) -j$(JOBS) all deb
-	@tools/demo.sh $(if $(KEEP),--keep) --hosts $(DEMO_HOSTS)
+	@tools/demo.sh $(if $(keep),--keep) --hosts $(DEMO_HOSTS)
 
 .PHONY: deps check-deps bench-deps
 deps:
