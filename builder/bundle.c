@@ -281,6 +281,8 @@ gboolean ash_bundle_write(const AshPublication *publication, const AshPublicatio
 		AshBundleResult *out_result, GError **error)
 {
 	ASH_PREFIX("writing the bundle '%s'", path);
+	if (!ash_file_check_place(AT_FDCWD, path, error))
+		return FALSE;
 	g_autofree char *temp = g_strconcat(path, ".new", NULL);
 	Bundle bundle = {.publication = publication};
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -121,6 +122,35 @@ gboolean ash_file_sync_parent(int dirfd, const char *path, GError **error)
 	return TRUE;
 }
 
+/* A question: /dev/stdout and the like, whatever they lead to at the moment. */
+static bool is_link_to_proc(int dirfd, const char *path)
+{
+	char target[16] = "";
+	return readlinkat(dirfd, path, target, sizeof target - 1) > 0 &&
+	       g_str_has_prefix(target, "/proc/");
+}
+
+gboolean ash_file_check_place(int dirfd, const char *path, GError **error)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, path, &st, 0) < 0) {
+		/* A link to nothing is replaced like a file. */
+		if (errno == ENOENT || errno == ELOOP)
+			return TRUE;
+		return ash_throw_errno(error, "%s", path);
+	}
+	if (S_ISDIR(st.st_mode))
+		return ash_throw(error, G_IO_ERROR, G_IO_ERROR_IS_DIRECTORY,
+				"'%s' is a directory: give the name of a file", path);
+	if (!S_ISREG(st.st_mode) || is_link_to_proc(dirfd, path))
+		return ash_throw(error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE,
+				"'%s' is a device, a pipe or a socket, which a file would take "
+				"the place of: give the name of a file",
+				path);
+	return TRUE;
+}
+
 static gboolean write_and_rename(int fd, int dirfd, const char *temp, const char *path,
 		const void *data, size_t size, mode_t mode, GError **error)
 {
@@ -140,6 +170,8 @@ gboolean ash_file_replace(int dirfd, const char *path, const void *data, size_t 
 		GError **error)
 {
 	ASH_PREFIX("writing %s", path);
+	if (!ash_file_check_place(dirfd, path, error))
+		return FALSE;
 	g_autofree char *temp =
 			g_strdup_printf("%s.%d-%08x.tmp", path, (int) getpid(), g_random_int());
 	ash_autofd int fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -28,10 +28,19 @@ typedef enum {
 gboolean ash_file_read(int dirfd, const char *path, size_t max_bytes, GBytes **out_bytes,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* ash_file_check_place:
+ *
+ * Fails when a device, a pipe, a socket or a directory stands at @path, or a link to one: a file that
+ * is renamed to /dev/null, /dev/stdout or /dev/full takes its place for all of the machine.
+ */
+gboolean ash_file_check_place(int dirfd, const char *path, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+
 /* ash_file_replace:
  *
  * At each instant a reader, or a power cut, sees the old file or the whole new one: temporary
- * file in the same directory, write, fsync, rename, fsync of the directory.
+ * file in the same directory, write, fsync, rename, fsync of the directory. What is not a file is
+ * never replaced (ash_file_check_place).
  */
 gboolean ash_file_replace(int dirfd, const char *path, const void *data, size_t size, mode_t mode,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -74,6 +74,29 @@ static void test_replace(Fixture *f, gconstpointer unused)
 	g_assert_cmpuint(names, ==, 2);
 }
 
+/* `--output /dev/null` of root's must leave the machine its /dev/null. */
+static void test_place(Fixture *f, gconstpointer unused)
+{
+	static const char *const kept[] = {"pipe", "link", "stdout", "full"};
+	struct stat st;
+
+	g_assert_cmpint(mkfifoat(f->dir->fd, "pipe", 0600), ==, 0);
+	g_assert_cmpint(symlinkat("pipe", f->dir->fd, "link"), ==, 0);
+	g_assert_cmpint(symlinkat("/proc/self/fd/1", f->dir->fd, "stdout"), ==, 0);
+	g_assert_cmpint(symlinkat("/dev/full", f->dir->fd, "full"), ==, 0);
+	for (size_t i = 0; i < G_N_ELEMENTS(kept); i++) {
+		g_autoptr(GError) error = NULL;
+		g_assert_false(ash_file_replace(f->dir->fd, kept[i], "x", 1, 0600, &error));
+		g_assert_error(error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
+		g_assert_cmpint(fstatat(f->dir->fd, kept[i], &st, AT_SYMLINK_NOFOLLOW), ==, 0);
+		g_assert_false(S_ISREG(st.st_mode));
+	}
+
+	g_assert_cmpint(symlinkat("nothing", f->dir->fd, "dangling"), ==, 0);
+	put(f, "dangling", "text");
+	assert_content(f, "dangling", "text");
+}
+
 static void test_read_limits(Fixture *f, gconstpointer unused)
 {
 	g_autoptr(GError) error = NULL;
@@ -214,6 +237,7 @@ int main(int argc, char **argv)
 		void (*run)(Fixture *, gconstpointer);
 	} tests[] = {
 			{"/file/replace", test_replace},
+			{"/file/place", test_place},
 			{"/file/read-limits", test_read_limits},
 			{"/file/ensure-dir", test_ensure_dir},
 			{"/file/remove-tree", test_remove_tree},
