@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -186,6 +187,8 @@ int main(int argc, char **argv)
 	g_autoptr(GOptionContext) context = g_option_context_new("init ROOT | refresh | download");
 	g_autoptr(GError) error = NULL;
 
+	/* Names of targets are UTF-8, whatever the locale. */
+	setlocale(LC_CTYPE, "C.UTF-8");
 	g_option_context_set_summary(context,
 			"Verifies a repository's metadata as The Update Framework says, and downloads\n"
 			"targets.");

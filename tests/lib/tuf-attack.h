@@ -524,6 +524,15 @@ static inline void attack_hash_prefix(TufRepo *repo)
 	tuf_publish_from(repo, TUF_TARGETS);
 }
 
+#define TUF_ODD_NAME "ü/%2F?#&+.txt"
+
+/* What a locale, a URL or a file's name could take for something else. */
+static inline void attack_odd_name(TufRepo *repo)
+{
+	tuf_add_target(repo, TUF_ODD_NAME, "the file\n");
+	tuf_publish_from(repo, TUF_TARGETS);
+}
+
 static inline void attack_inconsistent(TufRepo *repo)
 {
 	repo->is_inconsistent = true;
@@ -602,6 +611,7 @@ static const struct {
 		{"not-delegated-path", NULL, attack_not_delegated_path, "other/tool", "not-found"},
 		{"hash-prefix", NULL, attack_hash_prefix, "h/b", ""},
 		{"hash-prefix-of-another", NULL, attack_hash_prefix, "h/c", "not-found"},
+		{"odd-name", NULL, attack_odd_name, TUF_ODD_NAME, ""},
 		{"inconsistent", NULL, attack_inconsistent, "file.txt", ""},
 };
 
