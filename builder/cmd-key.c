@@ -38,7 +38,7 @@ static const GOptionEntry options[] = {
 		{0},
 };
 
-static gboolean open_keys(const char *dir, AshKeys **out_keys, GError **error)
+static gboolean open_keys(const char *dir, bool is_to_change, AshKeys **out_keys, GError **error)
 {
 	g_autoptr(GPtrArray) dirs = g_ptr_array_new();
 
@@ -46,8 +46,8 @@ static gboolean open_keys(const char *dir, AshKeys **out_keys, GError **error)
 	for (char **other = opt_keys; other != NULL && *other != NULL; other++)
 		g_ptr_array_add(dirs, *other);
 	g_ptr_array_add(dirs, NULL);
-	return ash_keys_open(
-			(const char *const *) dirs->pdata, opt_passphrase_file, out_keys, error);
+	return ash_keys_open((const char *const *) dirs->pdata, opt_passphrase_file, is_to_change,
+			out_keys, error);
 }
 
 /* NULL with --no-passphrase. */
@@ -137,7 +137,7 @@ static gboolean run_show(AshCliContext *context, const char *dir, GError **error
 {
 	g_autoptr(AshKeys) keys = NULL;
 
-	if (!open_keys(dir, &keys, error))
+	if (!open_keys(dir, false, &keys, error))
 		return FALSE;
 	print(context, keys);
 	return TRUE;
@@ -167,7 +167,7 @@ static gboolean run_make(AshCliContext *context, const char *dir, GError **error
 	make.passphrase = passphrase;
 	gboolean ok = ash_keys_make(dir, &make, error);
 	ash_passphrase_free(passphrase);
-	if (!ok || !open_keys(dir, &keys, error))
+	if (!ok || !open_keys(dir, false, &keys, error))
 		return FALSE;
 	print(context, keys);
 	ash_progress_note(context->progress,
@@ -186,7 +186,7 @@ static gboolean change_root(AshCliContext *context, const char *dir, AshRole rol
 
 	if (!ash_lifetime_parse(opt_expiry, "expiry", DEFAULT_DAYS * ASH_LIFETIME_DAY_S, &expiry_s,
 			    error) ||
-			!open_keys(dir, &keys, error) ||
+			!open_keys(dir, true, &keys, error) ||
 			(makes_keys && !read_new_passphrase(&passphrase, error)))
 		return FALSE;
 	gboolean ok = ash_keys_rotate(keys, role, expiry_s, passphrase, error);

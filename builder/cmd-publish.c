@@ -56,7 +56,7 @@ gboolean ash_cmd_open_keys(
 	if (dirs == NULL)
 		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
 				"--keys DIR is missing (make keys with 'ashlar key make DIR')");
-	return ash_keys_open((const char *const *) dirs, passphrase_file, out_keys, error);
+	return ash_keys_open((const char *const *) dirs, passphrase_file, false, out_keys, error);
 }
 
 gboolean ash_cmd_parse_lifetimes(const char *targets, const char *snapshot, const char *timestamp,
@@ -161,6 +161,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 	if (!ash_cmd_parse_lifetimes(opt_targets_expiry, opt_snapshot_expiry, opt_timestamp_expiry,
 			    &publish_options.lifetimes, error) ||
 			!ash_cmd_open_keys(opt_keys, opt_passphrase_file, &keys, error) ||
+			!ash_publication_check_dir(dir, error) ||
 			!ash_publication_open(dir, keys, &publication, error) ||
 			!ash_publish(publication, &publish_options, context->progress, &releases,
 					&workloads, error) ||

@@ -80,9 +80,10 @@ static gboolean check_options(GError **error)
 				"--workload goes with --keys alone: its version is gone from what is "
 				"signed, and nothing is said beside that");
 	if (opt_workload == NULL &&
-			(opt_reason == NULL || strlen(opt_reason) > ASH_TARGET_MAX_NOTES_BYTES))
+			(opt_reason == NULL || *g_strstrip(opt_reason) == '\0' ||
+					strlen(opt_reason) > ASH_TARGET_MAX_NOTES_BYTES))
 		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
-				"--reason TEXT is missing or too long: the people who look after hosts "
+				"--reason TEXT is missing, empty or too long: the people who look after hosts "
 				"want to know why");
 	return TRUE;
 }
@@ -98,6 +99,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 	if (!check_options(error) ||
 			!ash_cmd_parse_lifetimes(NULL, NULL, NULL, &lifetimes, error) ||
 			!ash_cmd_open_keys(opt_keys, opt_passphrase_file, &keys, error) ||
+			!ash_publication_check_dir(args[0], error) ||
 			!ash_publication_open(args[0], keys, &publication, error))
 		return FALSE;
 	if (opt_workload != NULL) {

@@ -5,9 +5,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "builder/passphrase.h"
+#include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/json.h"
@@ -21,6 +23,7 @@ enum {
 };
 
 struct AshKeys {
+	int lock_fd; /* -1: only read */
 	char **dirs;
 	char *passphrase_file;
 	char *passphrase;    /* once it was needed */
@@ -33,6 +36,7 @@ void ash_keys_free(AshKeys *keys)
 {
 	if (keys == NULL)
 		return;
+	ash_close_fd(&keys->lock_fd);
 	g_strfreev(keys->dirs);
 	g_free(keys->passphrase_file);
 	ash_passphrase_free(keys->passphrase);
@@ -200,6 +204,14 @@ static gboolean load_workloads(AshKeys *keys, GError **error)
 	g_autoptr(JsonNode) node = NULL;
 	JsonObject *publics;
 
+	bool is_there = false;
+
+	if (!ash_file_exists(AT_FDCWD, path, &is_there, error))
+		return FALSE;
+	if (!is_there)
+		return ash_throw(error, ASH_KEYS_ERROR, ASH_KEYS_ERROR_NOT_FOUND,
+				"it is not there (copy it from the directory of keys, together with "
+				"the *.root.json)");
 	if (!ash_file_read(AT_FDCWD, path, ASH_SIGNING_MAX_BYTES, &bytes, error) ||
 			!ash_json_parse(bytes, ASH_SIGNING_MAX_BYTES, MAX_DEPTH, &node, error))
 		return FALSE;
@@ -210,17 +222,30 @@ static gboolean load_workloads(AshKeys *keys, GError **error)
 	       ash_signing_role_parse(publics, json_node_get_object(node), &keys->workloads, error);
 }
 
-gboolean ash_keys_open(const char *const *dirs, const char *passphrase_file, AshKeys **out_keys,
-		GError **error)
+/* Two that make the next root at once would both make the same version of it, and one would be lost. */
+static gboolean lock(AshKeys *keys, const char *dir, GError **error)
+{
+	keys->lock_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (keys->lock_fd < 0 && errno != ENOENT)
+		return ash_throw_errno(error, "%s", dir);
+	return keys->lock_fd < 0 || flock(keys->lock_fd, LOCK_EX) == 0 ||
+	       ash_throw_errno(error, "locking '%s'", dir);
+}
+
+gboolean ash_keys_open(const char *const *dirs, const char *passphrase_file, bool is_to_change,
+		AshKeys **out_keys, GError **error)
 {
 	g_autoptr(AshKeys) keys = g_new0(AshKeys, 1);
 	bool is_there = true;
 
+	keys->lock_fd = -1;
 	keys->dirs = g_strdupv((char **) (uintptr_t) dirs);
 	keys->passphrase_file = g_strdup(passphrase_file);
 	keys->roots = g_ptr_array_new_with_free_func((GDestroyNotify) ash_root_free);
 	keys->private = g_hash_table_new_full(
 			g_str_hash, g_str_equal, g_free, (GDestroyNotify) ash_signing_key_free);
+	if (is_to_change && !lock(keys, dirs[0], error))
+		return FALSE;
 	for (uint64_t version = 1; is_there && version <= MAX_ROOTS; version++)
 		if (!load_root(keys, version, &is_there, error))
 			return FALSE;

@@ -46,9 +46,11 @@ typedef struct {
 gboolean ash_keys_make(const char *dir, const AshKeysMake *options, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
-/* @dirs: at least one. @passphrase_file: as ash_passphrase_read; asked for only when a key needs it. */
-gboolean ash_keys_open(const char *const *dirs, const char *passphrase_file, AshKeys **out_keys,
-		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* @dirs: at least one. @passphrase_file: as ash_passphrase_read; asked for only when a key needs it.
+ * @is_to_change: for ash_keys_rotate; waits for another that changes the first directory
+ */
+gboolean ash_keys_open(const char *const *dirs, const char *passphrase_file, bool is_to_change,
+		AshKeys **out_keys, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void ash_keys_free(AshKeys *keys);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshKeys, ash_keys_free)
 
@@ -69,7 +71,7 @@ gboolean ash_keys_sign(AshKeys *keys, AshRole role, const AshSigningRole *also,
 		JsonNode *signed_node, GBytes **out_bytes, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 
-/* ash_keys_rotate: new keys for the role, as many as before, and for all but workloads the next root,
+/* ash_keys_rotate, of keys that were opened to be changed: new keys for the role, as many as before, and for all but workloads the next root,
  * signed by the old and the new root keys. The files of the old keys stay.
  * @role: ASH_N_ROLES: none; the next root is the old one with a later expiry
  */

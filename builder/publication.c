@@ -535,6 +535,19 @@ static gboolean load_roots(AshPublication *publication, GError **error)
 	}
 }
 
+gboolean ash_publication_check_dir(const char *dir, GError **error)
+{
+	g_autofree char *metadata = g_build_filename(dir, "metadata", NULL);
+	g_autofree char *pending = g_build_filename(dir, "pending", NULL);
+	g_autoptr(GDir) listing = g_dir_open(dir, 0, NULL);
+
+	if (access(metadata, F_OK) == 0 || access(pending, F_OK) == 0 ||
+			(listing != NULL && g_dir_read_name(listing) == NULL))
+		return TRUE;
+	return ash_throw(error, ASH_PUBLICATION_ERROR, ASH_PUBLICATION_ERROR_NOT_FOUND,
+			"'%s' is no publication (run 'ashlar release' and 'ashlar publish')", dir);
+}
+
 static gboolean make_dirs(const char *dir, GError **error)
 {
 	static const struct {

@@ -65,6 +65,11 @@ typedef struct {
 	GBytes *targets_bytes, *workloads_bytes;  /* as published, or about to be */
 } AshPublication;
 
+/* Fails with ASH_PUBLICATION_ERROR_NOT_FOUND unless @dir is a publication, or an empty directory, which can become one:
+ * a name that was mistyped must not.
+ */
+gboolean ash_publication_check_dir(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* ash_publication_open: waits for another program that writes there.
  * @keys: NULL to read only; then nothing is verified (hosts do that), and all must be there
  */

@@ -31,6 +31,17 @@ ok "it can be given by the environment" env ASHLAR_KEY_PASSPHRASE_FILE="$tmp/pas
 ok "show" "$ashlar" key show "$tmp/locked" --json
 is "the root is at version 2, and two keys sign it" \
 	"$(jq -c '[.version, .roles.root.threshold, (.roles.root.keys | length)]' "$tmp/out")" '[2,2,2]'
+cp -a "$tmp/locked" "$tmp/twice"
+"$ashlar" key rotate "$tmp/twice" timestamp --passphrase-file "$tmp/passphrase" >"$tmp/one" 2>&1 &
+ok "two that change the keys at once" "$ashlar" key rotate "$tmp/twice" snapshot --passphrase-file "$tmp/passphrase"
+ok "  ..." wait $!
+is "make a root each, and none is lost" "$("$ashlar" key show "$tmp/twice" --json |
+	jq -c '[.version, ([.roles[].keys[].file] | all)]') $(comm -3 <(cd "$tmp/locked" && printf '%s\n' *.pem) \
+	<(cd "$tmp/twice" && printf '%s\n' *.pem) | sed 's/-.*//' | xargs)" '[4,true] snapshot timestamp'
+mkdir "$tmp/apart"
+cp "$tmp"/locked/*.root.json "$tmp/apart"
+exits 3 "without workloads.json" "$ashlar" key show "$tmp/apart"
+stderr_like "it is told where that comes from" 'workloads.json: it is not there \(copy it'
 mkdir "$tmp/safe"
 mv "$tmp"/locked/root-*.pem "$tmp/safe"
 exits 3 "without the root's keys" "$ashlar" key extend "$tmp/locked" --passphrase-file "$tmp/passphrase"
@@ -104,6 +115,13 @@ stderr_like "and what there is, is listed" 'there are: 1\.2, 1\.1, 1\.0'
 exits 3 "nor can it lead to what is not" "$ashlar" recall "$pub" 1.2 --to 0.9 --keys "$keys" --reason x
 exits 3 "nor to itself" "$ashlar" recall "$pub" 1.2 --to 1.2 --keys "$keys" --reason x
 exits 2 "nor without a reason" "$ashlar" recall "$pub" 1.2 --keys "$keys"
+exits 2 "nor with an empty one" "$ashlar" recall "$pub" 1.2 --keys "$keys" --reason " "
+exits 3 "nor in what is no publication" "$ashlar" recall "$tmp/mistyped" 1.2 --keys "$keys" --reason x
+exits 3 "…where nothing is renewed either" "$ashlar" publish "$tmp/mistyped" --keys "$keys"
+stderr_like "which is told" 'is no publication'
+ok "…and nothing is made" test ! -e "$tmp/mistyped"
+exits 3 "nor among what is another's" "$ashlar" publish "$keys" --keys "$keys"
+ok "…which stays as it was" test ! -e "$keys/metadata"
 ok "a recall" "$ashlar" recall "$pub" 1.2 --to 1.0 --keys "$keys" --reason "eats disks"
 ok "is seen" download "$tmp/host" host/example/amd64/recall/1.2.json
 is "with where to and why" "$(jq -c '[.version, .to, .reason]' "$(find "$tmp/host/targets" -name '*recall*1.2.json')")" \
@@ -141,6 +159,12 @@ ok "a bundle of what hosts take" "$ashlar" bundle "$pub" 1.0 --from 1.2 -o "$tmp
 empty "is no cause for a warning" "$(cat "$tmp/err")"
 ok "a bundle of an older release" "$ashlar" bundle "$pub" 1.0 -o "$tmp/older.bundle"
 stderr_like "names the one that hosts take" 'they choose 1\.1'
+mkfifo "$tmp/fifo"
+ln -s /dev/null "$tmp/null"
+for what in fifo null; do
+	exits 2 "a bundle does not take the place of what is no file: $what" "$ashlar" bundle "$pub" 1.2 -o "$tmp/$what"
+done
+ok "…which is there still" test -p "$tmp/fifo" -a -L "$tmp/null"
 exits 3 "of an unknown version there is none" "$ashlar" bundle "$pub" 7 -o "$tmp/none"
 
 # ---- renewal and rotation ---------------------------------------------------------------------------
@@ -195,6 +219,7 @@ exits 5 "a list that someone changed is not signed again" \
 until [ "$("$ashlar" key show "$tmp/short" --json 2>/dev/null | jq '."seconds-left"')" -le 0 ]; do
 	:
 done
+mkdir "$tmp/short-pub"
 exits 5 "an expired root signs nothing" "$ashlar" publish --keys "$tmp/short" "$tmp/short-pub"
 stderr_like "and says what to do" 'ashlar key extend'
 

@@ -47,7 +47,7 @@ static AshKeys *open_keys(const Fixture *fixture, const char *passphrase_file)
 	AshKeys *keys = NULL;
 	g_autoptr(GError) error = NULL;
 
-	g_assert_true(ash_keys_open(dirs, passphrase_file, &keys, &error));
+	g_assert_true(ash_keys_open(dirs, passphrase_file, false, &keys, &error));
 	g_assert_no_error(error);
 	return keys;
 }
@@ -58,7 +58,7 @@ static void assert_open_fails(const Fixture *fixture, GQuark domain, int code)
 	g_autoptr(AshKeys) keys = NULL;
 	g_autoptr(GError) error = NULL;
 
-	g_assert_false(ash_keys_open(dirs, NULL, &keys, &error));
+	g_assert_false(ash_keys_open(dirs, NULL, false, &keys, &error));
 	g_assert_error(error, domain, code);
 }
 

@@ -26,7 +26,7 @@ static AshKeys *make_keys(const char *dir, int64_t expiry_s)
 	AshKeys *keys = NULL;
 
 	g_assert_true(ash_keys_make(dir, &make, NULL));
-	g_assert_true(ash_keys_open(dirs, NULL, &keys, NULL));
+	g_assert_true(ash_keys_open(dirs, NULL, false, &keys, NULL));
 	return keys;
 }
 
@@ -181,7 +181,7 @@ static void test_refused(Fixture *fixture, gconstpointer data)
 	/* Keys of an older state than what is published. */
 	const char *const dirs[] = {fixture->keys_dir, NULL};
 	g_autoptr(AshKeys) newer = NULL;
-	g_assert_true(ash_keys_open(dirs, NULL, &newer, NULL));
+	g_assert_true(ash_keys_open(dirs, NULL, false, &newer, NULL));
 	g_assert_true(ash_keys_rotate(newer, ASH_ROLE_ROOT, 86400, NULL, NULL));
 	publication = open_publication(fixture, newer);
 	save(publication);
