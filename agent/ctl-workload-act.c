@@ -435,14 +435,30 @@ static char *replace_calls(const char *text, const char *calls, char **out_patch
 	return g_string_free(g_steal_pointer(&rest), FALSE);
 }
 
+/* What it asked for and does without stands there for who reads it. */
+static void add_refused(GString *text, JsonObject *answer)
+{
+	JsonNode *node = json_object_get_member(answer, "refused");
+	JsonArray *names = node != NULL && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node)
+								       : NULL;
+
+	for (guint i = 0; names != NULL && i < json_array_get_length(names); i++)
+		g_string_append_printf(text, "%s%s", i == 0 ? "  # refused, as ever: " : ", ",
+				json_array_get_string_element(names, i));
+	if (names != NULL && json_array_get_length(names) > 0)
+		g_string_append_c(text, '\n');
+}
+
 static char *format_calls(JsonObject *answer)
 {
-	g_autoptr(GString) text = g_string_new("system-calls:\n  only:\n");
+	g_autoptr(GString) text = g_string_new("system-calls:\n");
 	JsonNode *node = json_object_get_member(answer, "calls");
 	guint count = node != NULL && JSON_NODE_HOLDS_ARRAY(node)
 				      ? json_array_get_length(json_node_get_array(node))
 				      : 0;
 
+	add_refused(text, answer);
+	g_string_append(text, "  only:\n");
 	for (guint i = 0; i < count; i++)
 		g_string_append_printf(text, "    - %s\n",
 				json_array_get_string_element(json_node_get_array(node), i));
@@ -517,8 +533,8 @@ const AshCliCommand ash_ctl_workload_train = {
 		.name = "workload train",
 		.synopsis = "NAME",
 		.summary = "Records system calls, and proposes them as a list.",
-		.details = "Starts it again without its filter for a time, and once more with it. What is printed is a\n"
-			   "diff of the definition.",
+		.details = "Starts it again to record what it calls, by the default profile and its own, and once more\n"
+			   "when that is done. What is printed is a diff of the definition.",
 		.options = train_options,
 		.min_args = 1,
 		.max_args = 1,

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/bus-workload.h"
 #include "agent/ctl-workload.h"
-#include "lib/error.h"
 
 /* `ashlarctl workload …`: what only looks. */
 
@@ -150,7 +146,7 @@ static gboolean status(AshCliContext *context, char **args, int *out_exit, GErro
 	print_row("since", since);
 	print_row("why", text_of(workload, "text"));
 	print_row("recording", ash_json_find_bool(workload, "recording")
-					       ? "without its system-call filter"
+					       ? "its system calls, with the default filter"
 					       : "");
 	print_row("next", text_of(workload, "target"));
 	print_row("isolation", isolation);
@@ -328,77 +324,4 @@ const AshCliCommand ash_ctl_workload_graph = {
 		.synopsis = "",
 		.summary = "Shows who reaches whom, and missing routes.",
 		.run = graph,
-};
-
-/* ---- logs ---- */
-
-enum {
-	MAX_LINES = 1000,
-};
-
-static gboolean follow;
-static gint lines = 100;
-
-static const GOptionEntry log_options[] = {
-		{"follow", 'f', 0, G_OPTION_ARG_NONE, &follow, "go on until Ctrl-C", NULL},
-		{"lines", 'n', 0, G_OPTION_ARG_INT, &lines, "the last N, 1 to 1000 (default: 100)",
-				"N"},
-		{NULL},
-};
-
-static gboolean replace_by(char **argv, GError **error)
-{
-	fflush(stdout);
-	execvp(argv[0], argv);
-	return ash_throw_errno(error, "%s", argv[0]);
-}
-
-static gboolean logs(AshCliContext *context, char **args, int *out_exit, GError **error)
-{
-	g_autofree char *count = g_strdup_printf("%d", lines);
-	g_autofree char *request =
-			g_strdup_printf("{\"name\":\"%s\",\"lines\":%s}", args[0], count);
-	g_autoptr(JsonNode) root = NULL;
-
-	/* It goes into JSON as it is. */
-	if (strpbrk(args[0], "\"\\") != NULL)
-		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
-				"'%s' is no name of a workload", args[0]);
-	if (lines < 1 || lines > MAX_LINES)
-		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE, "--lines takes 1 to %d",
-				MAX_LINES);
-	if (!ash_ctl_workload_ask(context, "Logs", request, &root, error))
-		return FALSE;
-	if (root == NULL)
-		return TRUE;
-	JsonObject *object = json_node_get_object(root);
-	const char *file = ash_json_find_text(object, "file");
-	char tail[] = "tail", follow_name[] = "--follow=name", journal[] = "journalctl",
-	     journal_follow[] = "--follow", cat[] = "--output=cat", unit[] = "--unit",
-	     lines_option[] = "--lines";
-	char *tail_argv[] = {
-			tail, follow_name, lines_option, count, (char *) (uintptr_t) file, NULL};
-	char *journal_argv[] = {journal, journal_follow, cat, lines_option, count, unit,
-			(char *) (uintptr_t) ash_json_find_text(object, "unit"), NULL};
-	if (follow)
-		return replace_by(file != NULL ? tail_argv : journal_argv, error);
-	JsonNode *array = json_object_get_member(object, "lines");
-	for (guint i = 0; array != NULL && JSON_NODE_HOLDS_ARRAY(array) &&
-			  i < json_array_get_length(json_node_get_array(array));
-			i++) {
-		g_autofree char *clean = ash_ctl_clean(
-				json_array_get_string_element(json_node_get_array(array), i));
-		puts(clean);
-	}
-	return TRUE;
-}
-
-const AshCliCommand ash_ctl_workload_logs = {
-		.name = "workload logs",
-		.synopsis = "INSTANCE",
-		.summary = "Shows what an instance has printed.",
-		.options = log_options,
-		.min_args = 1,
-		.max_args = 1,
-		.run = logs,
 };

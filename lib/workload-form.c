@@ -52,10 +52,9 @@ static AshPattern forms[] = {
 				"a size, as in 4096, 100MiB or 2GiB"},
 		[ASH_WORKLOAD_FORM_CPU] = {"(?:0|[1-9][0-9]{0,3})(?:\\.[0-9]{1,3})?",
 				"a number of processors, as in 0.5 or 2"},
-		[ASH_WORKLOAD_FORM_PUBLISH] = {"(?:(?:" IPV4 "|\\[" IPV6 "\\]):)?" PORT ":" PORT
-					       "(?:/(?:tcp|udp))?",
+		[ASH_WORKLOAD_FORM_PUBLISH] = {"(?:" IPV4 ":)?" PORT ":" PORT "(?:/(?:tcp|udp))?",
 				"[ADDRESS:]PORT:PORT[/udp], the host's port first, as in "
-				"\"8080:80\" or \"[::1]:5353:53/udp\""},
+				"\"8080:80\" or \"127.0.0.1:5353:53/udp\""},
 		[ASH_WORKLOAD_FORM_EGRESS] = {"(?:\\*|" IPV4 "(?:/[0-9]{1,2})?|\\[" IPV6
 					      "(?:/[0-9]{1,3})?\\]|" LABEL "(?:\\." LABEL
 					      ")*)(?::" PORT "(?:/(?:tcp|udp))?)?",

@@ -135,10 +135,11 @@ gpointer ash_workload_make_port(const AshYamlNode *node, GError **error)
 	if (!cut_port(node, "publish", rest, &port.port, error) ||
 			!cut_port(node, "publish", rest, &port.host_port, error))
 		return NULL;
-	g_autofree char *address = unbracket(rest);
-	port.address = *address != '\0' ? ash_workload_normal_address(address) : g_strdup("");
+	/* Every address of the host, as without one. */
+	bool is_everywhere = *rest == '\0' || strcmp(rest, "0.0.0.0") == 0;
+	port.address = is_everywhere ? g_strdup("") : ash_workload_normal_address(rest);
 	if (port.address == NULL) {
-		ash_workload_throw(node, error, "'publish': '%s' is not an address", address);
+		ash_workload_throw(node, error, "'publish': '%s' is not an address", rest);
 		return NULL;
 	}
 	return g_memdup2(&port, sizeof(port));

@@ -77,7 +77,7 @@ static gboolean judge_mode(const AshYamlNode *root, const AshWorkload *w, GError
 
 static bool is_everywhere(const char *address)
 {
-	return *address == '\0' || strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
+	return *address == '\0';
 }
 
 static gboolean judge_publish(const AshYamlNode *root, const AshWorkloadNetwork *n, GError **error)

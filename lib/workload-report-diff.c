@@ -140,26 +140,6 @@ static bool is_covered(const AshWorkloadReport *from, const AshGrant *grant)
 	g_assert_not_reached();
 }
 
-/* What the default profile leaves out, whatever version of it a host has: with one of these in a list of
- * its own a workload has more than the default.
- */
-static bool is_beyond_default(const char *call)
-{
-	static const char *const calls[] = {"_sysctl", "acct", "add_key", "adjtimex", "bpf",
-			"chroot", "clock_adjtime", "clock_settime", "fsconfig", "fsmount", "fsopen",
-			"fspick", "io_uring_enter", "io_uring_register", "io_uring_setup", "keyctl",
-			"lookup_dcookie", "mbind", "migrate_pages", "mount", "mount_setattr",
-			"move_mount", "move_pages", "name_to_handle_at", "nfsservctl",
-			"open_by_handle_at", "open_tree", "perf_event_open", "personality",
-			"pivot_root", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl",
-			"quotactl_fd", "reboot", "request_key", "set_mempolicy", "setdomainname",
-			"sethostname", "setns", "settimeofday", "swapoff", "swapon", "syslog",
-			"umount", "umount2", "unshare", "uselib", "userfaultfd", "ustat", "vhangup",
-			"vm86", "vm86old", "vmsplice", NULL};
-
-	return g_strv_contains(calls, call);
-}
-
 static bool is_removed(const AshWorkloadReport *report, const char *call)
 {
 	return g_strv_contains((const char *const *) report->calls_removed, call);
@@ -172,7 +152,8 @@ static bool is_call_wider(const AshWorkloadReport *from, const AshGrant *to)
 	/* Added beside a default, or taken from it into a list of its own. */
 	if (strcmp(to->name, "(default)") == 0)
 		return true;
-	return !had_default || is_beyond_default(to->name) || is_removed(from, to->name);
+	return !had_default || ash_workload_report_is_beyond(to->name) ||
+	       is_removed(from, to->name);
 }
 
 /* Both have the default profile: is a call back that was removed? */

@@ -267,6 +267,32 @@ static const Points risky_calls[] = {{"bpf", 15}, {"clone", 2}, {"clone3", 2}, {
 		{"process_vm_writev", 6}, {"ptrace", 8}, {"setns", 8}, {"umount2", 4},
 		{"unshare", 8}, {"userfaultfd", 8}, {"vmsplice", 3}};
 
+bool ash_workload_report_is_beyond(const char *call)
+{
+	static const char *const calls[] = {"_sysctl", "acct", "add_key", "adjtimex", "afs_syscall",
+			"bpf", "chroot", "clock_adjtime", "clock_adjtime64", "clock_settime",
+			"clock_settime64", "clone3", "create_module", "delete_module",
+			"epoll_ctl_old", "epoll_wait_old", "fanotify_init", "fanotify_mark",
+			"finit_module", "fsconfig", "fsmount", "fsopen", "fspick",
+			"get_kernel_syms", "getpmsg", "init_module", "io_uring_enter",
+			"io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp",
+			"kexec_file_load", "kexec_load", "keyctl", "listmount", "lookup_dcookie",
+			"lsm_get_self_attr", "lsm_list_modules", "lsm_set_self_attr", "mbind",
+			"migrate_pages", "modify_ldt", "mount", "mount_setattr", "move_mount",
+			"move_pages", "name_to_handle_at", "nfsservctl", "open_by_handle_at",
+			"open_tree", "open_tree_attr", "perf_event_open", "personality",
+			"pidfd_getfd", "pivot_root", "pkey_alloc", "pkey_free", "pkey_mprotect",
+			"process_vm_readv", "process_vm_writev", "ptrace", "putpmsg",
+			"query_module", "quotactl", "quotactl_fd", "reboot", "request_key",
+			"security", "set_mempolicy", "setdomainname", "sethostname", "setns",
+			"settimeofday", "statmount", "stime", "subpage_prot", "swapoff", "swapon",
+			"switch_endian", "sysfs", "syslog", "tuxcall", "umount", "umount2",
+			"unshare", "uretprobe", "uselib", "userfaultfd", "ustat", "vhangup", "vm86",
+			"vm86old", "vmsplice", "vserver", NULL};
+
+	return g_strv_contains(calls, call);
+}
+
 static void add_calls(AshWorkloadReport *report, const AshWorkload *w)
 {
 	guint n_removed = g_strv_length(w->calls_removed);
@@ -274,8 +300,13 @@ static void add_calls(AshWorkloadReport *report, const AshWorkload *w)
 
 	if (w->calls_only != NULL) {
 		for (char **call = w->calls_only; *call != NULL; call++)
-			add(report, ASH_GRANT_SYSTEM_CALL, *call, 0, 0, "uses the system call %s",
-					*call);
+			add(report, ASH_GRANT_SYSTEM_CALL, *call,
+					!ash_workload_report_is_beyond(*call)
+							? 0
+							: points_of(risky_calls,
+									  G_N_ELEMENTS(risky_calls),
+									  *call, 2),
+					0, "uses the system call %s", *call);
 		return;
 	}
 	add(report, ASH_GRANT_SYSTEM_CALL, "(default)", 0, 0, "the default system calls%s%s",

@@ -53,6 +53,11 @@ AshWorkloadReport *ash_workload_report(const AshWorkload *workload, AshIsolation
 void ash_workload_report_free(AshWorkloadReport *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshWorkloadReport, ash_workload_report_free)
 
+/* Does the default profile leave @call out, or did it in some version? With it in a list of its own a workload has more
+ * than the default.
+ */
+bool ash_workload_report_is_beyond(const char *call);
+
 typedef struct {
 	AshGrant *from, *to; /* borrowed from the reports; NULL: not there */
 	bool is_wider;       /* `to` may touch more than `from` */

@@ -28,8 +28,8 @@
  *	                                             "where": true without lines: who asks follows it itself
  *	Train    {"name": N, "recording": true,      starts it again, recording; false: ends that, as the time
  *	          "seconds": 3600}                   does, and the daemon's own end →
- *	                                             {"name", "recording", "calls": [NAME…], "add": […],
- *	                                             "remove": […], "file"}
+ *	                                             {"name", "recording", "calls": [NAME…],
+ *	                                             "refused": [NAME…], "file", "definition"}
  *	Report   {"name": N}                         → {"name", "version", "isolation", "effective", "score",
  *	                                             "words", "grants": [{"kind", "name", "text", "points"}]}
  *	Graph    {}                                  → {"nodes": [{"name", "state"}], "edges": [{"from", "to",

@@ -126,7 +126,8 @@ void ash_enter_filter(const AshEnterOrders *orders, const void *const *filters)
 		struct sock_fprog program = {.len = (unsigned short) (orders->filter_bytes[i] /
 								      sizeof(struct sock_filter)),
 				.filter = (struct sock_filter *) (uintptr_t) filters[i]};
-		bool is_recorded = i == 0 && (orders->flags & ASH_ENTER_RECORD) != 0;
+		bool is_recorded = i == ASH_ENTER_MAX_FILTERS - 1 &&
+				   (orders->flags & ASH_ENTER_RECORD) != 0;
 		if (program.len == 0)
 			continue;
 		long result = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,

@@ -31,7 +31,7 @@ enum {
 	ASH_ENTER_INIT =
 			1 << 0, /* stays as first process: forwards signals, reaps, tells the end */
 	ASH_ENTER_SHIELD = 1 << 1,   /* Landlock: writing only below the writable paths */
-	ASH_ENTER_RECORD = 1 << 2,   /* filter 0 notifies: its descriptor is answered */
+	ASH_ENTER_RECORD = 1 << 2,   /* the last filter notifies: its descriptor is answered */
 	ASH_ENTER_HAS_BOOT = 1 << 3, /* an init of its own: no limits, no session of ours */
 	ASH_ENTER_IDLE = 1 << 5,     /* INIT without a command: until a signal ends it */
 	ASH_ENTER_SCOPE = 1 << 4,    /* Landlock: abstract sockets of others are out of reach */

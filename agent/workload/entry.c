@@ -326,3 +326,36 @@ int ash_entry_place(const AshEntry *entry)
 			return errno;
 	return 0;
 }
+
+bool ash_entry_take(
+		int answer_fd, char *out_text, pid_t *out_pid, int *out_listener, bool *out_is_end)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec piece = {.iov_base = out_text, .iov_len = ASH_ENTER_MAX_ANSWER_BYTES};
+	struct msghdr message = {.msg_iov = &piece,
+			.msg_iovlen = 1,
+			.msg_control = &control,
+			.msg_controllen = sizeof control};
+
+	ssize_t size = recvmsg(answer_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	*out_is_end = size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
+	if (size <= 0)
+		return false;
+	out_text[size] = '\0';
+	for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part != NULL;
+			part = CMSG_NXTHDR(&message, part)) {
+		if (part->cmsg_level != SOL_SOCKET)
+			continue;
+		if (part->cmsg_type == SCM_CREDENTIALS) {
+			struct ucred sender;
+			memcpy(&sender, CMSG_DATA(part), sizeof sender);
+			*out_pid = sender.pid;
+		} else if (part->cmsg_type == SCM_RIGHTS && *out_listener < 0) {
+			memcpy(out_listener, CMSG_DATA(part), sizeof *out_listener);
+		}
+	}
+	return true;
+}

@@ -4,6 +4,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "agent/workload/filter.h"
 #include "agent/workload/launch.h"
@@ -29,6 +30,13 @@ gboolean ash_entry_new(const AshLaunch *launch, const AshEntryHow *how, AshEntry
 
 /* In a child before exec, system calls only: descriptors 3, 4 and 5 are what enter.h says. 0 or an errno. */
 int ash_entry_place(const AshEntry *entry);
+
+/* One answer of ashlar-enter, with the number of who sent it as this side counts; @out_text has
+ * ASH_ENTER_MAX_ANSWER_BYTES and one more, *out_listener is -1 before. false: there is none. *out_is_end: nobody holds
+ * the other end any more.
+ */
+bool ash_entry_take(
+		int answer_fd, char *out_text, pid_t *out_pid, int *out_listener, bool *out_is_end);
 
 /* "net_raw" → its bit; false for a name that is none. */
 bool ash_entry_capability(const char *name, unsigned *out_bit);

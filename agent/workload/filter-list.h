@@ -4,7 +4,7 @@
 /* The lists of filter.h. NULL-terminated; names that a kernel or libseccomp does not know are left out. */
 
 /* Changes with every change of lists or conditions: programs are kept under it. */
-#define ASH_FILTER_PROFILE "1"
+#define ASH_FILTER_PROFILE "2"
 
 extern const char *const ash_filter_allowed[];
 extern const char *const ash_filter_always[];

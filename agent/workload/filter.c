@@ -104,6 +104,11 @@ char **ash_filter_calls(const AshFilterPolicy *policy)
 	return (char **) g_ptr_array_free(g_steal_pointer(&names), FALSE);
 }
 
+int ash_filter_call_number(const char *name)
+{
+	return seccomp_syscall_resolve_name(name);
+}
+
 char *ash_filter_call_name(int number)
 {
 	/* libseccomp's is of malloc, as GLib's are. */
@@ -282,17 +287,20 @@ static gboolean add_list(scmp_filter_ctx context, const AshFilterPolicy *policy,
 	return TRUE;
 }
 
-static gboolean build_recording(AshFilter *filter, GError **error)
+/* What depends on arguments holds as ever; which calls may be made at all is the listener's affair. */
+static gboolean build_recording(AshFilter *filter, const AshFilterPolicy *policy, GError **error)
 {
-	auto_context context = NULL;
+	auto_context context = NULL, conditions = NULL;
 	/* The answer that carries the listener: nobody listens yet. */
 	Compare answer[] = {SCMP_A0_64(SCMP_CMP_EQ, ASH_ENTER_FD_ANSWER),
 			SCMP_A2_64(SCMP_CMP_EQ, ASH_ENTER_ANSWER_FLAGS)};
 
-	filter->programs[1] = g_bytes_new(NULL, 0);
-	return open_context(SCMP_ACT_NOTIFY, &context, error) &&
+	return open_context(SCMP_ACT_ALLOW, &conditions, error) &&
+	       add_conditions(conditions, policy, error) &&
+	       export_program(conditions, &filter->programs[0], error) &&
+	       open_context(SCMP_ACT_NOTIFY, &context, error) &&
 	       add_rule(context, SCMP_ACT_ALLOW, "sendmsg", 2, answer, error) &&
-	       export_program(context, &filter->programs[0], error);
+	       export_program(context, &filter->programs[1], error);
 }
 
 gboolean ash_filter_build(const AshFilterPolicy *policy, AshFilter **out_filter, GError **error)
@@ -304,7 +312,7 @@ gboolean ash_filter_build(const AshFilterPolicy *policy, AshFilter **out_filter,
 			!check_names(policy->only, error))
 		return FALSE;
 	if (policy->is_recording) {
-		if (!build_recording(filter, error))
+		if (!build_recording(filter, policy, error))
 			return FALSE;
 	} else if (!open_context(SCMP_ACT_ALLOW, &conditions, error) ||
 			!add_conditions(conditions, policy, error) ||

@@ -40,7 +40,7 @@ enum {
 
 typedef struct {
 	bool is_booted;    /* an init of its own: mounts, namespaces but users' */
-	bool is_recording; /* everything is told to a listener, and nothing refused */
+	bool is_recording; /* every call is told to a listener, which decides (recorder.h) */
 	char *const *capabilities, *const *added, *const *removed;
 	char *const *only; /* NULL: the default */
 } AshFilterPolicy;
@@ -63,10 +63,6 @@ gboolean ash_filter_load(const char *cache, const AshFilterPolicy *policy, AshFi
 /* Names that @policy allows, conditions or not; sorted. */
 char **ash_filter_calls(const AshFilterPolicy *policy);
 
-/* The name of a call by its number here; NULL for none. */
+/* The number of a call here, negative for none; and the name of a number, NULL for none. */
+int ash_filter_call_number(const char *name);
 char *ash_filter_call_name(int number);
-
-/* ash_filter_propose: what a definition's `system-calls` should say for a workload that makes the calls
- * @recorded (sorted, one each), as the lines of a unified diff against @policy; "" when it says so.
- */
-char *ash_filter_propose(const AshFilterPolicy *policy, char *const *recorded);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "agent/workload/entry.h"
 #include "agent/workload/instance-private.h"
 #include "agent/workload/qemu.h"
+#include "agent/workload/recorder.h"
 #include "agent/workload/runsc.h"
 #include "lib/auto.h"
 #include "lib/error.h"
@@ -121,6 +123,56 @@ static void add_environment(AshLaunch *launch, char *const *more)
 	launch->environment = g_strv_builder_end(builder);
 }
 
+/* What is started in an instance that is recorded belongs to what it does: the checks of its health, calls. */
+static void add_recorded(const AshLaunch *launch, const AshRecorder *recorder)
+{
+	g_autofree char *path = g_build_filename(launch->dir, ASH_RECORDER_FILE_OF_EXEC, NULL);
+	g_autofree char *text = ash_recorder_names(recorder), *known = NULL;
+	g_auto(GStrv) names = g_strsplit(text, "\n", -1);
+	g_autoptr(GString) fresh = g_string_new(NULL);
+	ash_autofd int fd =
+			open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	/* A check comes again and again. */
+	(void) !g_file_get_contents(path, &known, NULL, NULL);
+	g_auto(GStrv) old = g_strsplit(known != NULL ? known : "", "\n", -1);
+	for (char **name = names; *name != NULL; name++)
+		if (!g_strv_contains((const char *const *) old, *name))
+			g_string_append_printf(fresh, "%s\n", *name);
+	if (fd >= 0)
+		(void) !ash_file_write_all(fd, fresh->str, fresh->len, NULL);
+}
+
+/* Each call waits for an answer from here, until the command has ended. */
+static void record(const AshLaunch *launch, int answer_fd, pid_t pid)
+{
+	const AshFilterPolicy policy = ash_entry_policy(launch);
+	char text[ASH_ENTER_MAX_ANSWER_BYTES + 1];
+	g_autoptr(AshRecorder) recorder = NULL;
+	ash_autofd int child = pidfd_open(pid, 0);
+	bool is_end = false;
+
+	for (;;) {
+		struct pollfd fds[] = {{.fd = child, .events = POLLIN},
+				{.fd = is_end ? -1 : answer_fd, .events = POLLIN},
+				{.fd = recorder != NULL ? ash_recorder_fd(recorder) : -1,
+						.events = POLLIN}};
+		ash_autofd int listener = -1;
+		pid_t sender = 0;
+		if (child < 0 || (poll(fds, G_N_ELEMENTS(fds), -1) < 0 && errno != EINTR) ||
+				fds[0].revents != 0)
+			break;
+		if (fds[1].revents != 0 &&
+				ash_entry_take(answer_fd, text, &sender, &listener, &is_end) &&
+				listener >= 0 && recorder == NULL)
+			recorder = ash_recorder_new(g_steal_fd(&listener), &policy);
+		if (fds[2].revents != 0)
+			ash_recorder_take(recorder);
+	}
+	if (recorder != NULL)
+		add_recorded(launch, recorder);
+}
+
 gboolean ash_instance_exec(
 		AshLaunch *launch, const AshInstanceExec *exec, int *out_code, GError **error)
 {
@@ -150,6 +202,8 @@ gboolean ash_instance_exec(
 		become_command(first, entry, has_userns);
 	int status = 0;
 	ash_close_fd(&entry->far_fd);
+	if (launch->is_recording)
+		record(launch, entry->answer_fd, pid);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	*out_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

@@ -125,7 +125,8 @@ static void take_text(Run *run, const char *text, pid_t pid, int *listener)
 	if (strcmp(text, "running") == 0) {
 		take_running(run, pid);
 	} else if (strcmp(text, "listen") == 0 && *listener >= 0 && run->recorder == NULL) {
-		run->recorder = ash_recorder_new(g_steal_fd(listener));
+		const AshFilterPolicy policy = ash_entry_policy(run->launch);
+		run->recorder = ash_recorder_new(g_steal_fd(listener), &policy);
 	} else if (g_str_has_prefix(text, "code ")) {
 		take_end(run, false, text + strlen("code "));
 	} else if (g_str_has_prefix(text, "signal ")) {
@@ -135,40 +136,14 @@ static void take_text(Run *run, const char *text, pid_t pid, int *listener)
 	}
 }
 
-/* @out_is_end: nobody holds the other end any more. */
 static void take_answer(Run *run, int answer_fd, bool *out_is_end)
 {
 	char text[ASH_ENTER_MAX_ANSWER_BYTES + 1];
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec piece = {.iov_base = text, .iov_len = sizeof text - 1};
-	struct msghdr message = {.msg_iov = &piece,
-			.msg_iovlen = 1,
-			.msg_control = &control,
-			.msg_controllen = sizeof control};
 	ash_autofd int listener = -1;
 	pid_t pid = 0;
 
-	ssize_t size = recvmsg(answer_fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	*out_is_end = size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
-	if (size <= 0)
-		return;
-	text[size] = '\0';
-	for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part != NULL;
-			part = CMSG_NXTHDR(&message, part)) {
-		if (part->cmsg_level != SOL_SOCKET)
-			continue;
-		if (part->cmsg_type == SCM_CREDENTIALS) {
-			struct ucred sender;
-			memcpy(&sender, CMSG_DATA(part), sizeof sender);
-			pid = sender.pid;
-		} else if (part->cmsg_type == SCM_RIGHTS && listener < 0) {
-			memcpy(&listener, CMSG_DATA(part), sizeof listener);
-		}
-	}
-	take_text(run, text, pid, &listener);
+	if (ash_entry_take(answer_fd, text, &pid, &listener, out_is_end))
+		take_text(run, text, pid, &listener);
 }
 
 /* ---- signals ------------------------------------------------------------------------------------- */
@@ -267,7 +242,7 @@ static gboolean conclude(Run *run, int *out_code, GError **error)
 {
 	if (run->recorder != NULL) {
 		g_autofree char *names = ash_recorder_names(run->recorder);
-		ash_instance_write(run->dir_fd, "recorded", names);
+		ash_instance_write(run->dir_fd, ASH_RECORDER_FILE, names);
 	}
 	if (run->failure != NULL)
 		return ash_throw(error, ASH_LAUNCH_ERROR,
@@ -369,6 +344,8 @@ gboolean ash_instance_run(const AshLaunch *launch, int *out_code, GError **error
 	if (run.dir_fd < 0)
 		return throw_runtime(error, launch->dir);
 	(void) !unlinkat(run.dir_fd, "exit", 0);
+	if (launch->is_recording)
+		(void) !unlinkat(run.dir_fd, ASH_RECORDER_FILE_OF_EXEC, 0);
 	(void) !unlinkat(run.dir_fd, "pid", 0);
 	if (!ash_instance_effective(launch, &effective, error))
 		return FALSE;

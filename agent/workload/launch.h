@@ -75,7 +75,7 @@ typedef struct {
 	GPtrArray *binds;              /* AshLaunchBind */
 	char **capabilities, **devices;
 	char **calls_added, **calls_removed, **calls_only;
-	bool is_recording; /* ashlarctl workload train: system calls are logged, none is refused */
+	bool is_recording; /* ashlarctl workload train: system calls are recorded (recorder.h) */
 } AshLaunch;
 
 /* Every text is "", every list empty, calls_only NULL; a container. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/workload/broker.h"
+#include "agent/workload/recorder.h"
 #include "agent/workload/workloadd.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -15,6 +16,7 @@ enum {
 	MAX_DEPTH = 8,
 	MAX_LINES = 1000,
 	DEFAULT_LINES = 100,
+	MAX_LOG_BYTES = 300 << 10, /* six times that in JSON, at worst */
 	LOG_TIMEOUT_MS = 10 * 1000,
 	MAX_CALLS_BYTES = 64 << 10,
 	DEFAULT_RECORD_S = 60 * 60,
@@ -349,10 +351,15 @@ static gboolean call_exec(const Call *call, char **out_json, GError **error)
 	return TRUE;
 }
 
-/* The last @count lines of @text. */
-static void add_lines(JsonBuilder *builder, const char *text, size_t count)
+/* The last @count lines of @text, which may be anything; fewer, and the first of them cut, where these are too much
+ * for one answer.
+ */
+static void add_lines(JsonBuilder *builder, GBytes *text, size_t count)
 {
-	g_autofree char *clean = g_utf8_make_valid(text, -1);
+	gsize size = 0;
+	const char *data = g_bytes_get_data(text, &size);
+	gsize skipped = size > MAX_LOG_BYTES ? size - MAX_LOG_BYTES : 0;
+	g_autofree char *clean = g_utf8_make_valid(data + skipped, (gssize) (size - skipped));
 	g_auto(GStrv) lines = g_strsplit(g_strchomp(clean), "\n", -1);
 	size_t total = *clean != '\0' ? g_strv_length(lines) : 0;
 
@@ -416,7 +423,7 @@ static gboolean call_logs(const Call *call, char **out_json, GError **error)
 		return FALSE;
 	ash_json_add_text(builder, "instance", run->name);
 	ash_json_add_text(builder, call->daemon->is_test ? "file" : "unit", where);
-	add_lines(builder, g_bytes_get_data(text, NULL), count);
+	add_lines(builder, text, count);
 	json_builder_end_object(builder);
 	*out_json = ash_json_format(builder, false);
 	return TRUE;
@@ -450,28 +457,45 @@ static gboolean call_answer(const Call *call, char **out_json, GError **error)
 
 /* ---- training ---- */
 
-/* The names that the launcher has recorded, a line each. */
+static void read_calls(const char *dir, const char *file, GHashTable *seen)
+{
+	g_autofree char *path = g_build_filename(dir, file, NULL);
+	g_autoptr(GBytes) text = NULL;
+
+	if (!ash_file_read(AT_FDCWD, path, MAX_CALLS_BYTES, &text, NULL))
+		return;
+	g_auto(GStrv) names = g_strsplit(g_bytes_get_data(text, NULL), "\n", -1);
+	for (char **name = names; *name != NULL; name++)
+		if (**name != '\0')
+			g_hash_table_add(seen, g_strdup(*name));
+}
+
+/* Of @sorted those that were refused, or the others. */
+static void add_list(JsonBuilder *builder, const char *key, const GList *sorted, bool is_refused)
+{
+	ash_json_begin_array(builder, key);
+	for (const GList *i = sorted; i != NULL; i = i->next) {
+		const char *name = i->data;
+		if ((*name == '!') == is_refused)
+			json_builder_add_string_value(builder, name + is_refused);
+	}
+	json_builder_end_array(builder);
+}
+
+/* The names that the launcher has recorded (recorder.h). */
 static void add_calls(JsonBuilder *builder, const AshUnit *unit)
 {
 	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
 	for (guint i = 0; i < unit->runs->len; i++) {
 		const AshRun *run = unit->runs->pdata[i];
-		g_autofree char *path = g_build_filename(run->dir, "recorded", NULL);
-		g_autoptr(GBytes) text = NULL;
-		if (!ash_file_read(AT_FDCWD, path, MAX_CALLS_BYTES, &text, NULL))
-			continue;
-		g_auto(GStrv) names = g_strsplit(g_bytes_get_data(text, NULL), "\n", -1);
-		for (char **name = names; *name != NULL; name++)
-			if (**name != '\0')
-				g_hash_table_add(seen, g_strdup(*name));
+		read_calls(run->dir, ASH_RECORDER_FILE, seen);
+		read_calls(run->dir, ASH_RECORDER_FILE_OF_EXEC, seen);
 	}
 	g_autoptr(GList) sorted = g_list_sort(
 			g_hash_table_get_keys(seen), (GCompareFunc) (void (*)(void)) strcmp);
-	ash_json_begin_array(builder, "calls");
-	for (GList *i = sorted; i != NULL; i = i->next)
-		json_builder_add_string_value(builder, i->data);
-	json_builder_end_array(builder);
+	add_list(builder, "calls", sorted, false);
+	add_list(builder, "refused", sorted, true);
 }
 
 static gboolean call_train(const Call *call, char **out_json, GError **error)

@@ -12,6 +12,10 @@
 #include "lib/error.h"
 #include "lib/file.h"
 
+enum {
+	MAX_SECRET_BYTES = 1 << 20
+};
+
 /* ---- may it start? ---- */
 
 static gboolean held(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -114,11 +118,18 @@ static gboolean check_secrets(const AshRun *run, const AshWorkload *workload, GE
 		const AshWorkloadSecret *secret = workload->secrets->pdata[i];
 		g_autofree char *path = ash_workloadd_path(
 				run->unit->daemon, ASH_WORKLOADD_SECRETS "/%s", secret->name);
-		if (access(path, F_OK) < 0)
+		struct stat st;
+		if (stat(path, &st) < 0)
 			return held(error,
 					"needs the secret '%s': put it into " ASH_WORKLOADD_SECRETS
 					"/%s",
 					secret->name, secret->name);
+		/* Whoever opened a pipe would wait for who writes. */
+		if (!S_ISREG(st.st_mode) || st.st_size > MAX_SECRET_BYTES)
+			return held(error,
+					"needs the secret '%s': " ASH_WORKLOADD_SECRETS "/%s is %s",
+					secret->name, secret->name,
+					S_ISREG(st.st_mode) ? "larger than 1 MiB" : "not a file");
 	}
 	return TRUE;
 }
@@ -236,10 +247,6 @@ static gboolean bind_required(
 static gboolean bind_secrets(
 		AshRun *run, const AshWorkload *workload, AshLaunch *launch, GError **error)
 {
-	enum {
-		MAX_SECRET_BYTES = 1 << 20
-	};
-
 	for (guint i = 0; i < workload->secrets->len; i++) {
 		const AshWorkloadSecret *secret = workload->secrets->pdata[i];
 		g_autofree char *from = ash_workloadd_path(

@@ -72,7 +72,7 @@ cat >"$tmp/table" <<'END'
 good {}
 good {"resources": {"cpu": 0.5, "memory": "64MiB", "disk": 67108864}}
 good {"network": "nat", "isolation": {"class": "vm", "at-least": "hardware"}}
-good {"network": {"mode": "nat", "publish": ["8080:80", "[::1]:53:53/udp"], "egress": ["192.0.2.0/24:443", "*"]}}
+good {"network": {"mode": "nat", "publish": ["8080:80", "127.0.0.1:53:53/udp"], "egress": ["192.0.2.0/24:443", "*"]}}
 good {"health": {"soak": "1s", "deadline": "10s", "checks": [{"name": "web", "http": "http://127.0.0.1:80/", "class": "wanted"}]}}
 good {"health": {"checks": [{"name": "a", "command": ["/bin/x"], "timeout": "1s", "interval": "2s", "failures": 1}]}}
 good {"parameters": [{"name": "n", "type": "int", "min": 1, "max": 5, "default": 3}], "environment": {"A": "${n}", "B": 1}}
@@ -83,6 +83,7 @@ bad {"health": {"checks": [{"file": "/x"}]}}
 bad {"health": {"checks": [{"name": "a", "htp": "http://x/"}]}}
 bad {"health": {"soak": "10"}}
 bad {"instances": 65}
+bad {"network": {"mode": "nat", "publish": ["[::1]:53:53/udp"]}}
 bad {"instances": "2"}
 bad {"instances": 1.5}
 bad {"isolaton": "vm"}

@@ -86,6 +86,16 @@ for class in sandbox container; do
 	only=$(jq -Rcn '[inputs]' <"$tmp/run/rec/recorded")
 	exits 0 "$class: and are enough for the same again" \
 		work_run one $class "{\"calls_only\": $only}" $run -c 'cat /etc/passwd'
+	work_start live "$class" '{"is_recording": true}' sleep 1000
+	until [ -s "$tmp/run/live/pid" ] || [ ! -d /proc/$work_pid ]; do read -rt 0.05 <> <(:) || :; done
+	timeout 100 "$launcher" exec "$tmp/run/live" -- /bin/escape >"$tmp/probes" 2>/dev/null
+	is "$class: who is recorded may not do more" "$(grep -c open$ "$tmp/probes") $(wc -l <"$tmp/probes")" \
+		"0 $(build/escape --count)"
+	kill -KILL $work_pid
+	wait $work_pid 2>/dev/null
+	like "$class: what is started in it is recorded, and what it was refused" \
+		"$(xargs <"$tmp/run/live/recorded-exec")" '!clone3 .*!unshare.* openat '
+	rm -rf "$tmp/run/live"
 done
 
 # An init of its own.

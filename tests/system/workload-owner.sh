@@ -191,6 +191,19 @@ echo 'greeting: good day' >"$host/etc/ashlar/parameters.d/hello.yaml"
 greets() { [[ "$("$ctl" workload logs hello)" =~ "started good day" ]]; }
 ok "another value counts when it is written" soon greets
 
+# ---- a secret is a file ----
+mkdir -p "$host/etc/ashlar/secrets"
+mkfifo "$host/etc/ashlar/secrets/word"
+definition knows 1.0.0 'secrets: [{name: word, path: /run/secrets/word}]'
+ok "one with a secret that is a pipe" "$ctl" workload run --no-wait "$tmp/knows.yaml"
+ok "waits, and says so" soon says knows "secrets/word is not a file"
+rm "$host/etc/ashlar/secrets/word"
+echo mellon >"$host/etc/ashlar/secrets/word"
+touched
+ok "with a file it runs" workload_until running knows
+is "and knows it" "$("$ctl" workload exec knows -- /bin/cat /run/secrets/word)" mellon
+"$ctl" workload remove knows
+
 # ---- nothing wakes up for what is not there ----
 for name in one three db asks hello; do "$ctl" workload remove --volumes "$name"; done
 gone() { [ "$("$ctl" workload list --json | jq '.workloads | length')" = 0 ] && [ -z "$(ls "$host/run/ashlar/netns")" ]; }

@@ -104,7 +104,10 @@ like "and what it waited for is said" "$(cat "$tmp/err")" "not there after 1 s: 
 for name in left right lower; do "$ctl" workload remove "$name" >"$tmp/out" 2>&1; done
 
 # ---- training ----
+# A check is a program of its own, whose calls are to be recorded too.
 definition web 1.0.0 'system-calls:' '  add: [io_uring_setup]' 'summary: behind it'
+sed -i 's|^health:.*|health: {soak: 1s, deadline: 60s, checks: [{name: list, command: [/bin/ls, /], interval: 1s, timeout: 20s}]}|' \
+	"$tmp/web.yaml"
 ok "web" "$ctl" workload run --timeout 30 "$tmp/web.yaml"
 ok "train" "$ctl" workload train --for 1s web
 mv "$tmp/out" "$tmp/patch"
@@ -114,13 +117,14 @@ is "of the whole key" "$(grep -c 'system-calls\|io_uring' "$tmp/patched.yaml")" 
 like "and of nothing else" "$(cat "$tmp/patched.yaml")" "summary: behind it"
 ok "which is a definition" "$ctl" workload run --timeout 30 "$tmp/patched.yaml"
 ok "it works with it" "$ctl" workload status web
+like "with what its check calls" "$(cat "$tmp/patch")" '^\+ +- getdents64$'
 is "the filter is the list" "$(jq '.calls_only | length > 5' "$host/run/ashlar/workload/web/launch.json")" true
 
 recorded() { jq .is_recording "$host/run/ashlar/workload/web/launch.json"; }
 "$ctl" workload train --for 1h web >"$tmp/out" 2>&1 &
 trainer=$!
 ok "it records" soon records web true
-like "status says so" "$("$ctl" workload status web)" "recording .*without its system-call filter"
+like "status says so" "$("$ctl" workload status web)" "recording .*its system calls"
 workload_until running web
 kill -9 "$trainer"
 wait "$trainer" 2>/dev/null
@@ -130,12 +134,31 @@ ok "recording does not outlive both" soon records web false
 workload_until running web
 is "the filter is there again" "$(recorded)" false
 busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" call org.ashlar.Workload1 /org/ashlar/Workload1 \
-	org.ashlar.Workload1 Train s '{"name":"web","recording":true,"seconds":2}' >"$tmp/out" 2>"$tmp/err" ||
+	org.ashlar.Workload1 Train s '{"name":"web","recording":true,"seconds":5}' >"$tmp/out" 2>"$tmp/err" ||
 	diag "$(cat "$tmp/err")"
 ok "it records again" soon records web true
 ok "for as long as was said" soon records web false
 workload_until running web
 is "and has its filter then" "$(recorded)" false
+
+# ---- what it prints is anything ----
+log=$host/var/log/ashlar/web.log
+printf 'before\0behind\twide\033]0;title\a\377\n%s\nlast\n' "$(head -c 400000 /dev/zero | tr '\0' '\001')" >>"$log"
+ok "logs of odd bytes" "$ctl" workload logs -n 1000 web
+is "end with the last line" "$(tail -n 1 "$tmp/out")" last
+json "what is too much for one answer" logs -n 1000 web
+printf 'before\0behind\twide\033]0;title\a\377\n' >>"$log"
+ok "logs" "$ctl" workload logs -n 1 web
+cp "$tmp/out" "$tmp/once"
+like "have what is behind a NUL" "$(cat "$tmp/once")" '^before.behind wide'
+is "and tell a terminal nothing" "$(tr -d '\n' <"$tmp/once" | grep -acP '[\x00-\x1f]')" 0
+"$ctl" workload logs -f -n 1 web >"$tmp/followed" &
+follower=$!
+ok "logs -f says the same" soon cmp -s "$tmp/once" "$tmp/followed"
+kill -INT "$follower"
+wait "$follower"
+is "until it is interrupted" "$?" 130
+exits 2 "what has no end is no object" "$ctl" workload logs -f --json web
 
 # ---- what programs read ----
 json list list
@@ -148,6 +171,7 @@ is "which says yes or no" "$(jq .ready "$tmp/json")" true
 json pending pending
 json train train --for 1s web
 is "with the calls" "$(jq '.calls | length > 5' "$tmp/json")" true
+is "and what was refused" "$(jq '.refused | type' -r "$tmp/json")" array
 json restart restart web
 json stop stop web
 json start start web

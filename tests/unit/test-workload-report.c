@@ -178,6 +178,11 @@ static void test_pairs(void)
 			{"system-calls: default\n", "system-calls: {only: [mount]}\n", true, true},
 			{"system-calls: {remove: [bind]}\n", "system-calls: {only: [bind]}\n", true,
 					true},
+			{"system-calls: default\n", "system-calls: {only: [clone3]}\n", true, true},
+			{"system-calls: default\n", "system-calls: {only: [read, pidfd_getfd]}\n",
+					true, true},
+			{"system-calls: {add: [bpf]}\n", "system-calls: {only: [bpf]}\n", false,
+					true},
 			{"summary: a\n", "summary: b\ncommand: [/x]\n", false, false},
 	};
 
@@ -204,6 +209,9 @@ static void test_score(void)
 	g_autoptr(AshWorkloadReport) least = report_of(MINIMAL "isolation: vm\n");
 	g_autoptr(AshWorkloadReport) plain = report_of(MINIMAL);
 	g_autoptr(AshWorkloadReport) some = report_of(MINIMAL "capabilities: [net_bind_service]\n");
+	g_autoptr(AshWorkloadReport) list = report_of(MINIMAL "system-calls: {only: [read]}\n");
+	g_autoptr(AshWorkloadReport) traced =
+			report_of(MINIMAL "system-calls: {only: [read, ptrace]}\n");
 	g_autoptr(AshWorkloadReport) much =
 			report_of(MINIMAL "network: {mode: bridged, name: br0}\n");
 	g_autoptr(AshWorkloadReport) host =
@@ -214,6 +222,11 @@ static void test_score(void)
 	g_assert_cmpuint(plain->score, >, 0);
 	g_assert_cmpstr(plain->words, ==, "nothing");
 	g_assert_cmpstr(some->words, ==, "little");
+	/* What the default leaves out counts in a list of one's own as well. */
+	g_assert_cmpuint(list->score, ==, plain->score);
+	g_assert_cmpuint(traced->score, ==,
+			list->score + find(traced, "system-call", "ptrace")->points);
+	g_assert_cmpstr(traced->words, ==, "little");
 	g_assert_cmpstr(much->words, ==, "much");
 	g_assert_cmpuint(host->score, ==, 100);
 	g_assert_cmpstr(host->words, ==, "the host");

@@ -42,7 +42,7 @@ static const char *const whole =
 		"isolation: {class: container, at-least: sandbox}\nboot: false\n"
 		"resources: {cpu: 0.25, memory: 64MiB, tasks: 64, disk: 100MiB, descriptors: 99}\n"
 		"network:\n  mode: natnet\n  name: backend\n"
-		"  publish: [\"8080:80\", \"127.0.0.1:5353:53/udp\", \"[0::1]:81:80/tcp\"]\n"
+		"  publish: [\"8080:80\", \"127.0.0.1:5353:53/udp\", \"0.0.0.0:81:80/tcp\"]\n"
 		"  egress: [\"192.0.2.0/24:443\", \"example.org:443\", \"*:53/udp\", "
 		"\"[2001:db8::/32]\"]\n"
 		"  isolated: true\n  bandwidth: 10MiB\n  connections: 1000\n"
@@ -81,7 +81,7 @@ static void test_whole(void)
 	g_assert_cmpuint(w->memory_bytes, ==, 64 << 20);
 	g_assert_cmpuint(w->network.publish->len, ==, 3);
 	const AshWorkloadPort *port = w->network.publish->pdata[2];
-	g_assert_cmpstr(port->address, ==, "::1");
+	g_assert_cmpstr(port->address, ==, "");
 	g_assert_cmpuint(port->host_port, ==, 81);
 	g_assert_cmpuint(port->port, ==, 80);
 	const AshWorkloadEgress *egress = w->network.egress->pdata[2];
