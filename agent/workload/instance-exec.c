@@ -20,6 +20,7 @@
 #include "agent/workload/qemu.h"
 #include "agent/workload/recorder.h"
 #include "agent/workload/runsc.h"
+#include "agent/workload/streams.h"
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -75,9 +76,10 @@ static void join_cgroups(pid_t pid)
 	}
 }
 
-static void become_command(int first, const AshEntry *entry, bool has_userns)
-		__attribute__((noreturn));
-static void become_command(int first, const AshEntry *entry, bool has_userns)
+static void become_command(int first, const AshEntry *entry, bool has_userns,
+		const AshStreams *streams) __attribute__((noreturn));
+static void become_command(
+		int first, const AshEntry *entry, bool has_userns, const AshStreams *streams)
 {
 	int namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
 			 CLONE_NEWCGROUP | (has_userns ? CLONE_NEWUSER : 0);
@@ -87,7 +89,8 @@ static void become_command(int first, const AshEntry *entry, bool has_userns)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setns(first, namespaces) < 0) {
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || !ash_streams_take(streams) ||
+			setns(first, namespaces) < 0) {
 		perror("ashlar-launch: entering");
 		_exit(ASH_LAUNCH_EXIT_RUNTIME);
 	}
@@ -96,7 +99,7 @@ static void become_command(int first, const AshEntry *entry, bool has_userns)
 	if (pid == 0) {
 		if (has_userns && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 			_exit(ASH_LAUNCH_EXIT_RUNTIME);
-		if (ash_entry_place(entry) == 0)
+		if (ash_streams_lead(streams) && ash_entry_place(entry) == 0)
 			syscall(SYS_execveat, ASH_ENTER_FD_PROGRAM, "", argv, environment,
 					AT_EMPTY_PATH);
 		_exit(ASH_LAUNCH_EXIT_RUNTIME);
@@ -144,12 +147,11 @@ static void add_recorded(const AshLaunch *launch, const AshRecorder *recorder)
 }
 
 /* Each call waits for an answer from here, until the command has ended. */
-static void record(const AshLaunch *launch, int answer_fd, pid_t pid)
+static void record_calls(const AshLaunch *launch, int answer_fd, int child)
 {
 	const AshFilterPolicy policy = ash_entry_policy(launch);
 	char text[ASH_ENTER_MAX_ANSWER_BYTES + 1];
 	g_autoptr(AshRecorder) recorder = NULL;
-	ash_autofd int child = pidfd_open(pid, 0);
 	bool is_end = false;
 
 	for (;;) {
@@ -173,6 +175,70 @@ static void record(const AshLaunch *launch, int answer_fd, pid_t pid)
 		add_recorded(launch, recorder);
 }
 
+typedef struct {
+	const AshLaunch *launch;
+	int answer_fd, child_fd;
+} Record;
+
+/* Beside the thread that carries the streams, which is the one that hears signals. */
+static gpointer record_thread(gpointer data)
+{
+	const Record *record = (const Record *) data;
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	record_calls(record->launch, record->answer_fd, record->child_fd);
+	return NULL;
+}
+
+static void become_runsc(const AshLaunch *launch, const AshInstanceExec *exec,
+		const AshStreams *streams) __attribute__((noreturn));
+static void become_runsc(
+		const AshLaunch *launch, const AshInstanceExec *exec, const AshStreams *streams)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ash_streams_take(streams) &&
+			ash_streams_lead(streams))
+		(void) !ash_runsc_exec(launch, exec->command, exec->environment, &error);
+	if (error != NULL)
+		fprintf(stderr, "ashlar-launch: %s\n", error->message);
+	_exit(ASH_LAUNCH_EXIT_RUNTIME);
+}
+
+/* In a process of its own. */
+static gboolean run_command(const AshLaunch *launch, const AshInstanceExec *exec, int first,
+		AshEntry *entry, int *out_code, GError **error)
+{
+	bool has_userns = launch->isolation == ASH_ISOLATION_CLASS_CONTAINER;
+	g_autoptr(AshStreams) streams = NULL;
+	int status = 0;
+
+	if (!ash_streams_new(&streams, error))
+		return FALSE;
+	pid_t pid = fork();
+	if (pid < 0)
+		return throw_runtime(error, "fork");
+	if (pid == 0 && entry == NULL)
+		become_runsc(launch, exec, streams);
+	if (pid == 0)
+		become_command(first, entry, has_userns, streams);
+	ash_autofd int child_fd = pidfd_open(pid, 0);
+	Record record = {launch, entry != NULL ? entry->answer_fd : -1, child_fd};
+	GThread *thread = NULL;
+	if (entry != NULL) {
+		ash_close_fd(&entry->far_fd);
+		if (launch->is_recording)
+			thread = g_thread_new("record", record_thread, &record);
+	}
+	gboolean is_carried = ash_streams_carry(streams, pid, &status, error);
+	if (thread != NULL)
+		g_thread_join(thread);
+	*out_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return is_carried;
+}
+
 gboolean ash_instance_exec(
 		AshLaunch *launch, const AshInstanceExec *exec, int *out_code, GError **error)
 {
@@ -190,22 +256,10 @@ gboolean ash_instance_exec(
 	if (!ash_instance_effective(launch, &effective, error) ||
 			!open_first(launch, &first, &first_pid, error))
 		return FALSE;
-	if (effective == ASH_ISOLATION_CLASS_USERKERNEL)
-		return ash_runsc_exec(launch, exec->command, error);
-	if (!ash_entry_new(launch, &how, &entry, error))
-		return FALSE;
-	join_cgroups(first_pid);
-	pid_t pid = fork();
-	if (pid < 0)
-		return throw_runtime(error, "fork");
-	if (pid == 0)
-		become_command(first, entry, has_userns);
-	int status = 0;
-	ash_close_fd(&entry->far_fd);
-	if (launch->is_recording)
-		record(launch, entry->answer_fd, pid);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	*out_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-	return TRUE;
+	if (effective != ASH_ISOLATION_CLASS_USERKERNEL) {
+		if (!ash_entry_new(launch, &how, &entry, error))
+			return FALSE;
+		join_cgroups(first_pid);
+	}
+	return run_command(launch, exec, first, entry, out_code, error);
 }

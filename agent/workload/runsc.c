@@ -212,6 +212,17 @@ static void become_runsc(char **argv)
 	_exit(ASH_LAUNCH_EXIT_RUNTIME);
 }
 
+/* runsc makes its input the property of the user that the sandbox runs as, also when that is the
+ * host's /dev/null. So it gets one of its own, with nothing in it.
+ */
+static void take_empty_input(void)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0 || dup2(ends[0], STDIN_FILENO) < 0)
+		_exit(ASH_LAUNCH_EXIT_RUNTIME);
+}
+
 gboolean ash_runsc_start(
 		const AshLaunch *launch, const AshView *view, pid_t *out_pid, GError **error)
 {
@@ -229,13 +240,15 @@ gboolean ash_runsc_start(
 	if (pid == 0) {
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 			_exit(ASH_LAUNCH_EXIT_RUNTIME);
+		take_empty_input();
 		become_runsc(argv);
 	}
 	*out_pid = pid;
 	return TRUE;
 }
 
-gboolean ash_runsc_exec(const AshLaunch *launch, char *const *command, GError **error)
+gboolean ash_runsc_exec(const AshLaunch *launch, char *const *command, char *const *environment,
+		GError **error)
 {
 	g_auto(GStrv) head = make_argv(launch, "exec");
 	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
@@ -245,6 +258,8 @@ gboolean ash_runsc_exec(const AshLaunch *launch, char *const *command, GError **
 	for (guint i = 0; i + 1 < count; i++)
 		g_strv_builder_add(argv, head[i]);
 	g_strv_builder_add(argv, user);
+	for (char *const *one = environment; one != NULL && *one != NULL; one++)
+		g_strv_builder_add_many(argv, "--env", *one, NULL);
 	g_strv_builder_add(argv, head[count - 1]);
 	for (; *command != NULL; command++)
 		g_strv_builder_add(argv, *command);

@@ -20,8 +20,11 @@ char *ash_runsc_config(const AshLaunch *launch, const AshView *view, GError **er
 /* runsc ends with this process. */
 gboolean ash_runsc_start(const AshLaunch *launch, const AshView *view, pid_t *out_pid,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Replaces this process; returns only on failure. */
-gboolean ash_runsc_exec(const AshLaunch *launch, char *const *command, GError **error);
+/* Replaces this process; returns only on failure. @environment, NULL or "KEY=VALUE"…, is beside the instance's own. What
+ * is standard input and output then becomes the property of the sandbox's user (agent/workload/streams.h).
+ */
+gboolean ash_runsc_exec(const AshLaunch *launch, char *const *command, char *const *environment,
+		GError **error);
 /* To the workload: without a terminal runsc keeps signals to itself. Best effort. */
 void ash_runsc_signal(const AshLaunch *launch, int number);
 /* What it leaves behind when it was killed. Best effort. */

@@ -18,6 +18,7 @@ says()
 }
 
 run=/bin/sh
+head -c 3000000 /dev/urandom >"$tmp/bytes"
 classes='sandbox container'
 [ ! -x /usr/bin/runsc ] || classes+=' userkernel'
 for class in $classes; do
@@ -58,11 +59,29 @@ for class in $classes; do
 		work_run one "$class" '{"at_least": "hardware"}' $run -c true
 	like "$class: is said" "$(jq -r .refused "$tmp/run/one/exit")" "at least 'hardware' is demanded"
 
+	# What it is started with is the host's own, /dev/null mostly, and gVisor gives its input to the workload's user.
+	work_make one "$class" '{"uid": 1000, "gid": 1000}' $run -c true
+	[ -e "$tmp/null" ] || mknod "$tmp/null" c 1 3
+	"$launcher" "$tmp/run/one" <"$tmp/null" >"$tmp/words" 2>&1
+	is "$class: a device that it begins with stays root's" "$? $(stat -c %U "$tmp/null")" '0 root'
+	chown root:root "$tmp/null"
+
 	work_start live "$class" '{}' $run -c 'trap "exit 5" TERM; echo up; while :; do sleep 0.1; done'
 	until [ -s "$tmp/run/live/out" ] || [ ! -d /proc/$work_pid ]; do read -rt 0.05 <> <(:) || :; done
 	is "$class: exec sees the same users" "$("$launcher" exec "$tmp/run/live" -- id -u)" \
 		"$([ "$class" = sandbox ] && echo $work_base || echo 0)"
 	exits 9 "$class: exec ends with the command's code" "$launcher" exec "$tmp/run/live" -- /bin/sh -c 'exit 9'
+	"$launcher" exec "$tmp/run/live" -- /bin/sh -c 'exit 9' <"$tmp/null" >"$tmp/written" 2>&1
+	is "$class: and its input and output stay root's" "$? $(stat -c %U "$tmp/null" "$tmp/written" | xargs)" '9 root root'
+	is "$class: exec can be given more of an environment" \
+		"$("$launcher" exec --setenv=MORE=than "$tmp/run/live" -- /bin/sh -c 'echo "$MORE $PATH"')" 'than /bin'
+	"$launcher" exec "$tmp/run/live" -- /bin/sh -c 'cat; echo end >&2' <"$tmp/bytes" >"$tmp/written" 2>"$tmp/words"
+	is "$class: files go in and out whole" "$? $(cmp "$tmp/bytes" "$tmp/written" 2>&1) $(cat "$tmp/words")" '0  end'
+	is "$class: a reader that has enough ends it" \
+		"$("$launcher" exec "$tmp/run/live" -- /bin/sh -c 'while echo y; do :; done' 2>"$tmp/words" | head -n 1)" y
+	[ "$class" = userkernel ] || is "$class: on a terminal it has one, which is not the caller's" \
+		"$(script -qec "stat -Lc %r /dev/fd/0; $launcher exec $tmp/run/live -- /bin/sh -c 'test -t 0 && test -t 1 && stat -Lc %r /dev/fd/0 && exit 3'; echo \$?" \
+			/dev/null </dev/null | tr -d '\r' | awk 'NR == 1 {outer = $1} NR == 2 {inner = $1} END {print (outer != inner), $1, NR}')" '1 3 3'
 	[ "$class" = userkernel ] || is "$class: exec is confined as the command is" \
 		"$("$launcher" exec "$tmp/run/live" -- /bin/escape | grep -c open$)" 0
 	kill -TERM $work_pid
@@ -74,7 +93,7 @@ for class in $classes; do
 	first=$(cat "$tmp/run/live/pid")
 	kill -KILL $work_pid
 	wait $work_pid 2>/dev/null
-	for _ in {1..100}; do [ -d "/proc/$first" ] || break; read -rt 0.05 <> <(:) || :; done
+	for _ in {1..1000}; do [ -d "/proc/$first" ] || break; read -rt 0.05 <> <(:) || :; done
 	ok "$class: it ends with its launcher, however that ends" test ! -d "/proc/$first"
 	rm -rf "$tmp/run/live"
 done
