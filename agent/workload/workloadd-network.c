@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/workload/net-listen.h"
 #include "agent/workload/workloadd.h"
 #include "lib/auto.h"
 #include "lib/cli.h"
@@ -15,6 +16,8 @@
 #include "lib/spawn.h"
 
 /* The network of all instances: who is in it, and ashlar-net that makes it so (agent/workload/net.h). */
+
+#define HOST_SOCKETS "/proc/self/net"
 
 enum {
 	NET_TIMEOUT_MS = 60 * 1000,
@@ -275,7 +278,8 @@ gboolean ash_run_check_network(AshRun *run, GError **error)
 	if (workload->network.mode == ASH_NETWORK_NONE)
 		return TRUE;
 	ASH_PREFIX("network");
-	if (!check_provider(run, workload, error) || !check_bridge(workload, error))
+	if (!check_provider(run, workload, error) || !check_bridge(workload, error) ||
+			!ash_net_listen_check(HOST_SOCKETS, &workload->network, error))
 		return FALSE;
 	g_autoptr(GPtrArray) members = find_members(run->unit->daemon, run, false, NULL);
 	/* That it is made is what says of each member whether it is in. */
@@ -302,8 +306,12 @@ gboolean ash_workloadd_check_network(
 		Member *member = add_member(members, daemon, name, workload, i);
 		add_to(net, member);
 	}
+	/* What has the host's network may listen there itself, and ends before. */
+	const AshDefinition *active = unit != NULL ? ash_unit_active(unit) : NULL;
+	bool is_host = active != NULL && active->workload->network.mode == ASH_NETWORK_HOST;
 	ASH_PREFIX("network");
-	return ash_net_check(net, error);
+	return ash_net_check(net, error) &&
+	       (is_host || ash_net_listen_check(HOST_SOCKETS, &workload->network, error));
 }
 
 /* ---- making it so ---- */

@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs: root dbus-daemon jq ostree busybox ip nft gcc
+# needs: root dbus-daemon jq ostree busybox ip nft gcc python3
 # SPDX-License-Identifier: Apache-2.0
 # What the owner of a host changes while workloads run: networks that clash, bridges and providers that come and go,
 # rules that others changed, routes, parameters. In a network of its own.
@@ -90,6 +90,23 @@ answers()
 		grep -q '^web:'
 }
 ok "which answers" soon answers
+definition own 1.0.0 'network: {mode: nat, publish: ["127.0.0.2:8070:80", "8071:80/udp"]}'
+python3 -c '
+import socket, time
+a = socket.create_server(("127.0.0.1", 8070))
+b = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+b.bind(("127.0.0.1", 8071))
+time.sleep(3600)' &
+at_exit+=("kill $!")
+listens() { grep -q '0100007F:1F86 .* 0A ' /proc/net/tcp && grep -q '0100007F:1F87 ' /proc/net/udp; }
+ok "the host itself listens on a port" soon listens
+exits 1 "which a workload does not take away" run own
+like "and that is said" "$(cat "$tmp/err")" "the host itself listens on port 8071/udp"
+definition own 1.0.0 'network: {mode: nat, publish: ["0.0.0.0:8070:80"]}'
+exits 1 "not with every address either" run own
+definition own 1.0.0 'network: {mode: nat, publish: ["127.0.0.2:8070:80"]}'
+ok "at another address it is nobody's" run own
+"$ctl" workload remove own
 definition two 1.0.0 'network: {mode: nat, publish: ["8080:80"]}'
 exits 1 "another with the same port" run two
 like "is refused, both are named" "$(cat "$tmp/err")" "'one' and 'two' both want port 8080/tcp"

@@ -2,7 +2,10 @@
 #include <string.h>
 
 #include "agent/workload/names.h"
+#include "agent/workload/net-listen.h"
 #include "agent/workload/net-plan.h"
+#include "agent/workload/net.h"
+#include "lib/file.h"
 
 /* Networks of workloads as far as they are values: the document, addresses, rules, names. */
 
@@ -233,6 +236,76 @@ static void test_servers(void)
 	g_assert_cmphex(g_array_index(servers, uint32_t, 1), ==, 0xc0000202);
 }
 
+/* ---- what the host itself listens on --------------------------------------------------------------- */
+
+/* As /proc/net has it on a machine that counts from the little end. */
+#define REST "00000000:00000000 00:00000000 00000000 0 0 1 1 0 100 0 0 10 0\n"
+#define HEAD "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt\n"
+
+static void write_sockets(const AshTempDir *dir, const char *name, const char *text)
+{
+	g_autofree char *path = g_build_filename(dir->path, name, NULL);
+
+	g_assert_true(g_file_set_contents(path, text, -1, NULL));
+}
+
+static void test_listen(void)
+{
+	static const struct {
+		const char *address;
+		uint16_t port;
+		bool is_udp, is_taken;
+	} cases[] = {
+			{"", 22, false, true},
+			{"192.0.2.1", 22, false, true},
+			{"", 22, true, false},
+			{"", 80, false, true},
+			{"127.0.0.1", 80, false, true},
+			{"192.0.2.1", 80, false, false},
+			{"", 81, false, false}, /* a connection */
+			{"", 443, false, true},
+			{"192.0.2.1", 443, false, true},
+			{"", 444, false, false}, /* of IPv6 alone */
+			{"192.0.2.7", 445, false, true},
+			{"192.0.2.8", 445, false, false},
+			{"", 53, true, true},
+			{"", 123, true, false},
+			{"", 40000, true, false},
+	};
+	g_autoptr(AshTempDir) dir = NULL;
+
+	g_assert_true(ash_temp_dir_new("/var/tmp", "test-net", &dir, NULL));
+	write_sockets(dir, "tcp",
+			HEAD "   0: 00000000:0016 00000000:0000 0A " REST
+			     "   1: 0100007F:0050 00000000:0000 0A " REST
+			     "   2: 0100007F:0051 0100007F:C000 01 " REST);
+	write_sockets(dir, "tcp6",
+			HEAD
+			"   0: 00000000000000000000000000000000:01BB 00000000000000000000000000000000:0000 0A " REST
+			"   1: 00000000000000000000000001000000:01BC 00000000000000000000000000000000:0000 0A " REST
+			"   2: 0000000000000000FFFF0000070200C0:01BD 00000000000000000000000000000000:0000 0A " REST);
+	write_sockets(dir, "udp",
+			HEAD " 1: 00000000:0035 00000000:0000 07 " REST
+			     " 2: 00000000:007B 010200C0:007B 01 " REST
+			     " 3: 00000000:9C40 00000000:0000 07 " REST);
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(GPtrArray) publish = g_ptr_array_new();
+		g_autofree char *address = g_strdup(cases[i].address);
+		AshWorkloadPort port = {.address = address,
+				.host_port = cases[i].port,
+				.port = 80,
+				.is_udp = cases[i].is_udp};
+		const AshWorkloadNetwork network = {.publish = publish};
+		g_ptr_array_add(publish, &port);
+		g_test_message("%s:%d", cases[i].address, cases[i].port);
+		g_assert_cmpint(ash_net_listen_check(dir->path, &network, &error), ==,
+				!cases[i].is_taken);
+		if (cases[i].is_taken)
+			g_assert_error(error, ASH_NET_ERROR, ASH_NET_ERROR_CLASH);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -242,6 +315,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/net/settings", test_settings);
 	g_test_add_func("/net/golden", test_golden);
 	g_test_add_func("/net/added", test_added);
+	g_test_add_func("/net/listen", test_listen);
 	g_test_add_func("/names/servers", test_servers);
 	return g_test_run();
 }
