@@ -18,7 +18,7 @@ enum {
 	PORT = 53,
 };
 
-/* A workload that asks by TCP: one question at a time. */
+/* A workload that asks by TCP: one question at a time, the next ones wait in its bytes. */
 typedef struct {
 	int fd;
 	unsigned space;
@@ -211,9 +211,31 @@ static void on_connection(Server *server, const AshNamesDoor *door)
 	g_ptr_array_add(server->streams, stream);
 }
 
-static void on_stream(Server *server, Stream *stream)
+/* The first question of what has come; libc asks for both kinds of addresses in one breath. */
+static bool take_question(Server *server, Stream *stream)
 {
 	AshNamesQuestion question;
+	size_t wanted = stream->filled < 2 ? 0 : (size_t) stream->bytes[0] << 8 | stream->bytes[1];
+
+	if (wanted > ASH_NAMES_MAX_BYTES)
+		stream->until_us = 0;
+	if (stream->is_waiting || wanted == 0 || wanted > ASH_NAMES_MAX_BYTES ||
+			stream->filled < 2 + wanted)
+		return false;
+	const AshNetWire *client = ash_names_client(server->plan, stream->space, stream->address);
+	ash_names_ask(server->plan, client, stream->bytes + 2, wanted, &question);
+	stream->filled -= 2 + wanted;
+	memmove(stream->bytes, stream->bytes + 2 + wanted, stream->filled);
+	if (question.verdict == ASH_NAMES_ANSWER)
+		reply_stream(stream, question.packet);
+	else if (question.verdict == ASH_NAMES_FORWARD)
+		forward(server, client, &question, NULL, NULL, stream);
+	ash_names_question_clear(&question);
+	return true;
+}
+
+static void on_stream(Server *server, Stream *stream)
+{
 	ssize_t size = recv(stream->fd, stream->bytes + stream->filled,
 			sizeof stream->bytes - stream->filled, MSG_DONTWAIT);
 
@@ -223,19 +245,16 @@ static void on_stream(Server *server, Stream *stream)
 		return;
 	}
 	stream->filled += (size_t) size;
-	size_t wanted = stream->filled < 2 ? 0 : (size_t) stream->bytes[0] << 8 | stream->bytes[1];
-	if (wanted > ASH_NAMES_MAX_BYTES)
-		stream->until_us = 0;
-	if (wanted == 0 || wanted > ASH_NAMES_MAX_BYTES || stream->filled < 2 + wanted)
-		return;
-	const AshNetWire *client = ash_names_client(server->plan, stream->space, stream->address);
-	ash_names_ask(server->plan, client, stream->bytes + 2, wanted, &question);
-	stream->filled = 0;
-	if (question.verdict == ASH_NAMES_ANSWER)
-		reply_stream(stream, question.packet);
-	else if (question.verdict == ASH_NAMES_FORWARD)
-		forward(server, client, &question, NULL, NULL, stream);
-	ash_names_question_clear(&question);
+	while (take_question(server, stream))
+		;
+}
+
+/* Those whose question was answered may have asked the next one already. */
+static void go_on(Server *server)
+{
+	for (unsigned i = 0; i < server->streams->len; i++)
+		while (take_question(server, g_ptr_array_index(server->streams, i)))
+			;
 }
 
 /* ---- from the resolvers ---- */
@@ -370,5 +389,6 @@ gboolean ash_names_serve(const AshNetPlan *plan, const AshNamesDoor *doors, unsi
 			return TRUE;
 		dispatch(&server, polls);
 		expire(&server, g_get_monotonic_time());
+		go_on(&server);
 	}
 }

@@ -687,6 +687,34 @@ def resolve(who, name, kind=1, stream=False, server=None):
     return None
 
 
+def resolve_in_one_breath(who, names):
+    """Asks by TCP for all of @names before it reads: the ids of the answers, as libc does it for A and AAAA."""
+    text = b""
+    for number, name in enumerate(names):
+        labels = b"".join(bytes([len(x)]) + x.encode() for x in name.split("."))
+        query = struct.pack("!HHHHHH", number, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", 1, 1)
+        text += struct.pack("!H", len(query)) + query
+    s = sock(who, socket.AF_INET, socket.SOCK_STREAM)
+    s.settimeout(PATIENCE)
+    enter(who)
+    ids = []
+    try:
+        s.connect((links[who]["nameservers"][0], 53))
+        enter("host")
+        s.sendall(text)
+        stream = s.makefile("rb")
+        for _ in names:
+            size, number = struct.unpack("!HH", stream.read(4))
+            stream.read(size - 2)
+            ids.append(number)
+    except (OSError, struct.error):
+        pass
+    finally:
+        enter("host")
+        s.close()
+    return ids
+
+
 def step_names():
     servers = Servers()
     for a in ("192.0.2.1", "192.0.2.2", "203.0.113.5"):
@@ -706,6 +734,8 @@ def step_names():
         check("members by their workload's name", resolve("db", "a") == (0, sorted([address("a@1"), address("a@2")]), 5), resolve("db", "a"))
         check("... by instance, in any letters, and by the names that they have", resolve("db", "A@2")[1] == [address("a@2")] and resolve("a@1", "sql.local")[1] == [address("db")])
         check("... on an internal network too, and by TCP", resolve("in1", "in2")[1] == [address("in2")] and resolve("in1", "in2", stream=True)[1] == [address("in2")])
+        got = resolve_in_one_breath("open", ["example.org"] * 4)
+        check("... and several questions at once", got == [0, 1, 2, 3], got)
         check("... no IPv6 address, and no error", resolve("db", "a", 28)[:2] == (0, []))
         check("a client finds its provider", resolve("cl1", "vpn")[1] == [address("vpn")])
         refused = [resolve(w, n) for w, n in (("far", "db"), ("db", "far"), ("web", "db"), ("shut", "example.org"), ("web", "else.example"), ("in1", "example.org"))]
