@@ -8,8 +8,9 @@
 #include "lib/error.h"
 #include "lib/json.h"
 
-/* Events as they happen, as server-sent events. A stream ends after an hour, and when anything of operators changed: the
- * client comes again by itself, says what it saw last, and is asked anew who it is.
+/* Events as they happen, as server-sent events. A stream ends after an hour, with the token or session that it was opened
+ * by, and when anything of operators changed: the client comes again by itself, says what it saw last, and is asked anew
+ * who it is.
  */
 
 enum {
@@ -21,7 +22,8 @@ typedef struct {
 	AshServer *server;
 	AshScope scope;
 	AshRole role;
-	int64_t end_s;
+	int64_t begin_s, end_s;
+	int64_t begin_seq; /* the last event when it began */
 	AshHttpStream *stream;
 	GMutex lock;
 	uint64_t listener; /* 0: none */
@@ -29,12 +31,17 @@ typedef struct {
 	gint is_ended;     /* by us */
 } Follower;
 
+static void end(Follower *follower)
+{
+	if (g_atomic_int_compare_and_exchange(&follower->is_ended, 0, 1))
+		ash_http_stream_end(follower->stream);
+}
+
 static void follower_unref(Follower *follower)
 {
 	if (!g_atomic_int_dec_and_test(&follower->references))
 		return;
-	if (g_atomic_int_compare_and_exchange(&follower->is_ended, 0, 1))
-		ash_http_stream_end(follower->stream);
+	end(follower);
 	ash_scope_clear(&follower->scope);
 	g_mutex_clear(&follower->lock);
 	g_free(follower);
@@ -53,6 +60,14 @@ static void on_end(gpointer data)
 	follower_unref(follower);
 }
 
+/* What it was told before it began is no reason; by number, since clocks are set. But who asks was looked up a moment before
+ * that: what changed in between has a lower number.
+ */
+static bool changes_rights(const Follower *follower, const AshEvent *event)
+{
+	return event->seq > follower->begin_seq || event->at_s == follower->begin_s;
+}
+
 static void on_event(const AshEvent *event, gpointer data)
 {
 	Follower *follower = data;
@@ -62,6 +77,10 @@ static void on_event(const AshEvent *event, gpointer data)
 	if (g_atomic_int_get(&follower->is_ended))
 		return;
 	follower->scope.now = follower->server->now();
+	if (follower->scope.now >= follower->end_s) {
+		end(follower);
+		return;
+	}
 	bool is_about_operators = strcmp(event->kind, "operator.changed") == 0;
 	const char *name = ash_api_event_host_name(follower->server->live, event->host, &host);
 	bool may = is_about_operators
@@ -81,11 +100,8 @@ static void on_event(const AshEvent *event, gpointer data)
 						event->seq, event->kind, body);
 		ash_http_stream_send(follower->stream, text, strlen(text));
 	}
-	/* What it was told before it began is no reason. */
-	if ((is_about_operators && event->at_s >= follower->end_s - LIFE_S) ||
-			follower->scope.now >= follower->end_s)
-		if (g_atomic_int_compare_and_exchange(&follower->is_ended, 0, 1))
-			ash_http_stream_end(follower->stream);
+	if (is_about_operators && changes_rights(follower, event))
+		end(follower);
 }
 
 static gboolean read_after(AshRequest *request, int64_t *out_after, GError **error)
@@ -104,14 +120,21 @@ static gboolean follow(AshRequest *request, GError **error)
 	int64_t after = -1;
 	AshScope scope = {0};
 
-	if (!read_after(request, &after, error) || !ash_scope_init(request, &scope, error))
+	int64_t last = 0;
+
+	if (!read_after(request, &after, error) || !ash_event_last(request->db, &last, error) ||
+			!ash_scope_init(request, &scope, error))
 		return FALSE;
 	Follower *follower = g_new0(Follower, 1);
 	follower->references = 2;
 	follower->server = server;
 	follower->scope = scope;
 	follower->role = request->role;
-	follower->end_s = server->now() + LIFE_S;
+	follower->begin_seq = last;
+	follower->begin_s = server->now();
+	follower->end_s = follower->begin_s + LIFE_S;
+	if (request->expires_at != 0)
+		follower->end_s = MIN(follower->end_s, request->expires_at);
 	g_mutex_init(&follower->lock);
 	follower->stream = ash_http_stream_begin(request->call, on_end, follower);
 

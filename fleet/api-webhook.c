@@ -109,6 +109,7 @@ gboolean ash_api_webhook_check_url(const char *url, GError **error)
 	const char *host = uri != NULL ? g_uri_get_host(uri) : NULL;
 
 	if (strlen(url) > ASH_WEBHOOK_MAX_URL || uri == NULL || host == NULL || *host == '\0' ||
+			strpbrk(host, " \"<>\\^`{|}") != NULL || g_uri_get_port(uri) == 0 ||
 			(strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) ||
 			g_uri_get_fragment(uri) != NULL)
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
@@ -321,11 +322,27 @@ static gboolean resume_webhook(AshRequest *request, GError **error)
 	return run_act(request, &acting, error) && reply_webhook(request, acting.id, NULL, error);
 }
 
+/* What happens next is delivered in any case: from there on nothing would be, for a long time and without a word. */
+static gboolean check_from(AshRequest *request, int64_t from, GError **error)
+{
+	int64_t last = 0;
+
+	if (!ash_event_last(request->db, &last, error))
+		return FALSE;
+	if (from <= last)
+		return TRUE;
+	return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
+			"'from': there is no event %" G_GINT64_FORMAT
+			" yet; the last is %" G_GINT64_FORMAT,
+			from, last);
+}
+
 static gboolean replay_webhook(AshRequest *request, GError **error)
 {
 	int64_t from = 0;
 
-	if (!ash_change_number(request, "from", G_MAXINT64 - 1, 1, &from, error))
+	if (!ash_change_number(request, "from", G_MAXINT64 - 1, 1, &from, error) ||
+			!check_from(request, from, error))
 		return FALSE;
 	const Act acting = {
 			.id = request->parts->pdata[0],

@@ -83,6 +83,7 @@ gboolean ash_route_authenticate(AshRouteRequest *request, GError **error)
 	public->actor = request->operator->actor;
 	public->scope = request->operator->scope;
 	public->is_session = request->operator->is_session;
+	public->expires_at = request->operator->expires_at;
 	return TRUE;
 }
 

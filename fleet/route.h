@@ -33,9 +33,10 @@ typedef struct {
 	GPtrArray *parts; /* char *: what stood for {…} in the pattern, decoded, in order */
 	/* Who: */
 	AshRole role;
-	const char *actor; /* operator's name, "token:ID", host id; "" */
-	const char *scope; /* selector; "" */
-	bool is_session;   /* by cookie: changes were checked against CSRF */
+	const char *actor;  /* operator's name, "token:ID", host id; "" */
+	const char *scope;  /* selector; "" */
+	bool is_session;    /* by cookie: changes were checked against CSRF */
+	int64_t expires_at; /* of the token or the session; 0: never */
 	/* What an operator gives with every change: the member "reason" of the body, "" without. */
 	const char *reason;
 } AshRequest;

@@ -399,8 +399,9 @@ static int64_t start_due(AshWebhooks *webhooks, GPtrArray *hooks, int64_t last)
 		bool has_work = hook->seq != 0 || hook->cursor < last;
 		if (!has_work || g_hash_table_contains(webhooks->busy, hook->id))
 			continue;
-		if (hook->seq != 0 && hook->next_at > now) {
-			/* A clock that was set back does not make it wait for years. */
+		/* A clock that was set back does not make it wait for years. */
+		if (hook->seq != 0 && hook->next_at > now &&
+				hook->next_at - now <= ASH_WEBHOOK_MAX_DELAY_S) {
 			next = MIN(next, hook->next_at);
 			continue;
 		}

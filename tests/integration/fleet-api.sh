@@ -160,6 +160,8 @@ GET|/v1/audit?after=-1|
 POST|/v1/webhooks|{}
 POST|/v1/webhooks|{"url":"ftp://127.0.0.1/x"}
 POST|/v1/webhooks|{"url":"http://user:word@127.0.0.1/x"}
+POST|/v1/webhooks|{"url":"http://two words/x"}
+POST|/v1/webhooks|{"url":"http://127.0.0.1:0/x"}
 POST|/v1/webhooks|{"url":"http://127.0.0.1/x","kinds":"all"}
 POST|/v1/webhooks|{"url":"http://127.0.0.1/x","kinds":[3]}
 POST|/v1/webhooks|{"url":"http://127.0.0.1/x","kinds":["Rollout"]}
@@ -410,6 +412,26 @@ events()
 	kill $stream 2>/dev/null
 	wait $stream
 	api DELETE /v1/operators/carl
+	api POST /v1/api-tokens '{"role":"viewer","note":"short","expires_in":5}'
+	curl -sS --cacert "$fleet_ca" -H "Authorization: Bearer $(field .secret)" --max-time 40 -N \
+		"$fleet_url/v1/stream" >"$tmp/stream" 2>/dev/null &
+	stream=$!
+	ok "a stream of a token that will end" eventually 20 told_and_heard
+	ok "ends with it" eventually 20 told_and_gone $stream
+	kill $stream 2>/dev/null
+	wait $stream
+}
+
+told_and_heard()
+{
+	api POST /v1/releases/1.0 '{"notes":"heard"}'
+	grep -q '^event: release.changed' "$tmp/stream"
+}
+
+told_and_gone()
+{
+	api POST /v1/releases/1.0 '{"notes":"heard by nobody"}'
+	gone "$1"
 }
 
 gone()
@@ -460,6 +482,7 @@ webhooks()
 	api_is "from the first one again" 200 POST "/v1/webhooks/$id/replay" "{\"from\":$(head -n 1 "$log" | jq -r '.body | fromjson | .seq')}"
 	ok "the same come again" eventually 30 has_lines "$log" 6
 	is "and say that they are the same" "$(jq -r .delivery "$log" | sort | uniq -c | awk '{print $1}' | sort -u)" 2
+	api_is "not from what has not happened, which would be silence until then" 400 POST "/v1/webhooks/$id/replay" '{"from":999999}'
 	api_is "paused" 200 POST "/v1/webhooks/$id/pause" '{"reason":"moving house"}'
 	api GET /v1/overview
 	is "needs attention" "$(field '.attention[] | select(.kind == "webhook").text')" "Webhook $id is paused: moving house"
