@@ -55,9 +55,10 @@ static int64_t wait_of(int key, const Failures *failures, int64_t now)
 	if (beyond < 0)
 		return 0;
 	int64_t wait = beyond > 20 ? patience[key].longest_s : INT64_C(1) << beyond;
-	int64_t left = failures->failed_at[key] + MIN(wait, patience[key].longest_s) - now;
-	/* A clock that was set back must not lock for years. */
-	return CLAMP(left, 0, patience[key].longest_s);
+	/* A clock that was set back must not lock for years: the wait begins with the next failure. */
+	if (failures->failed_at[key] > now)
+		return 0;
+	return MAX(failures->failed_at[key] + MIN(wait, patience[key].longest_s) - now, 0);
 }
 
 static gboolean take_failure(const AshDbRow *row, gpointer data, GError **error)

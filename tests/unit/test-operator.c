@@ -438,6 +438,14 @@ static void test_guessing(Store *store)
 	MUST(log_in(operators, db, "ada", "correct horse", "192.0.2.1", &cookie, &wait_s, &error));
 	/* And then mistakes are free again. */
 	g_assert_cmpint(guess(operators, db, "ada", "192.0.2.1"), ==, 0);
+	/* A clock that is set back locks nobody out until it is where it was. */
+	for (int i = 0; i < 4; i++)
+		guess(operators, db, "ada", "192.0.2.7");
+	g_assert_cmpint(guess(operators, db, "ada", "192.0.2.7"), >, 0);
+	the_time -= 60 * 60;
+	g_free(g_steal_pointer(&cookie));
+	MUST(log_in(operators, db, "ada", "correct horse", "192.0.2.7", &cookie, &wait_s, &error));
+	the_time += 60 * 60;
 	/* Nothing that was typed is kept. */
 	g_assert_cmpint(store_int(db, "SELECT COUNT(*) FROM login_failure WHERE key LIKE '%nobody%' "
 				      "OR key LIKE '%192%2%'AND length(key) <> 64"),
