@@ -28,7 +28,7 @@ export const forgive = (h, failed = []) => ask({
 });
 
 export const hold = (h) => ask({
-	title: `Hold ${h.name.slice(0, 60)}`, text: "The server stops talking to it: no updates, no orders, until it is released. What runs on it goes on.", confirm: "Hold", danger: true,
+	title: `Hold ${h.name.slice(0, 60)}`, text: "It begins nothing new until it is released: no update, no part in a rollout. It still reports, takes orders, and what runs on it goes on.", confirm: "Hold", danger: true,
 	fields: [reason(true)], done: "Held.", act: (v) => host(h, "hold", { reason: v.reason }),
 });
 export const release = (h) => ask({
@@ -68,10 +68,34 @@ export const giveRelease = (h, releases) => ask({
 	act: (v) => host(h, "release", { version: v.version, ...(v.version ? { verb: v.verb } : {}), reason: v.reason || undefined }),
 });
 
-// @selector matches @expected hosts as far as was shown; the server counts again and refuses when it is another number.
-export const bulk = (selector, expected, then) => ask({
+// Chosen one by one: as many selectors as they take, each with how many it is for. One has at most 4 KiB.
+const AT_ONCE = 150, ID_DIGITS = 16;
+export function ofIds(ids) {
+	const parts = [];
+	for (let i = 0; i < ids.length; i += AT_ONCE) {
+		const some = ids.slice(i, i + AT_ONCE);
+		parts.push([some.map((id) => `host ${id.slice(0, ID_DIGITS)}`).join(" or "), some.length]);
+	}
+	return parts;
+}
+
+async function inParts(parts, body) {
+	let changed = 0;
+	for (const [selector, expect] of parts)
+		try {
+			changed += (await post("/v1/hosts/bulk", { selector, act: body.act, expect, ...body })).changed ?? 0;
+		} catch (error) {
+			if (changed) error.message = `${words.plural(changed, "host was", "hosts were")} changed, then: ${error.message}`;
+			throw error;
+		}
+	return { changed };
+}
+
+// @parts: [selector, how many it matches as far as was shown]; the server counts again and refuses when it is another
+// number.
+export const bulk = (parts, then, expected = parts.reduce((sum, [, n]) => sum + n, 0)) => ask({
 	title: `Act on ${words.plural(expected, "host")}`, confirm: "Do it", danger: true, typed: String(expected),
-	text: selector.length <= 200 ? html`<p>Selector: <code>${selector}</code></p>` : "",
+	text: parts.length === 1 && parts[0][0].length <= 200 ? html`<p>Selector: <code>${parts[0][0]}</code></p>` : "",
 	fields: [
 		{ name: "act", label: "What", value: "order", options: [["order", "give an order"], ["labels", "change labels"], ["approve", "approve"], ["hold", "hold"], ["release-hold", "release"], ...(can("admin") ? [["retire", "retire"]] : [])] },
 		{ name: "verb", label: "Order", value: "check", options: [...Object.entries(ORDERS).map(([k, v]) => [k, v[0]]), ["forgive", "Forgive all that failed"]], when: (v) => v.act === "order" },
@@ -81,11 +105,11 @@ export const bulk = (selector, expected, then) => ask({
 	],
 	done: (answer) => `Done: ${words.plural(answer?.changed ?? 0, "host")} changed.`,
 	act: async (v) => {
-		const body = { selector, act: v.act, expect: expected, reason: v.reason || undefined };
+		const body = { act: v.act, reason: v.reason || undefined };
 		if (v.act === "order") Object.assign(body, { verb: v.verb, argument: v.verb === "forgive" ? "all" : "" });
 		if (v.act === "labels") Object.assign(body, { set: words.readLabels(v.set), remove: Object.keys(words.readLabels(v.remove)) });
 		if ((v.act === "hold" || v.act === "retire") && !v.reason) throw new Error("say why: a reason is required for this");
-		const answer = await post("/v1/hosts/bulk", body);
+		const answer = await inParts(parts, body);
 		then();
 		return answer;
 	},

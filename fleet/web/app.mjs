@@ -140,8 +140,14 @@ function App() {
 	useEffect(() => {
 		enter();
 	}, []);
+	// What one may was perhaps changed meanwhile.
+	const look = async () => {
+		const now = await call("GET", "/v1/session").catch(() => null);
+		const was = session.get();
+		if (now && was && JSON.stringify(now) !== JSON.stringify(was)) session.set(now);
+	};
 	useEffect(() => {
-		if (who) live.start(() => session.set(null));
+		if (who) live.start(() => session.set(null), look);
 		else live.stop();
 	}, [who]);
 	useEffect(() => {

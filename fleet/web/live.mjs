@@ -10,7 +10,7 @@ const listeners = new Set();
 const FLUSH_MS = 250, HIDDEN_MS = 60000, QUIET_MS = 75000, MAX_TEXT = 1 << 20;
 
 let last = "", control = null, waiting = [], timer = 0, retry = 0, hidden = 0, wanted = false, tries = 0, wasLost = false;
-let onRefused = () => {};
+let onRefused = () => {}, onAgain = () => {}, hasBegun = false;
 
 // @listener(events, isBehind): isBehind says that the connection was lost and more may have happened than is told.
 export function follow(listener) {
@@ -62,6 +62,8 @@ async function read(mine) {
 	if (!response.ok || !response.body) throw new Error(`stream: ${response.status}`);
 	tries = 0;
 	link.set("live");
+	if (hasBegun) onAgain();
+	hasBegun = true;
 	if (wasLost) tell([], true);
 	wasLost = false;
 
@@ -107,8 +109,11 @@ async function run() {
 	retry = setTimeout(run, patience * (0.75 + Math.random() / 2));
 }
 
-export function start(refused) {
+// @refused(): nobody is logged in any more. @again(): a stream follows another; the server ends them when somebody's
+// rights change too.
+export function start(refused, again) {
 	onRefused = refused;
+	onAgain = again;
 	wanted = true;
 	run();
 }
@@ -137,7 +142,7 @@ function rest() {
 
 function wake() {
 	clearTimeout(hidden);
-	if (hidden === -1) start(onRefused);
+	if (hidden === -1) start(onRefused, onAgain);
 	hidden = 0;
 }
 

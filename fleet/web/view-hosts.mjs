@@ -8,7 +8,7 @@ import { Head, Badge, Age, Name, Labels, Loading, Failure, Empty, Menu, Digest, 
 import { Icon } from "./icons.mjs";
 import { Grid } from "./grid.mjs";
 import { Selector, useCount } from "./selector.mjs";
-import { bulk } from "./acts.mjs";
+import { bulk, ofIds } from "./acts.mjs";
 import * as words from "./words.mjs";
 
 const soft = (text) => html`<span class="soft">${text}</span>`;
@@ -115,8 +115,8 @@ export function Hosts() {
 	const columns = useMemo(() => COLUMNS.filter((c) => c.fixed || ids.includes(c.id)), [columnIds]);
 	const total = whole.data?.count;
 	const may = can("operator");
-	const all = () => bulk(selector || "all", total, () => pages.reload());
-	const chosen = () => bulk([...picked].map((id) => `host ${id}`).join(" or "), picked.size, () => {
+	const all = () => bulk([[selector || "all", total]], () => pages.reload());
+	const chosen = () => bulk(ofIds([...picked]), () => {
 		setPicked(new Set());
 		pages.reload();
 	});

@@ -206,6 +206,18 @@ async function hosts(all) {
 	ok("to hold needs a reason, and the dialog says so", /reason/.test(await text(page, "dialog .form-error")));
 	await page.keyboard.press("Escape");
 	await closed(page);
+	// More than one selector has room for.
+	await page.click(".grid th.pick input");
+	await until(page, () => /^[\d,]+ selected$/.test(document.querySelector(".picked b")?.textContent));
+	const chosen = parseInt(await text(page, ".picked b"), 10);
+	await click(page, "Act on them");
+	await page.waitForSelector("#ask-typed");
+	await page.type("#ask-typed", String(chosen));
+	await calls();
+	await click(page, "Do it", "dialog");
+	await closed(page);
+	const sent = (await calls("POST")).filter((c) => c.path === "/v1/hosts/bulk").map((c) => c.body);
+	is("many that were chosen one by one are all acted on", [chosen > 150, sent.reduce((sum, b) => sum + b.expect, 0) === chosen, sent.every((b) => b.selector.length <= 4096 && b.selector.split(" or ").length === b.expect)], [true, true, true]);
 	is("hosts: no errors", page.seen, []);
 	await page.close();
 }
@@ -431,6 +443,13 @@ async function live(all) {
 	await mock("emit", { kind: "host.back", host: h.id, text: "is back after a long walk" });
 	ok("the overview's latest is added at its top", await until(page, () => document.querySelector(".events li")?.textContent.includes("long walk")));
 	is("live: no errors", page.seen, []);
+	const other = await fresh("noor");
+	await to(other, "/hosts");
+	const offered = (p, wanted) => until(p, (w) => document.querySelector(".link-live") && [...document.querySelectorAll("main button")].some((b) => b.textContent.startsWith("Act on")) === w, wanted);
+	ok("an operator is offered acts", await offered(other, true));
+	await mock("role", { name: "noor", role: "viewer" });
+	ok("and not any more when that was taken away, without loading the page anew", await offered(other, false));
+	await other.close();
 	await page.close();
 }
 

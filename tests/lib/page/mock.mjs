@@ -290,6 +290,10 @@ function control(path, body, response) {
 	else if (path === "/mock/drop") {
 		if (body.refuse) failures.set("/v1/stream", 503);
 		for (const s of streams) s.destroy();
+	} else if (path === "/mock/role") {
+		// Streams end, as those of the server do.
+		for (const who of sessions.values()) if (who.name === body.name) who.role = body.role;
+		for (const s of streams) s.end();
 	} else if (path === "/mock/fail") body.status ? failures.set(body.path, body.status) : failures.delete(body.path);
 	else if (path === "/mock/empty") empty = body.empty;
 	else if (path === "/mock/delay") delay = body.ms;
