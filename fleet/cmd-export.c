@@ -38,6 +38,36 @@ static gboolean export_all(AshCliContext *context, char **args, int *out_exit, G
 	return TRUE;
 }
 
+/* Of webhooks that the import made. */
+static void print_secrets(AshCliContext *context, JsonObject *answer)
+{
+	JsonArray *secrets = ash_json_find_objects(answer, "secrets");
+	guint count = secrets != NULL ? json_array_get_length(secrets) : 0;
+	static const AshCliColumn columns[] = {
+			{"WEBHOOK", "url", ASH_CLI_TEXT},
+			{"SECRET", "secret", ASH_CLI_TEXT},
+			{0},
+	};
+
+	if (count == 0)
+		return;
+	ash_cli_print_table(secrets, columns);
+	ash_progress_note(context->progress, "the secret%s not shown again",
+			count == 1 ? " is" : "s are");
+}
+
+static void note_unknown(AshCliContext *context, JsonObject *answer)
+{
+	uint64_t count = ash_json_find_uint(answer, "unknown_hosts");
+
+	if (count > 0)
+		ash_progress_note(context->progress,
+				"%" G_GUINT64_FORMAT
+				" %s named that %s not of this fleet: left out",
+				count, count == 1 ? "host is" : "hosts are",
+				count == 1 ? "is" : "are");
+}
+
 static gboolean import(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	static const AshCliColumn columns[] = {
@@ -71,6 +101,9 @@ static gboolean import(AshCliContext *context, char **args, int *out_exit, GErro
 		ash_cli_print_table(json_node_get_array(changes), columns);
 	ash_progress_note(context->progress, "%u %s", count,
 			opt_dry_run ? "changes would be made" : "changes were made");
+	note_unknown(context, json_node_get_object(node));
+	if (!context->json)
+		print_secrets(context, json_node_get_object(node));
 	if (opt_dry_run && count > 0)
 		*out_exit = ASH_EXIT_NEGATIVE;
 	return TRUE;

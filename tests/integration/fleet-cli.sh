@@ -232,6 +232,11 @@ ok "a policy goes" "$fleet" policies remove night
 exits 8 "now it would change something" "$fleet" import "$tmp/settings.yaml" --dry-run
 ok "import" "$fleet" import "$tmp/settings.yaml"
 like "the policy is there again" "$("$fleet" policies)" night
+printf '%s\n' 'format: 1' 'webhooks:' '  - {url: "http://127.0.0.1:9/imported", kinds: [nothing.*]}' 'hosts:' \
+	"  - {id: $(printf '%064d' 7), labels: {a: b}}" >"$tmp/hook.yaml"
+ok "an import makes a webhook" "$fleet" import "$tmp/hook.yaml"
+like "... and shows its secret, this once" "$(tr '\n' ' ' <"$tmp/out")" 'imported +[0-9a-f]{64}'
+like "... and says whose labels it left out" "$(cat "$tmp/err")" '1 host is named that is not of this fleet'
 
 # ---- rollouts: nobody there to take it ----
 
