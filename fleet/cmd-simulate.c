@@ -46,12 +46,12 @@ static const GOptionEntry options[] = {
 		{0},
 };
 
-static gboolean is_share(const char *name, double share, double most, GError **error)
+static gboolean is_share(const char *name, double share, double least, double most, GError **error)
 {
-	if (share >= 0 && share <= most)
+	if (share >= least && share <= most)
 		return TRUE;
-	return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE, "--%s is from 0 to %g", name,
-			most);
+	return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE, "--%s is from %g to %g", name,
+			least, most);
 }
 
 static gboolean read_growth(unsigned *out_growth, GError **error)
@@ -85,11 +85,12 @@ static gboolean read_options(AshSimulation *out, GError **error)
 		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
 				"--hosts is from 1 to 2000000, --runs from 1 to 100000, --first from 1, "
 				"--canaries and --max-in-flight from 0");
-	if (!is_share("fails", opt_fails, 1, error) || !is_share("dies", opt_dies, 1, error) ||
-			!is_share("noise", opt_noise, 1, error) ||
-			!is_share("tolerated", opt_tolerated - 0.00001, 0.5, error) ||
-			!is_share("alpha", opt_alpha - 0.000001, 0.5, error) ||
-			!is_share("window-hours", opt_window, 24, error) ||
+	if (!is_share("fails", opt_fails, 0, 1, error) ||
+			!is_share("dies", opt_dies, 0, 1, error) ||
+			!is_share("noise", opt_noise, 0, 1, error) ||
+			!is_share("tolerated", opt_tolerated, 0.00001, 0.5, error) ||
+			!is_share("alpha", opt_alpha, 0.000001, 0.5, error) ||
+			!is_share("window-hours", opt_window, 0, 24, error) ||
 			!read_growth(&s.growth, error) ||
 			(opt_pause != NULL && !ash_cli_seconds("ring-pause", opt_pause,
 							      &s.ring_pause_s, error)) ||
