@@ -6,6 +6,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "fleet/audit.h"
 #include "fleet/backup.h"
 #include "fleet/ca.h"
 #include "fleet/server.h"
@@ -172,6 +173,19 @@ static gboolean restore(AshCliContext *context, char **args, int *out_exit, GErr
 	return ash_backup_restore(args[0], args[1], error);
 }
 
+static gboolean check_audit(AshDb *db, GError **error)
+{
+	AshAuditVerdict verdict = {0};
+
+	if (!ash_audit_verify(db, &verdict, error))
+		return FALSE;
+	if (verdict.first_bad == 0)
+		return TRUE;
+	return ash_throw(error, ASH_DB_ERROR, ASH_DB_ERROR_CORRUPT,
+			"row %" G_GINT64_FORMAT " of the audit log was changed, or is missing",
+			verdict.first_bad);
+}
+
 static gboolean check(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autoptr(AshFleetConfig) config = NULL;
@@ -180,7 +194,8 @@ static gboolean check(AshCliContext *context, char **args, int *out_exit, GError
 
 	return need_fleet(args[0], error) &&
 	       ash_server_open_database(args[0], &config, &pool, error) &&
-	       ash_db_pool_take(pool, &db, error) && ash_db_check(db, error);
+	       ash_db_pool_take(pool, &db, error) && ash_db_check(db, error) &&
+	       check_audit(db, error);
 }
 
 static const AshCliCommand commands[] = {

@@ -84,6 +84,14 @@ ok "a backup is put into a directory that is not there" "$fleetd" restore "$tmp/
 cmp -s "$tmp/fleet/ca.key" "$tmp/restored/ca.key"
 is "... the same authority" "$?" 0
 ok "its database is whole" "$fleetd" check "$tmp/restored"
+python3 -c 'import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("UPDATE audit SET actor = ? WHERE seq = 2", (sys.argv[2],))
+db.commit()' "$tmp/restored/fleet.db" somebody
+exits 7 "who changed a row of the audit log is found" "$fleetd" check "$tmp/restored"
+like "... with its number" "$(cat "$tmp/err")" 'row 2 of the audit log'
+rm -r "$tmp/restored"
+ok "it is put back once more" "$fleetd" restore "$tmp/restored" "$tmp/backup"
 ok "a server starts there" fleet_start "$tmp/restored"
 api GET /v1/tokens
 like "... and knows what the other knew, and its operators" "$status $body" '^200 .*of before'
