@@ -20,6 +20,7 @@
 
 enum {
 	MAX_LINE = 4096,
+	MAX_BEATS_OF_ROUND = 64,
 	BEATS = 2,        /* so many times `every` without one is a hang */
 	GRACE_MS = 2000,  /* what a check may take beyond its own time */
 	TIMEOUT_WORD = 2, /* of ash_health_argv: what follows is said to a machine */
@@ -187,7 +188,10 @@ static void on_beat(int fd, gpointer data)
 	char line[256];
 	bool is_first = !run->has_beat;
 
-	while (recv(fd, line, sizeof line, MSG_DONTWAIT | MSG_TRUNC) >= 0)
+	/* Who sends without end shall not have the daemon for itself: the rest is heard in the next round. */
+	for (unsigned i = 0; i < MAX_BEATS_OF_ROUND &&
+			     recv(fd, line, sizeof line, MSG_DONTWAIT | MSG_TRUNC) >= 0;
+			i++)
 		run->has_beat = true;
 	run->beat_us = ash_bus_now_us();
 	if (is_first && run->has_beat)
