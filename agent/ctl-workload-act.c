@@ -533,8 +533,8 @@ const AshCliCommand ash_ctl_workload_train = {
 		.name = "workload train",
 		.synopsis = "NAME",
 		.summary = "Records system calls, and proposes them as a list.",
-		.details = "Starts it again to record what it calls, by the default profile and its own, and once more\n"
-			   "when that is done. What is printed is a diff of the definition.",
+		.details = "Starts it again to record what it calls, and once more when that is done.\n"
+			   "What is printed is a diff of the definition.",
 		.options = train_options,
 		.min_args = 1,
 		.max_args = 1,
