@@ -13,7 +13,7 @@
 . tests/lib/vm-update.bash
 
 probe=/usr/lib/ashlar-probe/probe
-all=(2.0.1 2.0.2 2.0.3 2.0.4 3.0.1 3.0.2 3.0.3 3.0.4)
+all=(2.0.1 2.0.2 2.0.3 2.0.4 3.0.1 3.0.2 3.0.3 3.0.4 3.0.5)
 read -ra chosen <<<"${ASHLAR_BAD:-2.0.1 2.0.2 2.0.3 3.0.1 3.0.3}"
 [ "${chosen[*]}" != all ] || chosen=("${all[@]}")
 # Two machines for as long as four releases take that each boot up to three times.
@@ -69,6 +69,9 @@ build "a root that fills up" 3.0.4 "files:" \
 	"$(check "space: {path: /sysroot, bytes: 32MiB}")" "units:" \
 	"$(unit fill.service "Type=oneshot" "PrivateMounts=yes" "ExecStart=$probe @remount /sysroot" \
 		"ExecStart=$probe @fill /sysroot/ostree/filled 1048576")"
+# Where the agent itself writes down what it is about to do; and what fills it is there after the return too.
+build "a /var that fills up" 3.0.5 "files:" "$(check "space: {path: /var, bytes: 32MiB}")" "units:" \
+	"$(unit fill.service "Type=oneshot" "ExecStart=$probe @fill /var/filled 0")"
 ok "all of them are published" release_publish 1.0.0 "${chosen[@]}" -- --no-deltas
 [ "$test_failed" -eq 0 ] || done_testing
 
@@ -118,6 +121,7 @@ machine()
 		bad two 3.0.2 "a check that fails later" 'bad'
 		bad two 3.0.3 "an agent that crashes" 'in 1 (try|tries|boots)'
 		bad two 3.0.4 "a root that fills up" 'bad|space'
+		bad two 3.0.5 "a /var that fills up" 'bad|space|never became healthy|did not start'
 		;;
 	esac
 	vm_stop "$1"
