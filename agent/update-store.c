@@ -5,8 +5,11 @@
 #include <gio/gio.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/paths.h"
+#include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/json.h"
@@ -17,6 +20,8 @@ G_DEFINE_QUARK(ash_update_store_error_quark, ash_update_store_error)
 enum {
 	FORMAT = 1,
 	MAX_DEPTH = 8,
+	RESERVE_BYTES = 128 << 10,
+	RESERVE_LEAST_BYTES = 8 << 10,
 };
 
 /* ---- text ---------------------------------------------------------------------------------------- */
@@ -394,6 +399,44 @@ gboolean ash_update_load(
 	return TRUE;
 }
 
+/* Room that nobody else can have: as much as there is, up to the most. Without any a full /var is what it would be
+ * anyway.
+ */
+static void make_reserve(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && st.st_size > 0)
+		return;
+	ash_autofd int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	for (off_t bytes = RESERVE_BYTES; bytes >= RESERVE_LEAST_BYTES; bytes /= 2)
+		if (fallocate(fd, 0, 0, bytes) == 0)
+			return;
+	unlink(path);
+}
+
+/* A full /var, which the release on trial may have filled, must not cost the host its memory. */
+static gboolean save(const char *root, const char *path, const char *text, GError **error)
+{
+	g_autofree char *reserve = g_build_filename(root, ASH_PATH_STATE, "state.reserve", NULL);
+	g_autoptr(GError) local = NULL;
+	gboolean is_saved = ash_file_replace(AT_FDCWD, path, text, strlen(text), 0600, &local);
+
+	if (!is_saved && g_error_matches(local, G_IO_ERROR, G_IO_ERROR_NO_SPACE) &&
+			unlink(reserve) == 0) {
+		g_clear_error(&local);
+		is_saved = ash_file_replace(AT_FDCWD, path, text, strlen(text), 0600, &local);
+	}
+	if (!is_saved) {
+		g_propagate_error(error, g_steal_pointer(&local));
+		return FALSE;
+	}
+	make_reserve(reserve);
+	return TRUE;
+}
+
 gboolean ash_update_save(
 		const char *root, const AshUpdate *update, char **inout_last, GError **error)
 {
@@ -402,7 +445,7 @@ gboolean ash_update_save(
 
 	if (g_strcmp0(*inout_last, text) == 0)
 		return TRUE;
-	if (!ash_file_replace(AT_FDCWD, path, text, strlen(text), 0600, error))
+	if (!save(root, path, text, error))
 		return FALSE;
 	g_free(*inout_last);
 	*inout_last = g_steal_pointer(&text);

@@ -7,6 +7,9 @@
  * state.json.broken and the machine starts empty: what booted tells it the rest, only the memory of
  * failed commits is lost, and the history says so.
  *
+ * state.reserve beside it is room for the next state: when /var is full, which a release on trial may have seen to, it
+ * goes, and what is decided is written after all.
+ *
  * What a periodic check does is not written: a host that looks and finds nothing new writes nothing.
  */
 

@@ -104,6 +104,22 @@ booted_is()
 	status_is ".booted.version == \"$1\""
 }
 
+publish_bad()
+{
+	[ -e "$www/bad" ] || cp -a "$www/base" "$www/bad"
+	publish_to "$www/bad" "$bad"
+}
+
+# What is in /var stays; there is room for nothing more.
+full_var()
+{
+	cp -a "$host/var/lib/ashlar" "$tmp/var"
+	mount -t tmpfs -o size=512k tmpfs "$host/var/lib/ashlar"
+	cp -a "$tmp/var/." "$host/var/lib/ashlar/"
+	rm -rf "$tmp/var"
+	cat /dev/zero >"$host/var/lib/ashlar/filler" 2>/dev/null
+}
+
 # What is on the disk and must not change when an update is refused.
 listing()
 {
@@ -172,6 +188,28 @@ ok "…a check waits for room" agent_live '.degraded | test("cannot be written.*
 is "…and why says so" "$(ctl why --json | jq -r .answer)" stuck
 rm "$host/var/lib/ashlar/filler"
 ok "…with room again it goes on" agent_live '.state == "idle" and .degraded == null'
+umount "$host/var/lib/ashlar"
+
+# ---- a release that fills /var ----
+
+ok "version 9, which fails its check" publish_bad
+host bad
+order update >"$tmp/out"
+agent_wait_reboot
+full_var
+agent_boot
+ok "it fills /var and fails: the host returns" agent_live \
+	'.booted.version == "1.0.0" and .state == "idle" and any(.failed[]; .version == "9.0.0" and .kind == "bad")'
+like "…what failed is told" "$(ctl status --json | jq -r '.failed[].reason')" never
+order update --wait 9.0.0 >"$tmp/out" 2>&1
+ok "…it is not tried again" status_is '.booted.version == "1.0.0" and any(.failed[]; .version == "9.0.0")'
+rm "$host/var/lib/ashlar/filler"
+ok "with room again it is written down" agent_live '.state == "idle" and .degraded == null'
+agent_reboot
+agent_live '.state == "idle" and .booted.version == "1.0.0"'
+exits 8 "…and remembered after a reboot" order update --wait 9.0.0
+is "…it happened once" "$(ctl history --json | jq '[.events[] | select(.event == "bad")] | length')" 1
+agent_kill
 umount "$host/var/lib/ashlar"
 
 # ---- the source ----
