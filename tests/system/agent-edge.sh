@@ -113,10 +113,10 @@ publish_bad()
 # What is in /var stays; there is room for nothing more.
 full_var()
 {
-	cp -a "$host/var/lib/ashlar" "$tmp/var"
+	cp -a "$host/var/lib/ashlar" "$tmp/var-was"
 	mount -t tmpfs -o size=512k tmpfs "$host/var/lib/ashlar"
-	cp -a "$tmp/var/." "$host/var/lib/ashlar/"
-	rm -rf "$tmp/var"
+	cp -a "$tmp/var-was/." "$host/var/lib/ashlar/"
+	rm -rf "$tmp/var-was"
 	cat /dev/zero >"$host/var/lib/ashlar/filler" 2>/dev/null
 }
 

@@ -5,6 +5,7 @@
 # worker imports and deploys a release; then every flush prefix, and random, reordered and torn subsets of
 # what was not flushed, become disks of their own, and each must boot the whole old or the whole new
 # deployment, and take the update again. First the suite must catch bugs that are planted.
+# Beside that the same order of writes on a FAT, whose names lie in two sectors.
 #
 # States: ASHLAR_CRASH_STATES (default 500 over all recordings; 'make soak' asks for more).
 # ASHLAR_CRASH_OUT: a directory that gets each state's verdict, as lines of JSON in states.jsonl.
@@ -176,6 +177,100 @@ figures()
 	jq -r '"\(.states) states: \(.old) old, \(.new) new, \(.bad) bad; at most \(.bound * 100 * 1000 | round / 1000) % are bad (95 %)"' "$tmp/summary"
 }
 
+# ---- FAT, sector by sector -----------------------------------------------------------------------------
+# What this kernel cannot mount, mtools can write: the order that agent/deploy.c and agent/esp.c keep on the ESP, with
+# names whose parts lie in two sectors, and each sector by itself at the mercy of the cut.
+fat_text()
+{
+	printf '%s\n' "title $1" "version $1" "sort-key $2" "architecture x64" "linux /ashlar/$3/vmlinuz" \
+		"initrd /ashlar/$3/initramfs.img" "options root=PARTLABEL=ashlar-root ostree=/ostree/by-commit/$4.0"
+}
+
+fat_begin()
+{
+	local image=$tmp/fat.raw n old_c new_c
+	old_c=$(printf 'a%.0s' {1..64}) new_c=$(printf 'b%.0s' {1..64})
+	truncate -s 40M "$image" && mkfs.vfat -F 32 -s 1 "$image" >/dev/null || return
+	for n in old new; do
+		head -c 20000 /dev/urandom >"$tmp/$n.vmlinuz"
+		head -c 30000 /dev/urandom >"$tmp/$n.initramfs"
+	done
+	fat_text 1.0.0 ashlar-99999999 aaaa "$old_c" >"$tmp/old.conf"
+	fat_text 2.0.0 ashlar-99999998 bbbb "$new_c" >"$tmp/new.conf"
+	for n in "$old_c old" "$new_c new"; do
+		echo "$n $(sha256sum <"$tmp/${n#* }.vmlinuz" | cut -d ' ' -f 1) $(sha256sum <"$tmp/${n#* }.initramfs" | cut -d ' ' -f 1)"
+	done >"$CRASH/boot"
+	mmd -i "$image" ::/loader ::/loader/entries ::/ashlar ::/ashlar/aaaa ::/ashlar/bbbb || return
+	mcopy -i "$image" "$tmp/old.vmlinuz" ::/ashlar/aaaa/vmlinuz && mcopy -i "$image" "$tmp/old.initramfs" ::/ashlar/aaaa/initramfs.img &&
+		mcopy -i "$image" "$tmp/old.conf" ::/loader/entries/ashlar-1.0.0-aaaaaaaa.conf
+	# So that the new entry's parts begin two slots before a sector's end.
+	for n in {1..8}; do mcopy -i "$image" "$tmp/old.conf" "::/loader/entries/F$n.TXT"; done
+	cat >"$tmp/fat.steps" <<-STEPS
+		copy $tmp/new.vmlinuz /ashlar/bbbb/vmlinuz.tmp
+		sync
+		move /ashlar/bbbb/vmlinuz.tmp /ashlar/bbbb/vmlinuz
+		sync
+		copy $tmp/new.initramfs /ashlar/bbbb/initramfs.img.tmp
+		sync
+		move /ashlar/bbbb/initramfs.img.tmp /ashlar/bbbb/initramfs.img
+		sync
+		copy $tmp/new.conf /loader/entries/ashlar-2.0.0-bbbbbbbb+3.conf.tmp
+		sync
+		move /loader/entries/ashlar-2.0.0-bbbbbbbb+3.conf.tmp /loader/entries/ashlar-2.0.0-bbbbbbbb+3.conf
+		sync
+		move /loader/entries/ashlar-2.0.0-bbbbbbbb+3.conf /loader/entries/ashlar-2.0.0-bbbbbbbb+2-1.conf
+		sync
+		move /loader/entries/ashlar-2.0.0-bbbbbbbb+2-1.conf /loader/entries/ashlar-2.0.0-bbbbbbbb.conf
+		sync
+		remove /loader/entries/ashlar-1.0.0-aaaaaaaa.conf
+		sync
+		remove /ashlar/aaaa
+		sync
+	STEPS
+}
+
+# fat_check STATES: of the steps on standard input, from the first mark in them to the second
+fat_check()
+{
+	local marks
+	python3 tests/lib/fat-steps.py "$tmp/fat.raw" "$tmp/fat.log" >"$tmp/fat.marks" || return 2
+	mapfile -t marks <"$tmp/fat.marks"
+	"$tools/crash-states" "$tmp/fat.log" "$tmp/fat.raw" --states "$1" ${marks[0]:+--from "${marks[0]}" --to "${marks[1]}"} \
+		--seed "$seed" --scratch "$scratch" -- tests/lib/fat-check.sh >"$tmp/states" 2>"$tmp/states.err"
+	local result=$?
+	tail -n 1 "$tmp/states" >"$tmp/summary"
+	return $result
+}
+
+# fat_bug NAME SED: the steps with a bug must show
+fat_bug()
+{
+	# A few states each show it: always the same ones.
+	local result=0 seed=1
+	sed -E "$2" "$tmp/fat.steps" | fat_check 200 || result=$?
+	is "FAT, the bug '$1' is caught: $(figures)" "$result" 1
+}
+if command -v mcopy mkfs.vfat python3 >/dev/null; then
+	ok "an ESP with names that lie in two sectors" fat_begin
+	fat_bug "an entry before its kernel" '1i mark
+12a mark
+2d;4d;6d;8d;10d'
+	fat_bug "an entry before its initramfs has its name" '6a mark
+12a mark
+8d;10d'
+	# The long name's parts are in one sector, the short one in the next.
+	fat_bug "the old entry goes while the new one gets its name" '10a mark
+11a remove /loader/entries/ashlar-1.0.0-aaaaaaaa.conf
+13i mark
+12d;17d'
+	result=0
+	fat_check $((states / 2)) <"$tmp/fat.steps" || result=$?
+	is "FAT, every state boots: $(figures)" "$result" 0 || diag "$(head -n 3 "$tmp/states"; tail -n 3 "$tmp/states.err")"
+else
+	skip "FAT, sector by sector" "mtools, dosfstools"
+fi
+
+# ---- the whole update, by the real worker ---------------------------------------------------------------
 truncate -s 360M "$tmp/base.raw"
 ok "a host is on the disk" with_disk "$tmp/base.raw" noatime make_host
 
