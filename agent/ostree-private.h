@@ -11,7 +11,8 @@ struct AshOstree {
 	OstreeRepo *ostree;
 	bool in_transaction;
 	GHashTable *staged; /* checksums of files that agent/ostree-write.c made and that have no name yet; NULL: none */
-	int staged_fd; /* the directory that they wait in; valid with staged */
+	int staged_fd;  /* the directory that they wait in; valid with staged */
+	uint8_t *small; /* room for one of them; valid with staged */
 };
 
 /* For ash_ostree_commit and ash_ostree_abort: what waits gets its names, or goes. */

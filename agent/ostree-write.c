@@ -14,6 +14,9 @@
 
 enum {
 	HEX = OSTREE_SHA256_STRING_LEN,
+	HEAD_BYTES = 26,        /* what is hashed before the bytes of a file without attributes */
+	SMALL_BYTES = 1 << 20,  /* up to here a file is hashed before it is written */
+	EARLY_BYTES = 64 << 10, /* from here on its writing begins at once */
 };
 
 /* ---- objects ----------------------------------------------------------------------------------- */
@@ -39,6 +42,7 @@ static gboolean open_staged(AshOstree *repo, GError **error)
 	repo->staged_fd = openat(repo_fd, STAGED, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (repo->staged_fd < 0)
 		return ash_throw_errno(error, "ostree/repo/" STAGED);
+	repo->small = g_malloc(HEAD_BYTES + SMALL_BYTES);
 	repo->staged = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	return TRUE;
 }
@@ -50,6 +54,7 @@ void ash_ostree_drop_staged(AshOstree *repo)
 	if (repo->staged == NULL)
 		return;
 	g_clear_pointer(&repo->staged, g_hash_table_unref);
+	g_clear_pointer(&repo->small, g_free);
 	ash_close_fd(&repo->staged_fd);
 	if (!ash_file_remove_tree(ostree_repo_get_dfd(repo->ostree), STAGED, &local))
 		g_debug("leaving " STAGED ": %s", local->message);
@@ -83,41 +88,58 @@ gboolean ash_ostree_publish_staged(AshOstree *repo, GError **error)
 	return TRUE;
 }
 
+/* The variant (uuuusa(ayay)) of its owner, its size before it, and what brings it to where a variant may begin. Without
+ * attributes that is four numbers, an empty text, no array, and where the text ends.
+ */
+static void put_head(const AshOstreeOwner *owner, uint8_t head[HEAD_BYTES])
+{
+	const uint32_t numbers[6] = {GUINT32_TO_BE(HEAD_BYTES - 8), 0, GUINT32_TO_BE(owner->uid),
+			GUINT32_TO_BE(owner->gid), GUINT32_TO_BE(S_IFREG | owner->mode), 0};
+
+	memcpy(head, numbers, sizeof numbers);
+	head[24] = 0;
+	head[25] = 17;
+}
+
 static AshSha256 *begin_hash(const AshOstreeOwner *owner)
 {
-	GVariant *xattrs = owner->xattrs;
 	AshSha256 *hash = ash_sha256_new();
 
-	if (xattrs == NULL)
-		xattrs = g_variant_new_array(G_VARIANT_TYPE("(ayay)"), NULL, 0);
+	if (owner->xattrs == NULL) {
+		uint8_t whole[HEAD_BYTES];
+		put_head(owner, whole);
+		ash_sha256_update(hash, whole, sizeof whole);
+		return hash;
+	}
 	g_autoptr(GVariant) header = g_variant_ref_sink(g_variant_new("(uuuus@a(ayay))",
 			GUINT32_TO_BE(owner->uid), GUINT32_TO_BE(owner->gid),
-			GUINT32_TO_BE(S_IFREG | owner->mode), 0, "", xattrs));
-	/* Its size, and what brings the header to where a variant may begin. */
+			GUINT32_TO_BE(S_IFREG | owner->mode), 0, "", owner->xattrs));
 	const uint32_t head[2] = {GUINT32_TO_BE((uint32_t) g_variant_get_size(header)), 0};
 	ash_sha256_update(hash, head, sizeof head);
 	ash_sha256_update(hash, g_variant_get_data(header), g_variant_get_size(header));
 	return hash;
 }
 
-static gboolean write_pieces(int fd, AshSha256 *hash, uint64_t size, AshOstreeSource source,
-		gpointer data, GError **error)
+/* Calls @take with each piece; together they are to have @size bytes. */
+typedef gboolean (*TakePiece)(gpointer data, const void *piece, size_t bytes, GError **error);
+
+static gboolean read_pieces(uint64_t size, AshOstreeSource source, gpointer source_data,
+		TakePiece take, gpointer data, GError **error)
 {
-	uint64_t written = 0;
+	uint64_t total = 0;
 
 	for (;;) {
 		const void *piece = NULL;
 		size_t bytes = 0;
-		if (!source(data, &piece, &bytes, error))
+		if (!source(source_data, &piece, &bytes, error))
 			return FALSE;
-		written += bytes;
-		if (bytes == 0 || written > size)
+		total += bytes;
+		if (bytes == 0 || total > size)
 			break;
-		ash_sha256_update(hash, piece, bytes);
-		if (!ash_file_write_all(fd, piece, bytes, error))
+		if (!take(data, piece, bytes, error))
 			return FALSE;
 	}
-	if (written != size)
+	if (total != size)
 		return ash_throw(error, ASH_OSTREE_ERROR, ASH_OSTREE_ERROR_CORRUPT,
 				"has another size than the %" G_GUINT64_FORMAT " bytes it says",
 				size);
@@ -130,7 +152,8 @@ static gboolean set_owner(int fd, const AshOstreeOwner *owner, GError **error)
 	const struct timespec times[2] = {{0}};
 	gsize count = owner->xattrs != NULL ? g_variant_n_children(owner->xattrs) : 0;
 
-	if (fchown(fd, owner->uid, owner->gid) < 0)
+	if ((owner->uid != geteuid() || owner->gid != getegid()) &&
+			fchown(fd, owner->uid, owner->gid) < 0)
 		return ash_throw_errno(error, "fchown");
 	for (gsize i = 0; i < count; i++) {
 		g_autoptr(GVariant) pair = g_variant_get_child_value(owner->xattrs, i);
@@ -149,33 +172,99 @@ static gboolean set_owner(int fd, const AshOstreeOwner *owner, GError **error)
 /* Is the object there, or waiting? */
 static gboolean is_known(AshOstree *repo, const char *hex, bool *out_is, GError **error)
 {
-	g_autoptr(GError) cause = NULL;
-	gboolean has = FALSE;
+	g_autofree char *path = g_strdup_printf("objects/%.2s/%s.file", hex, hex + 2);
 
 	*out_is = true;
-	if (g_hash_table_contains(repo->staged, hex))
-		return TRUE;
-	if (!ostree_repo_has_object(repo->ostree, OSTREE_OBJECT_TYPE_FILE, hex, &has, NULL, &cause))
-		return ash_ostree_fail(
-				error, g_steal_pointer(&cause), ASH_OSTREE_ERROR_FAILED, hex);
-	*out_is = has;
+	return g_hash_table_contains(repo->staged, hex) ||
+	       ash_file_exists(ostree_repo_get_dfd(repo->ostree), path, out_is, error);
+}
+
+/* Gives the file its owner. The disk may work on it while the next ones come; _publish_staged waits for that. */
+static gboolean finish_file(int fd, const AshOstreeOwner *owner, uint64_t size, GError **error)
+{
+	if (!set_owner(fd, owner, error))
+		return FALSE;
+	/* Only a beginning: where that cannot be, nothing is lost. */
+	if (size >= EARLY_BYTES && sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE) < 0)
+		g_debug("sync_file_range: %s", g_strerror(errno));
 	return TRUE;
 }
 
-gboolean ash_ostree_make_file(AshOstree *repo, const AshOstreeOwner *owner, uint64_t size,
+/* ---- small files: hashed in memory, and only written when they are new ---- */
+
+/* TakePiece; the end of what is filled */
+static gboolean fill(gpointer data, const void *piece, size_t bytes, GError **error)
+{
+	uint8_t **end = data;
+
+	memcpy(*end, piece, bytes);
+	*end += bytes;
+	return TRUE;
+}
+
+static gboolean write_small(AshOstree *repo, const AshOstreeOwner *owner, uint64_t size,
+		const char *hex, GError **error)
+{
+	ash_autofd int fd = openat(repo->staged_fd, hex,
+			O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return ash_throw_errno(error, "ostree/repo/" STAGED "/%s", hex);
+	if (ash_file_write_all(fd, repo->small + HEAD_BYTES, size, error) &&
+			finish_file(fd, owner, size, error)) {
+		g_hash_table_add(repo->staged, g_strdup(hex));
+		return TRUE;
+	}
+	/* Best effort: the directory goes when the transaction ends. */
+	unlinkat(repo->staged_fd, hex, 0);
+	return FALSE;
+}
+
+static gboolean make_small(AshOstree *repo, const AshOstreeOwner *owner, uint64_t size,
+		AshOstreeSource source, gpointer data, char **out_hex, GError **error)
+{
+	uint8_t *end = repo->small + HEAD_BYTES;
+	bool is_there = false;
+
+	if (!read_pieces(size, source, data, fill, &end, error))
+		return FALSE;
+	put_head(owner, repo->small);
+	g_autofree char *hex = ash_sha256_hex(repo->small, HEAD_BYTES + size);
+	if (!is_known(repo, hex, &is_there, error) ||
+			(!is_there && !write_small(repo, owner, size, hex, error)))
+		return FALSE;
+	*out_hex = g_steal_pointer(&hex);
+	return TRUE;
+}
+
+/* ---- others: written and hashed as they come, and without a name until that is known ---- */
+
+typedef struct {
+	int fd;
+	AshSha256 *hash;
+} Pour;
+
+/* TakePiece */
+static gboolean pour(gpointer data, const void *piece, size_t bytes, GError **error)
+{
+	const Pour *to = data;
+
+	ash_sha256_update(to->hash, piece, bytes);
+	return ash_file_write_all(to->fd, piece, bytes, error);
+}
+
+static gboolean make_large(AshOstree *repo, const AshOstreeOwner *owner, uint64_t size,
 		AshOstreeSource source, gpointer data, char **out_hex, GError **error)
 {
 	uint8_t digest[ASH_SHA256_BYTES];
 	bool is_there = false;
-
-	g_assert(repo->in_transaction);
-	if (!open_staged(repo, error))
-		return FALSE;
 	g_autoptr(AshSha256) hash = begin_hash(owner);
 	ash_autofd int fd = openat(repo->staged_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+
 	if (fd < 0)
 		return ash_throw_errno(error, "a temporary file in ostree/repo/" STAGED);
-	if (!write_pieces(fd, hash, size, source, data, error))
+	Pour to = {.fd = fd, .hash = hash};
+	if (!read_pieces(size, source, data, pour, &to, error))
 		return FALSE;
 	ash_sha256_finish(g_steal_pointer(&hash), digest);
 	g_autofree char *hex = ash_sha256_format(digest);
@@ -183,7 +272,7 @@ gboolean ash_ostree_make_file(AshOstree *repo, const AshOstreeOwner *owner, uint
 		return FALSE;
 	if (!is_there) {
 		g_autofree char *self = g_strdup_printf("/proc/self/fd/%d", fd);
-		if (!set_owner(fd, owner, error))
+		if (!finish_file(fd, owner, size, error))
 			return FALSE;
 		if (linkat(AT_FDCWD, self, repo->staged_fd, hex, AT_SYMLINK_FOLLOW) < 0)
 			return ash_throw_errno(error, "linkat(%s)", hex);
@@ -191,6 +280,17 @@ gboolean ash_ostree_make_file(AshOstree *repo, const AshOstreeOwner *owner, uint
 	}
 	*out_hex = g_steal_pointer(&hex);
 	return TRUE;
+}
+
+gboolean ash_ostree_make_file(AshOstree *repo, const AshOstreeOwner *owner, uint64_t size,
+		AshOstreeSource source, gpointer data, char **out_hex, GError **error)
+{
+	g_assert(repo->in_transaction);
+	if (!open_staged(repo, error))
+		return FALSE;
+	return size <= SMALL_BYTES && owner->xattrs == NULL
+			       ? make_small(repo, owner, size, source, data, out_hex, error)
+			       : make_large(repo, owner, size, source, data, out_hex, error);
 }
 
 gboolean ash_ostree_make_link(AshOstree *repo, const AshOstreeOwner *owner, const char *target,

@@ -16,6 +16,7 @@
 enum {
 	OPEN_TRIES = 8,
 	READ_BYTES = 1 << 16,
+	WRITE_BYTES = 8 << 20, /* so many are given to the disk together, while others come */
 };
 
 void ash_part_close(AshPart *part)
@@ -128,6 +129,17 @@ gboolean ash_part_open(AshPart *part, GError **error)
 	return ash_part_start_over(part, error);
 }
 
+/* Of a long file only the end is to be waited for when it is whole. A beginning: where that cannot be, nothing is lost. */
+static void write_early(const AshPart *part, uint64_t before)
+{
+	uint64_t from = before / WRITE_BYTES * WRITE_BYTES;
+	uint64_t to = part->offset / WRITE_BYTES * WRITE_BYTES;
+
+	if (from < to && sync_file_range(part->fd, (off_t) from, (off_t) (to - from),
+					 SYNC_FILE_RANGE_WRITE) < 0)
+		g_debug("sync_file_range: %s", g_strerror(errno));
+}
+
 gboolean ash_part_append(AshPart *part, const void *data, size_t size, GError **error)
 {
 	if (part->memory != NULL)
@@ -137,6 +149,8 @@ gboolean ash_part_append(AshPart *part, const void *data, size_t size, GError **
 	if (part->hash != NULL)
 		ash_sha256_update(part->hash, data, size);
 	part->offset += size;
+	if (part->memory == NULL)
+		write_early(part, part->offset - size);
 	return TRUE;
 }
 

@@ -223,8 +223,13 @@ gboolean ash_image_blob_source(
 				" bytes that an image may have",
 				blob->max_bytes);
 	blob->unpacked += *out_size;
-	ash_sha256_update(blob->diff_hash, *out_data, *out_size);
 	return TRUE;
+}
+
+void ash_image_blob_hash(AshImageBlob *blob, const void *data, size_t size)
+{
+	if (size > 0)
+		ash_sha256_update(blob->diff_hash, data, size);
 }
 
 gboolean ash_image_blob_finish(AshImageBlob *blob, GError **error)
@@ -232,9 +237,11 @@ gboolean ash_image_blob_finish(AshImageBlob *blob, GError **error)
 	const void *data = NULL;
 	size_t size = 1;
 
-	while (size > 0)
+	while (size > 0) {
 		if (!ash_image_blob_source(blob, &data, &size, error))
 			return FALSE;
+		ash_image_blob_hash(blob, data, size);
+	}
 	for (size = 1; size > 0;)
 		if (!read_packed(blob, &data, &size, error))
 			return FALSE;

@@ -29,9 +29,12 @@ gboolean ash_image_blob_open_source(AshArchiveSource source, gpointer data, cons
 void ash_image_blob_free(AshImageBlob *blob);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshImageBlob, ash_image_blob_free)
 
-/* AshArchiveSource; @blob: AshImageBlob. */
+/* AshArchiveSource; @blob: AshImageBlob. All that it gives is to be given to ash_image_blob_hash before _finish, in its
+ * order, by any one thread: so inflating need not wait for hashing.
+ */
 gboolean ash_image_blob_source(
 		gpointer blob, const void **out_data, size_t *out_size, GError **error);
+void ash_image_blob_hash(AshImageBlob *blob, const void *data, size_t size);
 
 /* Reads what is left, and judges: ASH_IMAGE_ERROR_CORRUPT unless the file is the one that was named, _HOSTILE unless it
  * unpacked to what its config says.

@@ -96,6 +96,7 @@ static gboolean write_layer(AshImageImport *import, const char *diff_id, AshImag
 
 typedef struct {
 	const AshImageImport *import;
+	AshImageBlob *blob;
 	AshImageAhead *ahead;
 	uint64_t unpacked, stepped;
 } Stream;
@@ -107,6 +108,7 @@ static gboolean read_stream(gpointer data, const void **out_data, size_t *out_si
 
 	if (!ash_image_ahead_source(stream->ahead, out_data, out_size, error))
 		return FALSE;
+	ash_image_blob_hash(stream->blob, *out_data, *out_size);
 	stream->unpacked += *out_size;
 	if (stream->unpacked - stream->stepped < STEP_BYTES)
 		return TRUE;
@@ -126,7 +128,7 @@ static gboolean read_rest(Stream *stream, GError **error)
 	return TRUE;
 }
 
-/* Inflated and hashed by one thread, written by this one. */
+/* Inflated by one thread, hashed and written by this one: about the same work for both. */
 static gboolean unpack_stream(AshImageImport *import, AshImageBlob *blob, AshLayerNotes *notes,
 		AshImageTree **out_tree, uint64_t *out_bytes, GError **error)
 {
@@ -134,7 +136,7 @@ static gboolean unpack_stream(AshImageImport *import, AshImageBlob *blob, AshLay
 
 	if (!ash_image_ahead_new(ash_image_blob_source, blob, &ahead, error))
 		return FALSE;
-	Stream stream = {.import = import, .ahead = ahead};
+	Stream stream = {.import = import, .blob = blob, .ahead = ahead};
 	return ash_layer_unpack(read_stream, &stream, import->left_bytes, &import->store, notes,
 			       out_tree, out_bytes, error) &&
 	       read_rest(&stream, error);

@@ -116,6 +116,9 @@ registry_image()
 		python3 -c 'import os; os.setxattr("etc/passwd", "user.note", b"\0any bytes\xff")'
 		seq 30000 >usr/lib/numbers
 		truncate -s 3M usr/lib/sparse
+		# The last that is hashed before it is written, and the first that is not.
+		seq 200000 | head -c $((1 << 20)) >usr/lib/mib
+		seq 200000 | head -c $(((1 << 20) + 1)) >usr/lib/mib-and-one
 		echo x >var/d/e/f
 		chown 1234:65534 var/d/e var/d/e/f
 		chmod 2770 var/d/e
