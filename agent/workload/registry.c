@@ -211,10 +211,10 @@ static gboolean save(const AshRegistryPull *pull, const char *sha256, GBytes *te
 }
 
 /* A manifest or index by digest, or by tag: then *out_sha256 is what it has. One that an earlier try brought is not
- * asked for again.
+ * asked for again; *out_is_new: it was, and is to be saved when it turns out to be one.
  */
 static gboolean get_manifest(Client *client, const char *sha256, const char *tag, GBytes **out_text,
-		char **out_sha256, GError **error)
+		char **out_sha256, bool *out_is_new, GError **error)
 {
 	g_autofree char *reference = sha256 != NULL ? g_strconcat("sha256:", sha256, NULL)
 						    : g_strdup(*tag != '\0' ? tag : "latest");
@@ -237,10 +237,9 @@ static gboolean get_manifest(Client *client, const char *sha256, const char *tag
 	if (sha256 != NULL && strcmp(hex, sha256) != 0)
 		return ash_throw(error, ASH_FETCH_ERROR, ASH_FETCH_ERROR_MISMATCH,
 				"manifest %s has the digest sha256:%s", reference, hex);
-	if (is_new && !save(client->pull, hex, text, error))
-		return FALSE;
 	*out_text = g_steal_pointer(&text);
 	*out_sha256 = g_steal_pointer(&hex);
+	*out_is_new = is_new;
 	return TRUE;
 }
 
@@ -390,14 +389,15 @@ static gboolean get_image(Client *client, char **out_digest, GError **error)
 		g_autoptr(AshOciManifest) manifest = NULL;
 		g_autofree char *sha256 = NULL;
 		const AshOciDescriptor *entry = NULL;
-		bool is_index = false;
-		if (!get_manifest(client, at, pull->order->tag, &text, &sha256, error) ||
+		bool is_index = false, is_new = false;
+		if (!get_manifest(client, at, pull->order->tag, &text, &sha256, &is_new, error) ||
 				!ash_oci_is_index(text, &is_index, error))
 			return FALSE;
 		if (first == NULL)
 			first = g_strdup(sha256);
 		if (!is_index) {
 			if (!ash_oci_manifest_parse(text, &manifest, error) ||
+					(is_new && !save(pull, sha256, text, error)) ||
 					(!has_ref(pull, "image", first) &&
 							!get_blobs(client, manifest, error)))
 				return FALSE;
@@ -405,7 +405,8 @@ static gboolean get_image(Client *client, char **out_digest, GError **error)
 			return TRUE;
 		}
 		if (!ash_oci_index_parse(text, &index, error) ||
-				!ash_oci_index_choose(index, NULL, pull->arch, &entry, error))
+				!ash_oci_index_choose(index, NULL, pull->arch, &entry, error) ||
+				(is_new && !save(pull, sha256, text, error)))
 			return FALSE;
 		g_free(at);
 		at = g_strdup(entry->sha256);

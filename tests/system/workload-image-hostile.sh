@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs: root jq ostree python3
+# needs: root jq ostree openssl python3
 # SPDX-License-Identifier: Apache-2.0
 # Images that mean harm: refused with a word, or harmless; and of what was refused nothing is left on the host.
 . tests/lib/tap.sh
@@ -205,6 +205,10 @@ as_zstd = lambda l: [dict(l[0], mediaType="application/vnd.oci.image.layer.v1.ta
 image("zstd", good, packed=[zstd(good, 17)], layers=as_zstd)
 image("zstd-window", good, packed=[zstd(good, 41)], layers=as_zstd)
 image("zstd-window-31", good, packed=[zstd(good, 31)], layers=as_zstd)
+image("zstd-frames", good, packed=[b"".join(zstd(piece, 17) for piece in cut)], layers=as_zstd)
+image("trailing", good, packed=[gzip.compress(good) + b"no gzip at all" * 100])
+image("trailing-zstd", good, packed=[zstd(good, 17) + b"no zstd at all" * 100], layers=as_zstd)
+image("large", tar(("etc/", "d", None), ("etc/x", "f", os.urandom(300000))))
 image("xz", good, packed=[__import__("lzma").compress(good)])
 # Documents, again.
 layout, layers, entry = image("wrong-config", good)
@@ -361,6 +365,99 @@ taken members
 is "… all of them" "$(cat "$tree/etc/x")" x
 taken zstd
 is "… which is understood" "$(cat "$tree/etc/x")" x
+taken zstd-frames
+is "… all of them" "$(cat "$tree/etc/x")" x
+taken trailing-zstd
+is "… what is behind it is nobody's" "$(cat "$tree/etc/x")" x
+taken trailing
+is "… what is behind it is nobody's" "$(find "$tree" -type f | xargs cat)" x
+worker image-clean '{"keep":[]}'
+
+# ---- a registry that means harm -------------------------------------------------------------------
+
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1 \
+	-keyout "$tmp/key.pem" -out "$tmp/cert.pem" 2>/dev/null
+python3 tests/lib/registry-hostile.py "$tmp/h" "$tmp/seen" "$tmp/cert.pem" "$tmp/key.pem" >"$tmp/registry-log" 2>&1 &
+at_exit+=("kill $!")
+registry=$(registry_port "$tmp/registry-log" 'registry on \([0-9.:]*\)\.')
+tls=$(registry_port "$tmp/registry-log" 'tls on \([0-9.:]*\)\.')
+staging=$root/var/lib/ashlar-link
+digest=$(jq -r '.manifests[0].digest' "$tmp/h/large/index.json")
+export ASHLAR_FETCH_PAUSE_MS=10 ASHLAR_FETCH_TRIES=2
+
+# pull URL [DIGEST [MORE OF THE ENDPOINT]]: the image "large"; without a digest by its tag.
+pull()
+{
+	rm -rf "$staging/oci"
+	: >"$tmp/seen"
+	fetch "$(jq -nc --arg l "$registry/large" --arg u "$1" --arg d "${2-}" --argjson m "${3:-{\}}" \
+		'{location: $l, tag: "1", digest: $d, endpoints: [{url: $u} + $m]}')"
+}
+
+# What has a blob's name in staging and not its digest.
+forged()
+{
+	(cd "$staging/oci/blobs/sha256" 2>/dev/null && find . -type f ! -name '*.part' -printf '%f  %f\n' | sha256sum -c --quiet 2>/dev/null)
+}
+
+# no_pull WHAT WORD REGEX HOW [DIGEST [MORE]]: it fails so, and of what was wrong nothing is left.
+no_pull()
+{
+	local url=http://$registry/$4
+	[[ $4 != https:* ]] || url=https://$tls/${4#https:}
+	exits 1 "$1" pull "$url" "${@:5}"
+	is "… the word" "$word" "$2"
+	like "… why" "$(jq -r .text <<<"$answer")" "$3"
+	empty "… nothing that is not what its name says is left" "$(forged)"
+}
+
+no_document()
+{
+	no_pull "$@"
+	empty "… nor anything else" "$(find "$staging" -type f)"
+}
+
+no_document "a redirect to itself" failed 'from one place to the next' loop
+no_document "one that leads further and further" failed 'from one place to the next' chain
+no_pull "a blob's redirect to itself" failed 'redirect' loop-blob
+no_document "a redirect to a file" failed 'where we do not go' file
+no_pull "a blob's redirect to a file" failed '[Pp]rotocol.*file' file-blob
+certificate=$(jq -nc --rawfile ca "$tmp/cert.pem" '{ca: $ca}')
+ok "with TLS it is pulled" pull "https://$tls/plain" "" "$certificate"
+no_document "a redirect to where there is no TLS" failed 'where we do not go' https:http "" "$certificate"
+unlike "… which is not asked" "$(cat "$tmp/seen")" '^away'
+no_pull "a blob's redirect to where there is no TLS" failed '[Pp]rotocol.*http' https:http-blob "" "$certificate"
+unlike "… which is not asked" "$(cat "$tmp/seen")" '^away'
+
+ok "who is sent elsewhere for manifests and blobs pulls them there" pull "http://$registry/bearer"
+is "… where the token does not come along" "$(awk '$1 == "away" { print $4 }' "$tmp/seen" | sort | uniq -c | xargs)" "3 -"
+like "… but to the registry" "$(cat "$tmp/seen")" '^registry GET .*/blobs/.* Bearer_t0ken -'
+ok "with a password too" pull "http://$registry/basic" "" '{"username":"host","password":"secret"}'
+is "… which does not come along" "$(awk '$1 == "away" { print $4 }' "$tmp/seen" | sort | uniq -c | xargs)" "3 -"
+
+no_document "a manifest that breaks off" offline . half
+no_document "one that is half of itself" image . cut
+no_document "… by its digest" mismatch 'has the digest' cut "$digest"
+no_document "a manifest by its digest that is another" mismatch 'has the digest' forged "$digest"
+no_document "a page in place of a manifest" image . html
+no_document "a manifest of another kind" image 'schema 1' other
+no_document "a manifest without end" too-big 'allowed' endless
+no_pull "a blob with more behind it" mismatch 'more than the expected|instead of' more-blob
+no_pull "a blob of less" mismatch 'instead of' less-blob
+no_pull "a length that is not the layer's" mismatch 'more than the expected' long-blob
+no_pull "a blob without end" mismatch 'more than the expected' endless-blob
+
+# pulled WHAT HOW: and it is the image.
+pulled()
+{
+	ok "$1" pull "http://$registry/$2" "$digest"
+	is "… it was gone on with" "$(grep -c 'blobs/.* bytes=[1-9][0-9]*-$' "$tmp/seen")" 2
+	ok "… the image is right" worker image-import "{\"kind\":\"oci\",\"location\":\"$registry/large\",\"digest\":\"$digest\"}"
+	worker image-clean '{"keep":[]}'
+}
+pulled "a server that breaks off and knows no ranges" again
+pulled "one that begins at the front and says that it goes on" liar
+
 taken good
 is "the host is as it was" "$(cd "$tmp/canary" && find . -printf '%p %s %m %T@\n' | sort)" "$before"
 ok "the repository is sound" ostree --repo="$store" fsck -q
