@@ -109,6 +109,9 @@ static gboolean serve(AshCliContext *context, char **args, int *out_exit, GError
 	g_autofree char *token = NULL;
 	uint64_t watchdog_us = 0;
 
+	if (*args[0] == '\0')
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"DIR is empty: say in which directory the fleet is, '.' for this one");
 	if (!ash_server_start(args[0], listen_option, &server, &token, error))
 		return FALSE;
 	Serving serving = {.server = server, .loop = loop};
@@ -138,7 +141,7 @@ static gboolean need_fleet(const char *dir, GError **error)
 {
 	static const char *const names[] = {"fleetd.yaml", "ca.pem", "fleet.db"};
 
-	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+	for (size_t i = 0; *dir != '\0' && i < G_N_ELEMENTS(names); i++) {
 		g_autofree char *path = g_build_filename(dir, names[i], NULL);
 		if (g_file_test(path, G_FILE_TEST_EXISTS))
 			return TRUE;
@@ -165,11 +168,17 @@ static gboolean token(AshCliContext *context, char **args, int *out_exit, GError
 
 static gboolean backup(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
+	if (*args[1] == '\0')
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"BACKUP is empty: say which directory is to be made");
 	return need_fleet(args[0], error) && ash_backup_make(args[0], args[1], error);
 }
 
 static gboolean restore(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
+	if (*args[0] == '\0' || *args[1] == '\0')
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"DIR and BACKUP are names, not empty");
 	return ash_backup_restore(args[0], args[1], error);
 }
 
@@ -236,7 +245,9 @@ static const AshCliCommand commands[] = {
 
 static int exit_for(const GError *error)
 {
-	if (error->domain == ASH_FLEET_CONFIG_ERROR)
+	if (error->domain == ASH_FLEET_CONFIG_ERROR ||
+			g_error_matches(error, ASH_BACKUP_ERROR, ASH_BACKUP_ERROR_NONE) ||
+			g_error_matches(error, ASH_BACKUP_ERROR, ASH_BACKUP_ERROR_DAMAGED))
 		return ASH_EXIT_INPUT;
 	if (error->domain == ASH_SERVER_ERROR || error->domain == ASH_HTTP_ERROR ||
 			error->domain == ASH_CA_ERROR || error->domain == ASH_BACKUP_ERROR)

@@ -14,6 +14,7 @@
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
+#include "lib/x509.h"
 
 G_DEFINE_QUARK(ash_backup_error, ash_backup_error)
 
@@ -197,34 +198,117 @@ static gboolean restore_files(const char *dir, const char *backup, GError **erro
 	return TRUE;
 }
 
-static gboolean read_anchor(const char *database, int64_t *out_last, GError **error)
+static gboolean read_pem(const char *backup, const char *name, char **out_text, GError **error)
+{
+	g_autofree char *path = g_build_filename(backup, name, NULL);
+	g_autoptr(GBytes) bytes = NULL;
+	bool is_there = false;
+	gsize size = 0;
+
+	if (!ash_file_exists(AT_FDCWD, path, &is_there, error))
+		return FALSE;
+	if (!is_there)
+		return ash_throw(error, ASH_BACKUP_ERROR, ASH_BACKUP_ERROR_NONE,
+				"'%s' has no %s: it is no backup, or not a whole one", backup,
+				name);
+	if (!ash_file_read(AT_FDCWD, path, MAX_PEM_BYTES, &bytes, error))
+		return FALSE;
+	const char *text = g_bytes_get_data(bytes, &size);
+	*out_text = g_strndup(text, size);
+	return TRUE;
+}
+
+/* Before anything is written: what would be found later would leave half of it there. */
+static gboolean check_authority(const char *backup, GError **error)
+{
+	g_autofree char *certificate = NULL;
+	g_autofree char *key = NULL;
+
+	if (!read_pem(backup, "ca.pem", &certificate, error) ||
+			!read_pem(backup, "ca.key", &key, error))
+		return FALSE;
+	return ash_x509_key_is_of(certificate, key) ||
+	       ash_throw(error, ASH_BACKUP_ERROR, ASH_BACKUP_ERROR_DAMAGED,
+			       "ca.key and ca.pem of the backup '%s' are damaged, or not of one "
+			       "another: take an older one; nothing was restored",
+			       backup);
+}
+
+static gboolean check_database(const char *database, int64_t *out_last, GError **error)
 {
 	g_autofree char *address = g_strdup_printf("sqlite-file:%s", database);
 	g_autoptr(AshDbPool) pool = NULL;
 	g_autoptr(AshDb) db = NULL;
 	AshAuditAnchor anchor = {0};
+	bool is_there = false;
 
-	if (!ash_db_pool_open(address, 1, &pool, error) || !ash_db_pool_take(pool, &db, error) ||
-			!ash_audit_get_anchor(db, &anchor, error))
+	if (!ash_file_exists(AT_FDCWD, database, &is_there, error))
 		return FALSE;
+	if (!is_there)
+		return ash_throw(error, ASH_BACKUP_ERROR, ASH_BACKUP_ERROR_NONE,
+				"there is no '%s': it is no backup, or not a whole one", database);
+	if (!ash_db_pool_open(address, 1, &pool, error) || !ash_db_pool_take(pool, &db, error) ||
+			!ash_db_check(db, error) || !ash_audit_get_anchor(db, &anchor, error)) {
+		if (error != NULL && *error != NULL && (*error)->domain == ASH_DB_ERROR &&
+				(*error)->code == ASH_DB_ERROR_CORRUPT) {
+			(*error)->domain = ASH_BACKUP_ERROR;
+			(*error)->code = ASH_BACKUP_ERROR_DAMAGED;
+		}
+		return FALSE;
+	}
 	*out_last = anchor.seq;
 	return TRUE;
 }
 
-gboolean ash_backup_restore(const char *dir, const char *backup, GError **error)
+static gboolean fill_from(const char *dir, const char *backup, const char *database, bool is_whole,
+		int64_t last, GError **error)
 {
-	g_autofree char *database = g_build_filename(backup, "fleet.db", NULL);
-	bool is_whole = g_file_test(backup, G_FILE_TEST_IS_DIR);
 	g_autoptr(AshFleetConfig) config = NULL;
-	ash_autofd int lock = -1;
-	int64_t last = 0;
 
-	if (!ash_file_ensure_dir(AT_FDCWD, dir, 0700, error) || !ash_server_lock(dir, &lock, error))
-		return FALSE;
-	if (is_whole && (!read_anchor(database, &last, error) ||
-					!restore_files(dir, backup, error) ||
+	if (is_whole && (!restore_files(dir, backup, error) ||
 					!copy_archive(backup, dir, last, error)))
 		return FALSE;
 	return ash_fleet_config_load(dir, &config, error) &&
-	       ash_db_restore(config->database, is_whole ? database : backup, error);
+	       ash_db_restore(config->database, database, error);
+}
+
+static const char *const kept_names[] = {"lock", "ca.key", "ca.pem", "fleetd.yaml", "audit",
+		"fleet.db", "fleet.db-wal", "fleet.db-shm"};
+
+/* What was not there before goes again. */
+static void take_back(const char *dir, bool was_there, const bool *had)
+{
+	if (!was_there && !ash_file_remove_tree(AT_FDCWD, dir, NULL))
+		g_warning("'%s' is left, with half of a backup", dir);
+	for (size_t i = 0; was_there && i < G_N_ELEMENTS(kept_names); i++) {
+		g_autofree char *path = g_build_filename(dir, kept_names[i], NULL);
+		if (!had[i] && !ash_file_remove_tree(AT_FDCWD, path, NULL))
+			g_warning("'%s' is left", path);
+	}
+}
+
+gboolean ash_backup_restore(const char *dir, const char *backup, GError **error)
+{
+	bool is_whole = g_file_test(backup, G_FILE_TEST_IS_DIR), was_there = false;
+	g_autofree char *database =
+			is_whole ? g_build_filename(backup, "fleet.db", NULL) : g_strdup(backup);
+	bool had[G_N_ELEMENTS(kept_names)] = {false};
+	ash_autofd int lock = -1;
+	int64_t last = 0;
+
+	if (!check_database(database, &last, error) ||
+			(is_whole && !check_authority(backup, error)) ||
+			!ash_file_exists(AT_FDCWD, dir, &was_there, error))
+		return FALSE;
+	for (size_t i = 0; i < G_N_ELEMENTS(kept_names); i++) {
+		g_autofree char *path = g_build_filename(dir, kept_names[i], NULL);
+		if (was_there && !ash_file_exists(AT_FDCWD, path, &had[i], error))
+			return FALSE;
+	}
+	if (!ash_file_ensure_dir(AT_FDCWD, dir, 0700, error) || !ash_server_lock(dir, &lock, error))
+		return FALSE;
+	if (fill_from(dir, backup, database, is_whole, last, error))
+		return TRUE;
+	take_back(dir, was_there, had);
+	return FALSE;
 }

@@ -17,13 +17,15 @@ typedef enum {
 	ASH_BACKUP_ERROR_THERE, /* something is at the new backup's path */
 	ASH_BACKUP_ERROR_NONE,  /* it is no backup, or not a whole one */
 	ASH_BACKUP_ERROR_OTHER, /* the directory is another fleet's */
+	ASH_BACKUP_ERROR_DAMAGED,
 } AshBackupError;
 
 /* Of the server's directory @dir, while it runs or not. @backup appears when all of it is on disk. */
 gboolean ash_backup_make(const char *dir, const char *backup, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 /* Into @dir, which is made when it is not there, and is no running server's. Settings that are there stay, and say which
- * database is filled; it has to be empty, and is filled last. @backup may also be a database alone.
+ * database is filled; it has to be empty, and is filled last. @backup may also be a database alone. It is read as a whole before anything is
+ * written; when it fails after that, what was not in @dir before goes again.
  */
 gboolean ash_backup_restore(const char *dir, const char *backup, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;

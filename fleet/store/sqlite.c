@@ -33,6 +33,7 @@ typedef struct {
 	AshDb base;
 	sqlite3 *handle;
 	char *path;
+	bool is_copy;           /* a backup that is read */
 	GHashTable *statements; /* by the address of their text */
 	Statement begin_reading, begin_writing, commit, rollback;
 } Sqlite;
@@ -73,6 +74,16 @@ static AshDbError code_of(int result, int os_error)
 	}
 }
 
+static gboolean throw_damaged(const Sqlite *db, const char *text, GError **error)
+{
+	return ash_throw(error, ASH_DB_ERROR, ASH_DB_ERROR_CORRUPT,
+			db->is_copy ? "the backup '%s' is damaged (%s): take an older one; nothing was "
+				      "restored"
+				    : "'%s' is damaged (%s): stop the server and put the last backup in "
+				      "its place with 'ashlar-fleetd restore'",
+			db->path, text);
+}
+
 static gboolean throw_sqlite(Sqlite *db, GError **error)
 {
 	int result = sqlite3_extended_errcode(db->handle);
@@ -81,10 +92,7 @@ static gboolean throw_sqlite(Sqlite *db, GError **error)
 	const char *text = sqlite3_errmsg(db->handle);
 
 	if (code == ASH_DB_ERROR_CORRUPT)
-		return ash_throw(error, ASH_DB_ERROR, (int) code,
-				"'%s' is damaged (%s): stop the server and put the last backup in "
-				"its place with 'ashlar-fleetd restore'",
-				db->path, text);
+		return throw_damaged(db, text, error);
 	/* The system's reason says more than "disk I/O error". */
 	if ((result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN)
 		return ash_throw(error, ASH_DB_ERROR, (int) code, "'%s': %s%s%s", db->path, text,
@@ -394,6 +402,7 @@ static gboolean open_with(const char *path, AshDbPool *pool, int flags,
 	db->base.backend = &ash_db_sqlite;
 	db->base.pool = pool;
 	db->path = g_strdup(path);
+	db->is_copy = (flags & SQLITE_OPEN_READONLY) != 0;
 	db->statements = g_hash_table_new_full(NULL, NULL, NULL, statement_free);
 	flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 	gboolean ok = sqlite3_open_v2(path, &db->handle, flags, NULL) == SQLITE_OK
@@ -423,7 +432,9 @@ static gboolean set_up_file(Sqlite *db, GError **error)
 		return FALSE;
 	if (application != APPLICATION_ID)
 		return ash_throw(error, ASH_DB_ERROR, ASH_DB_ERROR_CORRUPT,
-				"'%s' is not a fleet's database", db->path);
+				"'%s' is not a fleet's database, or half of one: take an older "
+				"backup; nothing was restored",
+				db->path);
 	return pragma(db, "PRAGMA cell_size_check = ON", NULL, error) &&
 	       pragma(db, "PRAGMA trusted_schema = OFF", NULL, error) && prepare_words(db, error);
 }
@@ -489,10 +500,7 @@ static gboolean sqlite_check(AshDb *base, GError **error)
 					NULL, first_complaint, &complaint, error))
 		return FALSE;
 	if (complaint != NULL)
-		return ash_throw(error, ASH_DB_ERROR, ASH_DB_ERROR_CORRUPT,
-				"'%s' is damaged (%s): stop the server and put the last backup in "
-				"its place with 'ashlar-fleetd restore'",
-				db->path, complaint);
+		return throw_damaged(db, complaint, error);
 	return TRUE;
 }
 

@@ -75,6 +75,14 @@ is "... for nobody else" "$(find "$tmp/backup" -perm /077)" ""
 exits 7 "... and is not overwritten" "$fleetd" backup "$tmp/fleet" "$tmp/backup"
 exits 7 "nothing is restored into a server's directory" "$fleetd" restore "$tmp/fleet" "$tmp/backup"
 
+cp -r "$tmp/backup" "$tmp/half"
+truncate -s 60000 "$tmp/half/fleet.db"
+exits 3 "half a backup is refused" "$fleetd" restore "$tmp/none" "$tmp/half"
+like "... with what to do" "$(cat "$tmp/err")" "half/fleet.db' is damaged .*: take an older one; nothing was restored"
+ok "... and nothing is there" test ! -e "$tmp/none"
+exits 3 "a backup that is not there" "$fleetd" restore "$tmp/none" "$tmp/nowhere"
+like "... is said to be none" "$(cat "$tmp/err")" "there is no '.*nowhere'"
+
 # ---- the end -----------------------------------------------------------------------------------------
 
 ok "it ends well" fleet_stop

@@ -2,6 +2,7 @@
 #include "fleet/backup.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "fleet/retention.h"
 #include "fleet/server.h"
 #include "lib/auto.h"
+#include "lib/x509.h"
 #include "tests/lib/store-fixture.h"
 
 #define MUST(call) store_must(call, &error)
@@ -58,6 +60,17 @@ static unsigned mode_of(const char *dir, const char *name)
 	return about.st_mode & 0777;
 }
 
+static void put_authority(const char *dir)
+{
+	g_autofree char *key = NULL;
+	g_autofree char *certificate = NULL;
+	g_autoptr(GError) error = NULL;
+
+	MUST(ash_x509_ca_make("fleet", 0, NOW, &key, &certificate, &error));
+	put(dir, "ca.key", key);
+	put(dir, "ca.pem", certificate);
+}
+
 static void desk_open(Desk *desk, Store *store)
 {
 	g_autofree char *settings = g_strdup_printf("database: \"%s\"\n", store->address);
@@ -68,8 +81,7 @@ static void desk_open(Desk *desk, Store *store)
 			.backup = g_build_filename(store->dir->path, "backup", NULL),
 			.other = g_build_filename(store->dir->path, "other", NULL)};
 	g_assert_cmpint(mkdir(desk->dir, 0700), ==, 0);
-	put(desk->dir, "ca.key", "a key");
-	put(desk->dir, "ca.pem", "a certificate");
+	put_authority(desk->dir);
 	put(desk->dir, "fleetd.yaml", settings);
 }
 
@@ -163,8 +175,9 @@ static void test_refused(Store *store)
 	g_assert_false(ash_backup_restore(desk.other, desk.backup, &error));
 	g_assert_error(error, ASH_DB_ERROR, ASH_DB_ERROR_CONFLICT);
 	g_clear_error(&error);
-	expect_same(desk.dir, desk.other, "fleetd.yaml");
-	/* Tried again, with settings that are right. */
+	/* Nothing of it is there. Tried again, with settings that are right. */
+	g_assert_false(g_file_test(desk.other, G_FILE_TEST_EXISTS));
+	g_assert_cmpint(mkdir(desk.other, 0700), ==, 0);
 	put(desk.other, "fleetd.yaml", "database: sqlite:fleet.db\n");
 	MUST(ash_server_lock(desk.other, &lock, &error));
 	g_assert_false(ash_backup_restore(desk.other, desk.backup, &error));
@@ -176,7 +189,10 @@ static void test_refused(Store *store)
 	g_assert_false(ash_backup_restore(desk.other, desk.backup, &error));
 	g_assert_error(error, ASH_BACKUP_ERROR, ASH_BACKUP_ERROR_OTHER);
 	g_clear_error(&error);
-	put(desk.other, "ca.pem", "a certificate");
+	g_autofree char *ours = g_build_filename(desk.other, "ca.pem", NULL);
+	g_autofree char *key = g_build_filename(desk.other, "ca.key", NULL);
+	g_assert_false(g_file_test(key, G_FILE_TEST_EXISTS));
+	g_assert_cmpint(unlink(ours), ==, 0);
 	MUST(ash_backup_restore(desk.other, desk.backup, &error));
 	g_assert_cmpint(verdict_of(desk.other).first_bad, ==, 0);
 	desk_close(&desk);
@@ -198,7 +214,7 @@ static void test_no_fleet(Store *store)
 	g_assert_false(g_file_test(desk.backup, G_FILE_TEST_EXISTS));
 	g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
 
-	put(desk.dir, "ca.key", "a key");
+	put_authority(desk.dir);
 	/* What an earlier one left, when the power went. */
 	g_assert_cmpint(mkdir(part, 0700), ==, 0);
 	put(part, "fleet.db", "half");
@@ -207,6 +223,36 @@ static void test_no_fleet(Store *store)
 	g_assert_cmpint(unlink(kept), ==, 0);
 	g_assert_false(ash_backup_restore(desk.other, desk.backup, &error));
 	g_assert_error(error, ASH_BACKUP_ERROR, ASH_BACKUP_ERROR_NONE);
+	g_assert_false(g_file_test(desk.other, G_FILE_TEST_EXISTS));
+	desk_close(&desk);
+}
+
+/* Each file of it that is half there, or not what it was: that is said, with what to do, and nothing is written. */
+static void test_damaged(Store *store)
+{
+	static const char *const names[] = {"ca.key", "ca.pem", "fleet.db"};
+	g_autoptr(GError) error = NULL;
+	Desk desk;
+
+	desk_open(&desk, store);
+	MUST(ash_backup_make(desk.dir, desk.backup, &error));
+	for (size_t i = 0; i < G_N_ELEMENTS(names) * 2; i++) {
+		g_autofree char *path =
+				g_build_filename(desk.backup, names[i % G_N_ELEMENTS(names)], NULL);
+		g_autofree char *text = NULL;
+		gsize size = 0;
+		MUST(g_file_get_contents(path, &text, &size, &error));
+		/* Half of it, nothing of it. */
+		MUST(g_file_set_contents(path, text,
+				i < G_N_ELEMENTS(names) ? (gssize) size / 2 : 0, &error));
+		g_assert_false(ash_backup_restore(desk.other, desk.backup, &error));
+		g_assert_error(error, ASH_BACKUP_ERROR, ASH_BACKUP_ERROR_DAMAGED);
+		g_assert_nonnull(strstr(error->message, "take an older"));
+		g_assert_null(strstr(error->message, "put the last backup"));
+		g_assert_false(g_file_test(desk.other, G_FILE_TEST_EXISTS));
+		g_clear_error(&error);
+		MUST(g_file_set_contents(path, text, (gssize) size, &error));
+	}
 	desk_close(&desk);
 }
 
@@ -227,6 +273,7 @@ static const StoreCase cases[] = {
 		{"whole", test_whole},
 		{"refused", test_refused},
 		{"no-fleet", test_no_fleet},
+		{"damaged", test_damaged},
 		{"file", test_file},
 		{0},
 };
