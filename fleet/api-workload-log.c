@@ -105,7 +105,8 @@ static const AshRouteMember arguments[] = {
 const AshRoute ash_api_workload_log_routes[] = {
 		{"GET", "/v1/hosts/{id}/workloads/{name}/logs", ASH_ROLE_OPERATOR,
 				"What a workload there writes, as server-sent events: 'line' with "
-				"{\"text\"}, at the end 'end' with {\"text\"}, why",
+				"{\"text\"}, 'missed' with {\"text\",\"lines\"} where so many are "
+				"missing, at the end 'end' with {\"text\"}, why",
 				follow, .arguments = arguments, .answer = NULL},
 		{0},
 };

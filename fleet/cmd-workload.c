@@ -275,7 +275,8 @@ static gboolean on_log(const char *kind, JsonObject *event, gpointer data, GErro
 		logs->why = ash_cli_plain(text != NULL ? text : "");
 		return FALSE;
 	}
-	if (strcmp(kind, "line") != 0)
+	bool is_missed = strcmp(kind, "missed") == 0;
+	if (strcmp(kind, "line") != 0 && !is_missed)
 		return TRUE;
 	if (logs->json) {
 		g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
@@ -283,7 +284,7 @@ static gboolean on_log(const char *kind, JsonObject *event, gpointer data, GErro
 		ash_cli_print_json(node);
 	} else {
 		g_autofree char *plain = ash_cli_plain(text != NULL ? text : "");
-		puts(plain);
+		printf(is_missed ? "-- %s --\n" : "%s\n", plain);
 	}
 	fflush(stdout);
 	return TRUE;

@@ -91,6 +91,18 @@ static void send_lines(Reader *reader, JsonArray *lines)
 		send_event(reader, "line", json_array_get_string_element(lines, i));
 }
 
+static void send_missed(Reader *reader, int64_t lines)
+{
+	g_autofree char *all = g_strdup_printf(
+			"event: missed\ndata: {\"text\":\"%" G_GINT64_FORMAT
+			" lines are missing here: they came faster than they were fetched\","
+			"\"lines\":%" G_GINT64_FORMAT "}\n\n",
+			lines, lines);
+
+	if (lines > 0)
+		put(reader, all, strlen(all));
+}
+
 static void forget_next(Reader *reader)
 {
 	if (reader->next != 0)
@@ -274,22 +286,38 @@ char *ash_workload_logs_take(AshWorkloadLogs *logs, const char *host, JsonArray 
 	return json_to_string(node, FALSE);
 }
 
+/* Nobody fetches them as fast as they come: the newest row that is there says what is missing behind it. */
+static gboolean count_missed(
+		AshDb *db, const char *host, int64_t order, guint lines, GError **error)
+{
+	return ash_db_exec(db,
+			"UPDATE workload_log SET missed = missed + $2 WHERE id = (SELECT MAX(id) FROM "
+			"workload_log WHERE host_order = $1) AND EXISTS (SELECT 1 FROM host_order WHERE "
+			"id = $1 AND host = $3)",
+			ASH_DB_VALUES(ASH_DB_I(order), ASH_DB_I(lines), ASH_DB_T(host)), NULL,
+			error);
+}
+
 static gboolean pass_on(AshDb *db, const char *host, JsonObject *log, int64_t now_s, GError **error)
 {
 	JsonNode *lines = json_object_get_member(log, "lines");
+	int64_t order = (int64_t) ash_json_find_uint(log, "order"), added = 0;
 
 	if (lines == NULL)
 		return TRUE;
 	g_autofree char *text = json_to_string(lines, FALSE);
-	return ash_db_exec(db,
-			"INSERT INTO workload_log (host_order, at, lines) SELECT id, CAST($2 AS "
-			"BIGINT), CAST($3 AS TEXT) FROM host_order WHERE id = $1 AND host = $4 AND verb "
-			"= 'workload-logs' AND state = 'open' AND (SELECT COUNT(*) FROM workload_log "
-			"WHERE host_order = $1) < $5",
-			ASH_DB_VALUES(ASH_DB_I(ash_json_find_uint(log, "order")), ASH_DB_I(now_s),
-					ASH_DB_T(text), ASH_DB_T(host),
-					ASH_DB_I(ASH_WORKLOAD_LOGS_MAX_ROWS)),
-			NULL, error);
+	if (!ash_db_exec(db,
+			    "INSERT INTO workload_log (host_order, at, lines) SELECT id, CAST($2 AS "
+			    "BIGINT), CAST($3 AS TEXT) FROM host_order WHERE id = $1 AND host = $4 AND verb "
+			    "= 'workload-logs' AND state = 'open' AND (SELECT COUNT(*) FROM workload_log "
+			    "WHERE host_order = $1) < $5",
+			    ASH_DB_VALUES(ASH_DB_I(order), ASH_DB_I(now_s), ASH_DB_T(text),
+					    ASH_DB_T(host), ASH_DB_I(ASH_WORKLOAD_LOGS_MAX_ROWS)),
+			    &added, error))
+		return FALSE;
+	return added > 0 || !JSON_NODE_HOLDS_ARRAY(lines) ||
+	       count_missed(db, host, order, json_array_get_length(json_node_get_array(lines)),
+			       error);
 }
 
 gboolean ash_workload_logs_pass_on(
@@ -303,7 +331,9 @@ gboolean ash_workload_logs_pass_on(
 	for (guint i = 0; i < json_array_get_length(array); i++)
 		if (!pass_on(db, host, json_array_get_object_element(array, i), now_s, error))
 			return FALSE;
-	return ash_db_exec(db, "DELETE FROM workload_log WHERE at < $1",
+	return ash_db_exec(db,
+			"DELETE FROM workload_log WHERE at < $1 AND NOT EXISTS (SELECT 1 FROM host_order "
+			"WHERE id = workload_log.host_order AND state = 'open')",
 			ASH_DB_VALUES(ASH_DB_I(now_s - ASH_WORKLOAD_LOGS_KEEP_S)), NULL, error);
 }
 
@@ -322,8 +352,10 @@ static gboolean take_row(const AshDbRow *row, gpointer data, GError **error)
 		return TRUE;
 	g_mutex_lock(&logs->lock);
 	Reader *reader = g_hash_table_lookup(logs->readers, &order);
-	if (reader != NULL)
+	if (reader != NULL) {
 		send_lines(reader, json_node_get_array(node));
+		send_missed(reader, ash_db_row_int(row, 3));
+	}
 	g_mutex_unlock(&logs->lock);
 	return TRUE;
 }
@@ -333,7 +365,7 @@ static gboolean fetch_order(AshWorkloadLogs *logs, AshDb *db, int64_t order, GEr
 	if (!ash_db_begin(db, true, error))
 		return FALSE;
 	if (ash_db_query(db,
-			    "SELECT id, host_order, lines FROM workload_log WHERE host_order = $1 "
+			    "SELECT id, host_order, lines, missed FROM workload_log WHERE host_order = $1 "
 			    "ORDER BY id",
 			    ASH_DB_VALUES(ASH_DB_I(order)), take_row, logs, error) &&
 			ash_db_exec(db, "DELETE FROM workload_log WHERE host_order = $1",

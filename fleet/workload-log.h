@@ -11,7 +11,9 @@
 
 /* Lines of workloads on their way to who reads them: a reader makes an order workload-logs (lib/checkin.h), the host sends
  * lines with its check-ins, and each goes to the stream of its order. Nothing is kept. Of several servers on one
- * database the check-in may reach another one: there lines go through the table workload_log, for a minute at most.
+ * database the check-in may reach another one: there lines go through the table workload_log, for a minute at most, and
+ * while their order is open. What finds no room there is counted, and the reader is told how many lines are missing: event
+ * "missed", {"text":…,"lines":N}.
  *
  * An order lasts ASH_CHECKIN_MAX_LOG_S at most. Who reads for longer gets another order before that, which names the one
  * before: the host goes on under its number, so that nothing is lost or comes twice. Only a host that is not heard of for

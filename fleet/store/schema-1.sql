@@ -269,7 +269,8 @@ CREATE TABLE workload_log (
 	id BIGSERIAL PRIMARY KEY,
 	host_order BIGINT NOT NULL,
 	at BIGINT NOT NULL,
-	lines TEXT NOT NULL                      -- JSON
+	lines TEXT NOT NULL,                     -- JSON
+	missed BIGINT NOT NULL DEFAULT 0         -- so many lines behind them found no room
 );
 CREATE INDEX workload_log_order ON workload_log (host_order, id);
 

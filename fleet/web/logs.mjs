@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A workload's log as it comes (server-sent events "line" and "end"), newest at the bottom. Leaving ends it on the host too.
+// A workload's log as it comes (server-sent events "line", "missed" and "end"), newest at the bottom. Leaving ends it on the host too.
 import { html, useState, useEffect, useRef } from "./base.mjs";
 import { query, part, ApiError } from "./api.mjs";
 import { Copy } from "./ui.mjs";
@@ -46,8 +46,8 @@ export function Logs({ host, workload, instances, onClose }) {
 		setState({ word: "asked", follow });
 		readEvents(query(`/v1/hosts/${part(host)}/workloads/${part(workload)}/logs`, { lines: 200, follow, instance: of }), mine.signal, (name, data) => {
 			if (name === "end") why = data.text || "";
-			if (name !== "line") return;
-			waiting.push(data.text ?? "");
+			if (name !== "line" && name !== "missed") return;
+			waiting.push(name === "missed" ? `-- ${data.text} --` : data.text ?? "");
 			timer ||= setTimeout(flush, 100);
 			setState((was) => (was.word === "asked" ? { ...was, word: "open" } : was));
 		}).then(() => mine === control.current && setState({ word: "ended", why }), (error) => mine === control.current && error.name !== "AbortError" && setState({ word: "refused", why: error.message }));
