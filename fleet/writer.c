@@ -6,6 +6,7 @@
 enum {
 	MAX_QUEUED = 32768,
 	MAX_GROUP = 4096, /* so that the first of them is not answered too late */
+	PROBE_S = 5,
 	TIDY_S = 2,
 	TIDY_ITEMS = 1000, /* since the last time: with fewer it can wait */
 };
@@ -186,14 +187,63 @@ static void tidy_rest(AshWriter *writer)
 
 /* ---- the thread ---- */
 
+static gboolean write_probe(AshDb *db, GError **error)
+{
+	g_autofree char *now = g_strdup_printf("%" G_GINT64_FORMAT, g_get_real_time());
+
+	return ash_db_exec(db,
+			"INSERT INTO meta (key, value) VALUES ('writer.probe', $1) ON CONFLICT (key) DO "
+			"UPDATE SET value = excluded.value",
+			ASH_DB_VALUES(ASH_DB_T(now)), NULL, error);
+}
+
+/* A server that says it is not well gets no check-ins any more from who balances the load, and by what it writes alone it
+ * would never learn that the database is back; nor that one is away, when nobody comes.
+ */
+static void probe(AshWriter *writer, bool is_failing)
+{
+	g_autoptr(GError) error = NULL;
+	bool is_well = false;
+
+	if (!is_failing && !ash_db_pool_is_shared(writer->pool))
+		return;
+	/* A connection that died says nothing yet about the next one. */
+	for (int i = 0; i < 2 && !is_well; i++) {
+		g_clear_error(&error);
+		is_well = ensure_db(writer, &error) &&
+			  (is_failing ? write_probe(writer->db, &error)
+				      : ash_db_query(writer->db, "SELECT 1", NULL, NULL, NULL,
+							&error));
+		if (!is_well && g_error_matches(error, ASH_DB_ERROR, ASH_DB_ERROR_LOST))
+			drop_db(writer);
+	}
+	g_mutex_lock(&writer->mutex);
+	set_trouble(writer, error);
+	g_mutex_unlock(&writer->mutex);
+}
+
+/* With the lock, which it gives back meanwhile. */
+static void wait_for_work(AshWriter *writer)
+{
+	while (writer->queue->len == 0 && !writer->is_ending) {
+		int64_t until_us = g_get_monotonic_time() + PROBE_S * G_USEC_PER_SEC;
+		if (g_cond_wait_until(&writer->changed, &writer->mutex, until_us) ||
+				writer->queue->len > 0)
+			continue;
+		bool is_failing = writer->counts.is_failing;
+		g_mutex_unlock(&writer->mutex);
+		probe(writer, is_failing);
+		g_mutex_lock(&writer->mutex);
+	}
+}
+
 static gpointer run(gpointer data)
 {
 	AshWriter *writer = data;
 
 	for (;;) {
 		g_mutex_lock(&writer->mutex);
-		while (writer->queue->len == 0 && !writer->is_ending)
-			g_cond_wait(&writer->changed, &writer->mutex);
+		wait_for_work(writer);
 		if (writer->queue->len == 0) {
 			g_mutex_unlock(&writer->mutex);
 			return NULL;
