@@ -22,7 +22,7 @@ JsonObject *ash_api_rollout_members(AshRequest *request)
 	const char *key;
 	JsonNode *value;
 	static const char *const others[] = {"id", "commit", "version", "table", "reason",
-			"assignment", "workload", "from", "widen", NULL};
+			"assignment", "workload", "from", "widen", "beside", NULL};
 
 	json_object_iter_init(&iter, request->body);
 	while (json_object_iter_next(&iter, &key, &value))
@@ -107,6 +107,7 @@ typedef struct {
 	AshRolloutSpec *spec;
 	int64_t release;
 	char *text; /* of the spec */
+	const AshApiRolloutPlan *plan;
 } Make;
 
 /* Two at a time would pull its hosts back and forth. */
@@ -142,6 +143,8 @@ static gboolean insert(AshRequest *request, gpointer data, GError **error)
 			*spec->workload != '\0' ? " " : "", spec->version);
 
 	return ash_db_lock_events(request->db, error) && check_assignment(request, spec, error) &&
+	       (making->release == 0 || ash_api_rollout_rivals_recheck(
+							request, making->plan->rivals, error)) &&
 	       ash_db_exec(request->db,
 			       "INSERT INTO rollout (id, name, release, spec, state, created_at, "
 			       "created_by, assignment, workload, version) VALUES ($1, $2, $3, $4, "
@@ -183,6 +186,7 @@ gboolean ash_api_rollout_make(
 		AshRequest *request, AshRolloutSpec *spec, int64_t release, GError **error)
 {
 	g_auto(AshApiRolloutPlan) plan = {0};
+	bool is_refused = false;
 
 	if (!ash_api_rollout_plan(request, spec, release, &plan, error))
 		return FALSE;
@@ -191,10 +195,14 @@ gboolean ash_api_rollout_make(
 	if (plan.hosts + plan.already == 0)
 		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_CONFLICT, "%s",
 				(const char *) g_ptr_array_index(plan.warnings, 0));
+	if (!ash_api_rollout_rivals_check(request, &plan, &is_refused, error))
+		return FALSE;
+	if (is_refused)
+		return TRUE;
 	g_free(spec->id);
 	spec->id = new_id();
 	g_autofree char *text = ash_rollout_spec_format(spec);
-	Make making = {spec, release, text};
+	Make making = {spec, release, text, &plan};
 	return ash_change_run(request, insert, &making, error) &&
 	       ash_api_rollout_show(request, spec->id, error);
 }

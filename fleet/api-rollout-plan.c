@@ -24,6 +24,8 @@ typedef struct {
 void ash_api_rollout_plan_clear(AshApiRolloutPlan *plan)
 {
 	g_clear_pointer(&plan->warnings, g_ptr_array_unref);
+	g_clear_pointer(&plan->rivals, g_ptr_array_unref);
+	g_clear_pointer(&plan->book, ash_desired_book_unref);
 }
 
 static void count_groups(const Count *count, const AshHost *host)
@@ -99,6 +101,7 @@ static bool count_host(const AshHost *host, gpointer data)
 	plan->canaries += count->canaries != NULL &&
 			  ash_selector_matches(count->canaries, host, count->now_s);
 	count_groups(count, host);
+	ash_api_rollout_rivals_count(plan->rivals, count->book, host, count->now_s);
 	return true;
 }
 
@@ -180,6 +183,7 @@ static void warn_all(const Count *count, const AshRolloutSpec *spec)
 		warn(plan, "%u of %u hosts are canaries: they all go in the first ring",
 				plan->canaries, plan->hosts);
 	warn_budgets(count, spec);
+	ash_api_rollout_rivals_warn(plan->rivals, plan->hosts, plan->warnings);
 }
 
 static gboolean compile(Count *count, const AshRolloutSpec *spec, GError **error)
@@ -205,26 +209,31 @@ gboolean ash_api_rollout_plan(AshRequest *request, AshRolloutSpec *spec, int64_t
 	GHashTable *groups[ASH_ROLLOUT_MAX_BUDGETS] = {NULL};
 	g_autoptr(GPtrArray) keys =
 			g_ptr_array_new_with_free_func((GDestroyNotify) ash_selector_key_free);
-	g_autoptr(AshDesiredBook) book = NULL;
-	AshApiRolloutPlan plan = {0};
+	g_auto(AshApiRolloutPlan) plan = {0};
 	Count count = {.keys = keys,
 			.groups = groups,
 			.now_s = request->server->now(),
 			.spec = spec,
 			.plan = &plan};
 
-	if (!ash_desired_book_load(request->db, &book, error))
+	if (!ash_desired_book_load(request->db, &plan.book, error))
 		return FALSE;
-	count.book = book;
-	count.target = ash_desired_book_release(book, release);
+	count.book = plan.book;
+	count.target = ash_desired_book_release(plan.book, release);
 	g_assert(count.target != NULL || *spec->assignment != '\0');
-	gboolean ok = compile(&count, spec, error);
+	/* Of an assignment there is one at a time. */
+	if (count.target == NULL)
+		plan.rivals = g_ptr_array_new();
+	gboolean ok = compile(&count, spec, error) &&
+		      (plan.rivals != NULL || ash_api_rollout_rivals(request->db, plan.book,
+							      &plan.rivals, error));
 	if (ok) {
 		plan.warnings = g_ptr_array_new_with_free_func(g_free);
 		ash_live_each(request->server->live, count_host, &count);
 		warn_all(&count, spec);
 		ash_rollout_spec_plan(spec, plan.hosts, plan.canaries);
 		*out_plan = plan;
+		plan = (AshApiRolloutPlan){0};
 	}
 	ash_selector_unref(count.selector);
 	ash_selector_unref(count.canaries);
@@ -263,6 +272,7 @@ gboolean ash_api_rollout_reply_plan(
 	}
 	json_builder_end_array(json);
 	ash_json_add_texts(json, "warnings", (char *const *) plan->warnings->pdata);
+	ash_api_rollout_rivals_add(plan->rivals, json);
 	json_builder_end_object(json);
 	return ash_api_rollout_reply(request, json);
 }

@@ -447,6 +447,8 @@ static const AshRouteMember spec_members[] = {
 		{"windows", "array", false, "when; default: the policies'"},
 		{"on_halt", "string", false, "hold (default) or revert"},
 		{"ring_pause", "integer", false, "seconds after a ring has settled; default 0"},
+		{"beside", "boolean", false,
+				"true: though another rollout that is not over has some of its hosts"},
 		{"reason", "string", false, "for the audit log"},
 		{0},
 };

@@ -37,35 +37,97 @@ static gboolean take_row(const AshDbRow *from, gpointer data, GError **error)
 	return TRUE;
 }
 
-/* The rollout that wants the host, else the first that is active and has it among its hosts. */
+/* Of several active rollouts that have the host, the one that explains what it waits for; the oldest of equals, as the
+ * scheduler takes them.
+ */
+typedef enum {
+	FIT_NONE,
+	FIT_SELECTED, /* it is none of those that can take it: the newest tells why not */
+	FIT_HAD,      /* it wanted the host last, and it has it */
+	FIT_STOPPED,  /* it would bring something, and is paused or halted */
+	FIT_RUNNING,
+	FIT_WANTING, /* it has given the host a place */
+} Fit;
+
 typedef struct {
 	const AshHost *host;
+	const AshDesiredBook *book;
 	int64_t now_s, release;
 	char *id, *name;
-	bool is_wanting;
+	Fit fit;
+	GString *others; /* those that would bring something too */
 } Search;
+
+static Fit fit_of(const Search *search, const AshDbRow *row, bool is_wanting)
+{
+	const AshDesiredRelease *hop = NULL;
+	const AshDesiredRelease *target =
+			ash_desired_book_release(search->book, ash_db_row_int(row, 3));
+	const char *state = ash_db_row_text(row, 4);
+	AshDesiredStep step =
+			target != NULL ? ash_desired_route(search->book, search->host, target, &hop)
+				       : ASH_DESIRED_MISFIT;
+
+	if (is_wanting)
+		return step == ASH_DESIRED_HAS ? FIT_HAD : FIT_WANTING;
+	if (step != ASH_DESIRED_TAKE)
+		return FIT_SELECTED;
+	return g_str_equal(state, "running") || g_str_equal(state, "starting") ? FIT_RUNNING
+									       : FIT_STOPPED;
+}
+
+/* "rollout 'autumn' to 2.0 (running)" */
+static void add_other(Search *search, const char *name, int64_t release, const char *state)
+{
+	const AshDesiredRelease *of = ash_desired_book_release(search->book, release);
+
+	g_string_append_printf(search->others, "%srollout '%s' to %s (%s)",
+			search->others->len > 0 ? ", " : "", name, of != NULL ? of->version : "?",
+			state);
+}
 
 static gboolean look_at_rollout(const AshDbRow *row, gpointer data, GError **error)
 {
 	Search *search = data;
 	g_autoptr(AshRolloutSpec) spec = NULL;
 	g_autoptr(AshSelector) selector = NULL;
-	const char *id = ash_db_row_text(row, 0);
+	const char *id = ash_db_row_text(row, 0), *name = ash_db_row_text(row, 1);
 	bool is_wanting = g_str_equal(id, search->host->rollout);
 
-	if (search->is_wanting || (search->id != NULL && !is_wanting))
-		return TRUE;
 	if (!ash_rollout_spec_parse_text(ash_db_row_text(row, 2), &spec, error) ||
 			!ash_selector_parse(spec->selector, &selector, error))
 		return FALSE;
 	if (!is_wanting && !ash_selector_matches(selector, search->host, search->now_s))
 		return TRUE;
+	Fit fit = fit_of(search, row, is_wanting);
+	if (fit < search->fit || (fit == search->fit && fit != FIT_SELECTED))
+		return TRUE;
 	g_free(search->id);
 	g_free(search->name);
 	search->id = g_strdup(id);
-	search->name = g_strdup(ash_db_row_text(row, 1));
+	search->name = g_strdup(*name != '\0' ? name : id);
 	search->release = ash_db_row_int(row, 3);
-	search->is_wanting = is_wanting;
+	search->fit = fit;
+	return TRUE;
+}
+
+/* Once it is known which one it is. */
+static gboolean look_at_other(const AshDbRow *row, gpointer data, GError **error)
+{
+	Search *search = data;
+	g_autoptr(AshRolloutSpec) spec = NULL;
+	g_autoptr(AshSelector) selector = NULL;
+	const char *id = ash_db_row_text(row, 0), *name = ash_db_row_text(row, 1);
+
+	if (g_strcmp0(id, search->id) == 0)
+		return TRUE;
+	if (!ash_rollout_spec_parse_text(ash_db_row_text(row, 2), &spec, error) ||
+			!ash_selector_parse(spec->selector, &selector, error))
+		return FALSE;
+	if (ash_selector_matches(selector, search->host, search->now_s) &&
+			fit_of(search, row, false) >= FIT_STOPPED)
+		add_other(search, *name != '\0' ? name : id, ash_db_row_int(row, 3),
+				ash_db_row_text(row, 4));
 	return TRUE;
 }
 
@@ -73,6 +135,7 @@ static void search_clear(Search *search)
 {
 	g_free(search->id);
 	g_free(search->name);
+	g_string_free(search->others, TRUE);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Search, search_clear)
 
@@ -134,16 +197,21 @@ gboolean ash_api_why_reply(AshRequest *request, const AshWhy *why)
 static gboolean answer(AshRequest *request, const char *id, const AshHost *host, const Row *row,
 		GError **error)
 {
-	g_auto(Search) search = {.host = host, .now_s = request->server->now()};
+	static const char sql[] =
+			"SELECT id, name, spec, release, state FROM rollout WHERE ended_at = 0 AND "
+			"workload = '' ORDER BY created_at, id";
+	g_autoptr(AshDesiredBook) book = ash_scheduler_book(request->server->scheduler);
+	g_auto(Search) search = {.host = host,
+			.book = book,
+			.now_s = request->server->now(),
+			.others = g_string_new(NULL)};
 	g_auto(AshRolloutWhy) rollout_why = {0};
 	g_auto(AshWhy) why = {0};
-	g_autoptr(AshDesiredBook) book = ash_scheduler_book(request->server->scheduler);
 	bool is_begun = false;
 
-	if (!ash_db_query(request->db,
-			    "SELECT id, name, spec, release FROM rollout WHERE state IN ('starting', "
-			    "'running', 'paused', 'halted', 'reverting') ORDER BY created_at DESC",
-			    NULL, look_at_rollout, &search, error))
+	if (!ash_db_query(request->db, sql, NULL, look_at_rollout, &search, error) ||
+			(search.id != NULL && !ash_db_query(request->db, sql, NULL, look_at_other,
+							      &search, error)))
 		return FALSE;
 	if (search.id != NULL &&
 			!ash_api_why_ask(request, search.id, host, &rollout_why, &is_begun, error))
@@ -158,6 +226,7 @@ static gboolean answer(AshRequest *request, const char *id, const AshHost *host,
 				.rollout_name = search.name,
 				.rollout_release = search.release,
 				.rollout_why = is_begun ? &rollout_why : NULL,
+				.other_rollouts = search.others->str,
 				.own_blocker = blocker},
 			&why);
 	return ash_api_why_reply(request, &why);

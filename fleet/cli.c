@@ -285,14 +285,9 @@ static gboolean get_all(AshCliClient *client, const char *path, unsigned max, Js
 	return TRUE;
 }
 
-gboolean ash_cli_list(AshCliContext *context, const char *path, unsigned max,
-		const AshCliColumn *columns, const char *nothing, GError **error)
+static void print_list(AshCliContext *context, JsonArray *items, const AshCliColumn *columns,
+		const char *nothing)
 {
-	g_autoptr(AshCliClient) client = NULL;
-	g_autoptr(JsonArray) items = json_array_new();
-
-	if (!ash_cli_client_new(&client, error) || !get_all(client, path, max, items, error))
-		return FALSE;
 	if (context->json) {
 		g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
 		json_node_take_object(node, json_object_new());
@@ -304,6 +299,33 @@ gboolean ash_cli_list(AshCliContext *context, const char *path, unsigned max,
 	} else {
 		ash_cli_print_table(items, columns);
 	}
+}
+
+gboolean ash_cli_list(AshCliContext *context, const char *path, unsigned max,
+		const AshCliColumn *columns, const char *nothing, GError **error)
+{
+	g_autoptr(AshCliClient) client = NULL;
+	g_autoptr(JsonArray) items = json_array_new();
+
+	if (!ash_cli_client_new(&client, error) || !get_all(client, path, max, items, error))
+		return FALSE;
+	print_list(context, items, columns, nothing);
+	return TRUE;
+}
+
+gboolean ash_cli_list_newest(AshCliContext *context, const char *path, unsigned max,
+		const AshCliColumn *columns, const char *nothing, GError **error)
+{
+	g_autoptr(AshCliClient) client = NULL;
+	g_autoptr(JsonArray) items = json_array_new(), sorted = json_array_new();
+	g_autofree char *newest = ash_cli_argument(g_strdup(path), "order", "new");
+
+	if (!ash_cli_client_new(&client, error) || !get_all(client, newest, max, items, error))
+		return FALSE;
+	for (guint i = json_array_get_length(items); i > 0; i--)
+		json_array_add_element(
+				sorted, json_node_copy(json_array_get_element(items, i - 1)));
+	print_list(context, sorted, columns, nothing);
 	return TRUE;
 }
 
@@ -423,6 +445,13 @@ gboolean ash_cli_password(const char *what, char **out_password, GError **error)
 				line[0] == '\0' ? "no password came" : "the password is too long");
 	*out_password = g_strdup(line);
 	return TRUE;
+}
+
+gboolean ash_cli_count(const char *option, int value, int min, int max, GError **error)
+{
+	return value == ASH_CLI_NOT_GIVEN || (value >= min && value <= max) ||
+	       ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+			       "--%s is a number from %d to %d, not %d", option, min, max, value);
 }
 
 gboolean ash_cli_seconds(const char *option, const char *text, int64_t *out_seconds, GError **error)

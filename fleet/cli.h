@@ -33,6 +33,10 @@ typedef struct {
 gboolean ash_cli_list(AshCliContext *context, const char *path, unsigned max,
 		const AshCliColumn *columns, const char *nothing, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+/* The newest @max, the oldest of them first; of a list that knows "order". */
+gboolean ash_cli_list_newest(AshCliContext *context, const char *path, unsigned max,
+		const AshCliColumn *columns, const char *nothing, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
 gboolean ash_cli_show(AshCliContext *context, const char *path, const AshCliColumn *columns,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* GET @path, an object. With --json it is printed, and there is no more to say. */
@@ -77,6 +81,13 @@ gboolean ash_cli_confirm(bool is_sure, guint64 count, const char *what, GError *
 		G_GNUC_WARN_UNUSED_RESULT;
 /* A line of standard input; on a terminal it is asked for, and not shown. */
 gboolean ash_cli_password(const char *what, char **out_password, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
+/* Of an option of G_OPTION_ARG_INT: is it from @min to @max, or was it not given? */
+enum {
+	ASH_CLI_NOT_GIVEN = G_MININT,
+	ASH_CLI_MAX_ITEMS = 1000000, /* of a list's --limit */
+};
+gboolean ash_cli_count(const char *option, int value, int min, int max, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
 /* "90", "90s", "15m", "2h", "30d" into seconds. */
 gboolean ash_cli_seconds(const char *option, const char *text, int64_t *out_seconds, GError **error)

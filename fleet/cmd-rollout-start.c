@@ -5,16 +5,21 @@
 
 #include "fleet/cli-client.h"
 #include "fleet/cli.h"
+#include "fleet/rollout.h"
 #include "lib/error.h"
 #include "lib/json.h"
+
+enum {
+	MAX_FIRST = 100000,
+};
 
 static char *opt_assignment, *opt_version, *opt_name, *opt_channel, *opt_canaries, *opt_growth,
 		*opt_soak, *opt_deadline, *opt_on_halt, *opt_ring_pause, *opt_begin, *opt_lapse,
 		*opt_patience;
 static char **opt_budgets, **opt_windows;
 static double opt_tolerated = -G_MAXDOUBLE, opt_alpha = -G_MAXDOUBLE; /* not given */
-static int opt_first, opt_in_flight;
-static gboolean opt_yes, opt_dry_run, opt_widen;
+static int opt_first = ASH_CLI_NOT_GIVEN, opt_in_flight = ASH_CLI_NOT_GIVEN;
+static gboolean opt_yes, opt_dry_run, opt_widen, opt_beside;
 
 static const GOptionEntry options[] = {
 		{"assignment", 0, 0, G_OPTION_ARG_STRING, &opt_assignment,
@@ -63,6 +68,9 @@ static const GOptionEntry options[] = {
 				"\"Sat 02:00-05:00 Europe/Zurich\"; may be given again", "WINDOW"},
 		{"on-halt", 0, 0, G_OPTION_ARG_STRING, &opt_on_halt, "hold (default) or revert",
 				"WORD"},
+		{"beside", 0, 0, G_OPTION_ARG_NONE, &opt_beside,
+				"Though another rollout that is not over has some of the hosts",
+				NULL},
 		ASH_CLI_REASON,
 		{"dry-run", 'n', 0, G_OPTION_ARG_NONE, &opt_dry_run, "Only show what it would be",
 				NULL},
@@ -136,9 +144,11 @@ static gboolean add_spec(JsonBuilder *body, char **args, GError **error)
 	ash_json_add_text(body, "canaries", opt_canaries);
 	ash_json_add_text(body, "growth", opt_growth);
 	ash_json_add_text(body, "on_halt", opt_on_halt);
-	if (opt_first != 0)
+	if (opt_beside)
+		ash_json_add_bool(body, "beside", true);
+	if (opt_first != ASH_CLI_NOT_GIVEN)
 		ash_json_add_int(body, "first", opt_first);
-	if (opt_in_flight != 0)
+	if (opt_in_flight != ASH_CLI_NOT_GIVEN)
 		ash_json_add_int(body, "max_in_flight", opt_in_flight);
 	if (!add_share(body, "tolerated", opt_tolerated, error) ||
 			!add_share(body, "alpha", opt_alpha, error))
@@ -209,13 +219,37 @@ static gboolean check_what(char **args, GError **error)
 	return !opt_widen || ash_cli_need("reason", ash_cli_reason, error);
 }
 
+/* The server would refuse it: so nobody is asked for the number of hosts. */
+static gboolean check_beside(JsonObject *plan, GError **error)
+{
+	JsonArray *overlaps = ash_json_find_objects(plan, "overlaps");
+
+	if (opt_beside || overlaps == NULL || json_array_get_length(overlaps) == 0)
+		return TRUE;
+	JsonObject *first = json_array_get_object_element(overlaps, 0);
+	g_autofree char *id = ash_cli_cell(first, "rollout", ASH_CLI_TEXT);
+	g_autofree char *version = ash_cli_cell(first, "version", ASH_CLI_TEXT);
+	g_autofree char *state = ash_cli_cell(first, "state", ASH_CLI_TEXT);
+	guint more = json_array_get_length(overlaps) - 1;
+	g_autofree char *others =
+			more > 0 ? g_strdup_printf(" (and others in %u more)", more) : g_strdup("");
+
+	return ash_throw(error, ASH_CLI_CLIENT_ERROR, ASH_CLI_CLIENT_ERROR_CONFLICT,
+			"%" G_GUINT64_FORMAT
+			" of these hosts are in rollout %s (to %s, %s) too%s: let "
+			"it end, cancel or revert it, choose other hosts, or say --beside",
+			ash_json_find_uint(first, "hosts"), id, version, state, others);
+}
+
 static gboolean start(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autoptr(JsonBuilder) draft = ash_cli_body(), body = ash_cli_body();
 	g_autoptr(JsonNode) plan = NULL, node = NULL;
 
-	if (!check_what(args, error) || !add_spec(draft, args, error) ||
-			!add_spec(body, args, error) ||
+	if (!check_what(args, error) || !ash_cli_count("first", opt_first, 1, MAX_FIRST, error) ||
+			!ash_cli_count("max-in-flight", opt_in_flight, 0, ASH_ROLLOUT_MAX_HOSTS,
+					error) ||
+			!add_spec(draft, args, error) || !add_spec(body, args, error) ||
 			!ash_cli_change(context, "POST", "/v1/rollouts?dry_run=1",
 					g_steal_pointer(&draft), NULL, &plan, error))
 		return FALSE;
@@ -226,7 +260,8 @@ static gboolean start(AshCliContext *context, char **args, int *out_exit, GError
 		print_plan(json_node_get_object(plan));
 	if (opt_dry_run)
 		return TRUE;
-	if (!ash_cli_confirm(opt_yes, hosts, "This starts the rollout", error) ||
+	if (!check_beside(json_node_get_object(plan), error) ||
+			!ash_cli_confirm(opt_yes, hosts, "This starts the rollout", error) ||
 			!ash_cli_change(context, "POST", "/v1/rollouts", g_steal_pointer(&body),
 					NULL, &node, error))
 		return FALSE;
@@ -245,7 +280,10 @@ const AshCliCommand ash_fleet_cmd_rollout_start[] = {
 				.synopsis = "[RELEASE SELECTOR]",
 				.summary = "Roll a release or a workload out, ring by ring",
 				.details = "Shows the rings and their limits first, and asks for the number of "
-					   "hosts. Prints the rollout's id.",
+					   "hosts. Prints the rollout's id. Refused when another rollout "
+					   "that is not over has some of the hosts, but with --beside: "
+					   "then such a host goes with the one whose turn for it comes "
+					   "first, and with the other when that is settled.",
 				.options = options,
 				.max_args = 2,
 				.run = start},

@@ -124,7 +124,8 @@ static char *ready_sentence(const AshRolloutMember *host, bool is_met)
 		return g_strdup("the release was bad on this host before: forgive it there first");
 	if (host->outcome == ASH_ROLLOUT_WITHDRAWN)
 		return g_strdup("it did not come for the release in time, and its turn comes again later");
-	return g_strdup("its window is closed, or something else is in the way");
+	return g_strdup("its window is closed, or another rollout, an operator's hand or its channel "
+			"moves it at this moment");
 }
 
 static char *ring_sentence(const AshRollout *rollout, const AshRolloutMember *host, bool is_met)

@@ -69,6 +69,7 @@ static gboolean assign(AshScheduler *scheduler, AshSchedulerEngine *engine,
 	int64_t previous = is_release ? running_release(scheduler, decision->host, &release.release)
 				      : 0;
 
+	ash_scheduler_keep_from_rivals(scheduler, engine, decision->host);
 	if (release.release != engine->release)
 		g_hash_table_add(engine->by_way, g_strdup(host));
 	else
@@ -86,6 +87,23 @@ static gboolean assign(AshScheduler *scheduler, AshSchedulerEngine *engine,
 			   : ash_scheduler_workload_hold(
 					     scheduler, engine, decision->host, true, error)) &&
 	       tell(scheduler, engine, "rollout.host", host, "assigned", decision->ring, "", error);
+}
+
+/* Nothing is wanted of it any more, unless somebody else wants something by now: another rollout, an operator by hand. */
+static gboolean stop_wanting(AshScheduler *scheduler, AshSchedulerEngine *engine, const char *host,
+		const char *text, GError **error)
+{
+	bool is_ours = false;
+	int64_t ignored = 0;
+
+	if (!ash_db_query_int(scheduler->db,
+			    "SELECT 1 FROM host WHERE id = $1 AND rollout = $2 AND verb = 'update'",
+			    ASH_DB_VALUES(ASH_DB_T(host), ASH_DB_T(engine->id)), &is_ours, &ignored,
+			    error))
+		return FALSE;
+	return !is_ours ||
+	       want(scheduler, host, &(AshDesiredWant){.rollout = "", .verb = "", .text = text},
+			       error);
 }
 
 /* Against a check-in that offers it at this moment: whoever changes the outcome first has it. What the engine knows as
@@ -114,10 +132,7 @@ static gboolean withdraw(AshScheduler *scheduler, AshSchedulerEngine *engine,
 	return (ash_scheduler_workload(engine) != NULL
 					       ? ash_scheduler_workload_hold(scheduler, engine,
 								 decision->host, false, error)
-					       : want(scheduler, host,
-								 &(AshDesiredWant){.rollout = "",
-										 .verb = "",
-										 .text = "withdrawn"},
+					       : stop_wanting(scheduler, engine, host, "withdrawn",
 								 error)) &&
 	       tell(scheduler, engine, "rollout.host", host, "withdrawn", decision->ring,
 			       decision->reason, error);
@@ -149,25 +164,6 @@ static gboolean send_back(AshScheduler *scheduler, AshSchedulerEngine *engine,
 			       release.text, error);
 }
 
-/* It came back, and remembers the release as bad: nothing is wanted of it any more. */
-static gboolean stop_wanting(AshScheduler *scheduler, AshSchedulerEngine *engine, const char *host,
-		GError **error)
-{
-	bool is_ours = false;
-	int64_t ignored = 0;
-
-	if (!ash_db_query_int(scheduler->db,
-			    "SELECT 1 FROM host WHERE id = $1 AND rollout = $2 AND verb = 'update'",
-			    ASH_DB_VALUES(ASH_DB_T(host), ASH_DB_T(engine->id)), &is_ours, &ignored,
-			    error))
-		return FALSE;
-	return !is_ours ||
-	       want(scheduler, host,
-			       &(AshDesiredWant){
-					       .rollout = "", .verb = "", .text = "it failed here"},
-			       error);
-}
-
 static gboolean settle(AshScheduler *scheduler, AshSchedulerEngine *engine,
 		const AshSchedulerDecision *decision, const char *host, GError **error)
 {
@@ -196,7 +192,7 @@ static gboolean settle(AshScheduler *scheduler, AshSchedulerEngine *engine,
 									  engine, decision->host,
 									  false, error)
 							: stop_wanting(scheduler, engine, host,
-									  error)))
+									  "it failed here", error)))
 		return FALSE;
 	ash_scheduler_look_again(scheduler, host);
 	return tell(scheduler, engine, "rollout.host", host, outcome, decision->ring,

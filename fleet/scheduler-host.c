@@ -109,6 +109,19 @@ static bool is_taken(AshScheduler *scheduler, const AshSchedulerEngine *engine, 
 	return wanted != NULL && !g_str_equal(wanted->commit, host->commit);
 }
 
+void ash_scheduler_keep_from_rivals(
+		AshScheduler *scheduler, const AshSchedulerEngine *engine, const uint8_t *host)
+{
+	AshRolloutHost there;
+
+	for (unsigned i = 0; i < scheduler->engines->len; i++) {
+		const AshSchedulerEngine *other = g_ptr_array_index(scheduler->engines, i);
+		if (is_rival(engine, other) && ash_rollout_host(other->rollout, host, &there) &&
+				there.reach == ASH_ROLLOUT_READY)
+			ash_rollout_reach(other->rollout, host, ASH_ROLLOUT_CLOSED);
+	}
+}
+
 static AshRolloutReach reach_of(AshScheduler *scheduler, AshSchedulerEngine *engine,
 		const AshHost *host, const Extra *extra)
 {

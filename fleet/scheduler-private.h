@@ -93,6 +93,9 @@ void ash_scheduler_look_again(AshScheduler *scheduler, const char *host);
 /* All hosts in memory that are candidates join. */
 gboolean ash_scheduler_join_all(AshScheduler *scheduler, AshSchedulerEngine *engine, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;
+/* @engine gives it a place: the others of its kind, which decide later in this turn, let it be. */
+void ash_scheduler_keep_from_rivals(
+		AshScheduler *scheduler, const AshSchedulerEngine *engine, const uint8_t *host);
 /* Windows opened or closed, or policies changed: all hosts of the engine are to be looked at again. */
 void ash_scheduler_refresh(AshScheduler *scheduler, AshSchedulerEngine *engine);
 /* Those whose channel wants something else than what is wanted are to be looked at again. */

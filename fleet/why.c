@@ -174,10 +174,12 @@ static void ask_wanted(Chain *chain)
 		return;
 	}
 	chain->target = ash_desired_book_release(facts->book, facts->rollout_release);
+	const char *others = facts->other_rollouts != NULL ? facts->other_rollouts : "";
 	if (chain->target != NULL)
 		met(chain, "wanted",
-				g_strdup_printf("rollout '%s' brings %s", name,
-						chain->target->version));
+				g_strdup_printf(*others != '\0' ? "rollout '%s' brings %s; then the turn is that of %s"
+								: "rollout '%s' brings %s%s",
+						name, chain->target->version, others));
 	else
 		blocked(chain, "wanted", ASH_WHY_REFUSED, 0,
 				g_strdup_printf("the release of rollout '%s' is not known any more",
@@ -230,6 +232,20 @@ static void ask_release(Chain *chain)
 
 /* ---- its turn ------------------------------------------------------------------------------------ */
 
+/* Whose, and as they were written: "policy 'nights': Sat 02:00-05:00 Europe/Zurich" */
+static char *windows_text(const AshWhyFacts *facts)
+{
+	AshDesiredWhen when = {.policy = ""};
+
+	ash_desired_when(facts->book, facts->host, facts->rollout != NULL ? facts->rollout : "",
+			facts->now_s, &when);
+	g_autofree char *texts =
+			when.windows != NULL ? g_strjoinv(", ", (char **) (uintptr_t) when.windows)
+					     : g_strdup("");
+	return *when.policy != '\0' ? g_strdup_printf("policy '%s': %s", when.policy, texts)
+				    : g_strdup_printf("the rollout's: %s", texts);
+}
+
 static void ask_window(Chain *chain)
 {
 	const AshWhyFacts *facts = chain->facts;
@@ -238,12 +254,17 @@ static void ask_window(Chain *chain)
 
 	ash_desired_windows(facts->book, facts->host, facts->rollout != NULL ? facts->rollout : "",
 			facts->now_s, &is_open, &change_s);
-	g_autofree char *when = change_s != INT64_MAX ? utc(change_s) : g_strdup("never");
-	if (is_open)
+	if (is_open) {
 		met(chain, "window", g_strdup("no window keeps it, or one is open"));
-	else
-		blocked(chain, "window", ASH_WHY_WAITING, change_s != INT64_MAX ? change_s : 0,
-				g_strdup_printf("its window is closed; it opens at %s", when));
+		return;
+	}
+	g_autofree char *opens = change_s != INT64_MAX ? utc(change_s) : NULL;
+	g_autofree char *which = windows_text(facts);
+	blocked(chain, "window", ASH_WHY_WAITING, change_s != INT64_MAX ? change_s : 0,
+			opens != NULL ? g_strdup_printf("its window is closed (%s); it opens at %s",
+							which, opens)
+				      : g_strdup_printf("its window is closed (%s), and never opens",
+							which));
 }
 
 static void ask_rollout(Chain *chain)

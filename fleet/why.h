@@ -24,6 +24,7 @@ typedef struct {
 	int64_t rollout_release;
 	const AshRolloutWhy *rollout_why; /* NULL: it is just being prepared */
 	const char *own_blocker;          /* "blocker" of its report; "" */
+	const char *other_rollouts; /* that would bring it something too, as words; "", NULL: none */
 } AshWhyFacts;
 
 typedef enum {

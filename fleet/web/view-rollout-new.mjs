@@ -10,7 +10,7 @@ import { Field, say } from "./dialog.mjs";
 import { Wider } from "./view-assignments.mjs";
 import * as words from "./words.mjs";
 
-const START = { of: "release", assignment: "", version: "", widen: false, name: "", release: "", selector: "", canaries: "", channel: "", growth: "4", first: "4", soak: "300", deadline: "5400", begin: "86400", lapse: "900", patience: "86400", ring_pause: "0", max_in_flight: "0", tolerated: "0.01", alpha: "0.01", budgets: "", windows: "", on_halt: "hold", reason: "" };
+const START = { of: "release", assignment: "", version: "", widen: false, beside: false, name: "", release: "", selector: "", canaries: "", channel: "", growth: "4", first: "4", soak: "300", deadline: "5400", begin: "86400", lapse: "900", patience: "86400", ring_pause: "0", max_in_flight: "0", tolerated: "0.01", alpha: "0.01", budgets: "", windows: "", on_halt: "hold", reason: "" };
 
 function specOf(v) {
 	const what = v.of === "workload" ? { assignment: v.assignment, version: v.version, ...(v.widen ? { widen: true } : {}) } : { release: Number(v.release), selector: v.selector || "all" };
@@ -25,6 +25,7 @@ function specOf(v) {
 	if (windows.length) spec.windows = windows;
 	const budgets = Object.entries(words.readLabels(v.budgets)).map(([label, max]) => ({ label, max: /%$/.test(max) ? max : Number(max) }));
 	if (budgets.length) spec.budgets = budgets;
+	if (v.beside) spec.beside = true;
 	if (v.reason) spec.reason = v.reason;
 	return spec;
 }
@@ -82,7 +83,8 @@ export function NewRollout() {
 		if (preview.error?.kind === "wider") see({ which, of: preview.error.body });
 	}, [preview.error]);
 	const wider = values.of === "workload" && seen.which === which ? seen.of : null;
-	const set = (name) => (value) => setValues((was) => ({ ...was, [name]: value, ...(/^(of|assignment|version)$/.test(name) ? { widen: false } : {}), ...(name === "assignment" ? { version: "" } : {}) }));
+	const set = (name) => (value) => setValues((was) => ({ ...was, [name]: value, ...(/^(of|assignment|version)$/.test(name) ? { widen: false } : {}), ...(/^(of|release|selector)$/.test(name) ? { beside: false } : {}), ...(name === "assignment" ? { version: "" } : {}) }));
+	const overlaps = preview.data?.overlaps || [];
 	const field = (name, label, more = {}) => html`<${Field} of=${{ name, label, ...more }} id=${`new-${name}`} value=${values[name]} onInput=${set(name)} />`;
 	const submit = async (event) => {
 		event.preventDefault();
@@ -114,6 +116,8 @@ export function NewRollout() {
 			<${Panel} id="stop" title="When it stops"><div class="fields">${field("tolerated", "Tolerated share of failures", { type: "number", min: 0.0001, max: 0.5, step: "any", required: true, hint: "0.01 is one in a hundred" })}${field("alpha", "Chance of halting a good release", { type: "number", min: 0.0001, max: 0.5, step: "any", required: true })}
 			${field("on_halt", "On halt", { options: [["hold", "hold: nobody else gets it"], ["revert", "revert: those that took it are sent back"]] })}${values.of === "release" && channels.data?.items && field("channel", "When it has finished", { options: [["", "leave the channels alone"], ...channels.data.items.map((c) => [c.name, `point channel ${c.name} to it`])] })}
 			${!wider && field("reason", "Reason", { maxlength: 500 })}</div><//></div>
-			<div class="sticky"><${Panel} id="preview" title="What would happen"><${Preview} of=${preview} />${wider && html`<${Wider} of=${wider} widen=${values.widen} onWiden=${set("widen")} reason=${values.reason} onReason=${set("reason")} />`}${error && html`<p class="form-error" role="alert"><${Icon} name="alert" />${error}</p>`}
-			<div class="form-end"><button class="primary" disabled=${busy || !isChosen(values) || Boolean(preview.error) || preview.waiting || Boolean(wider && !values.reason)}>${busy ? "Working…" : preview.data ? `Start with ${words.plural(Math.min(preview.data.rings?.[0] ?? 0, preview.data.hosts), "host")}` : "Start"}</button></div><//></div></form>`}<//>`;
+			<div class="sticky"><${Panel} id="preview" title="What would happen"><${Preview} of=${preview} />${wider && html`<${Wider} of=${wider} widen=${values.widen} onWiden=${set("widen")} reason=${values.reason} onReason=${set("reason")} />`}
+			${overlaps.length > 0 && html`<div class="wider"><div class="notice tone-bad" role="alert"><${Icon} name="alert" /><p><strong>${overlaps.length === 1 ? "Another rollout has" : "Other rollouts have"} some of these hosts.</strong> Let that end, cancel it, or choose other hosts: ${overlaps.map((o, i) => html`${i > 0 && ", "}<a href=${`/rollouts/${o.rollout}`}>${o.name || o.rollout} (${o.version})</a>`)}</p></div>
+			<${Field} id="beside" of=${{ name: "beside", label: "Go on: a host goes with the one whose turn comes first, then with the other", type: "check" }} value=${values.beside} onInput=${set("beside")} /></div>`}${error && html`<p class="form-error" role="alert"><${Icon} name="alert" />${error}</p>`}
+			<div class="form-end"><button class="primary" disabled=${busy || !isChosen(values) || Boolean(preview.error) || preview.waiting || Boolean(wider && !values.reason) || (overlaps.length > 0 && !values.beside)}>${busy ? "Working…" : preview.data ? `Start with ${words.plural(Math.min(preview.data.rings?.[0] ?? 0, preview.data.hosts), "host")}` : "Start"}</button></div><//></div></form>`}<//>`;
 }

@@ -133,7 +133,7 @@ POST /v1/rollouts/{id}/pause operator ROLLOUT scope 403
 POST /v1/rollouts/{id}/resume operator ROLLOUT scope 403 | {"reason":"r"}
 POST /v1/rollouts/{id}/cancel operator ROLLOUT scope 403 | {"reason":"r"}
 POST /v1/rollouts/{id}/revert operator ROLLOUT scope 403 | {"reason":"r"}
-POST /v1/rollouts operator - scope 409 | {"release":"2.0","selector":"site = basel"}
+POST /v1/rollouts operator - scope 409 | {"release":"2.0","selector":"site = basel","beside":true}
 POST /v1/ddi/targets/{id}/actions operator meter-1 scope 404 | {"name":"set","version":"2","modules":[MODULE],"beside":true}
 POST /v1/ddi/targets/{id}/actions/{action}/force operator meter-1,SOFT scope 404
 POST /v1/ddi/targets/{id}/actions/{action}/cancel operator meter-1,SOFT scope 404

@@ -173,6 +173,21 @@ ok "it comes to its end" go reverted 40
 is "all are back" "$(hosts_on 2.0)" 21
 is "nobody got it afterwards" "$(printf '%s\n' "${host_offers[@]}" | grep -c '4\.0')" "$more"
 ok "its ledger replays" replays
+
+# ---- two beside each other ----
+
+ok "5.0 is added" release_add 5.0
+ok "4.0 is rolled out again" start '"release":"4.0","selector":"site = bern","soak":1,"first":21'
+first=$rollout
+api_is "5.0 for the same hosts is refused" 409 POST /v1/rollouts '{"release":"5.0","selector":"site = bern"}'
+ok "... but beside it" start '"release":"5.0","selector":"site = bern","soak":1,"first":21,"beside":true'
+ok "both come to their end" go finished 60
+is "... all run the newer" "$(hosts_on 5.0)" 21
+ok "... the ledger of the one replays" replays
+rollout=$first
+is "... the older one too" "$(state)" finished
+ok "... its ledger replays" replays
+is "... nobody failed in it" "$(jq -r '.failures' <<<"$(api GET "/v1/rollouts/$first"; echo "$body")")" 0
 ok "the server ends when it is asked to" fleet_stop
 
 # ---- killed at every stage ----

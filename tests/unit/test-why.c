@@ -171,6 +171,11 @@ static void behind_in_rollout(AshHost *host, AshWhyFacts *facts)
 	behind(host, facts);
 	facts->rollout_why = NULL;
 }
+static void in_two_rollouts(AshHost *host, AshWhyFacts *facts)
+{
+	in_rollout(host, facts);
+	facts->other_rollouts = "rollout 'spring' to 3.0 (running)";
+}
 static void withdrawn(AshHost *host, AshWhyFacts *facts)
 {
 	in_rollout(host, facts);
@@ -221,12 +226,16 @@ static const struct {
 				"2.0 failed on this host and is not given to it again; see its history, "
 				"then order 'forgive'"},
 		{sleeping, ASH_WHY_WAITING, NOW + 18 * 3600, "window",
-				"its window is closed; it opens at 2027-01-16T02:00:00Z"},
+				"its window is closed (policy 'nights': 02:00-05:00); it opens at "
+				"2027-01-16T02:00:00Z"},
 		{fetching, ASH_WHY_WORKING, 0, "host", "it is at it: fetching"},
 		{blocked, ASH_WHY_WAITING, 0, "host", "the host says: somebody is logged in"},
 		{stuck, ASH_WHY_STUCK, 0, "host", "the host says: there is no room"},
 		{by_hand, ASH_WHY_WAITING, NOW, "host", "it was told, and has not begun yet"},
 		{in_rollout, ASH_WHY_WAITING, NOW + 60, "ring", "ring 1 holds 4 hosts"},
+		{in_two_rollouts, ASH_WHY_WAITING, NOW + 60, "ring", "ring 1 holds 4 hosts",
+				"rollout 'autumn' brings 2.0; then the turn is that of rollout 'spring' "
+				"to 3.0 (running)"},
 		{starting, ASH_WHY_WAITING, 0, "running",
 				"the rollout is being prepared: its hosts are written down"},
 };
@@ -265,9 +274,63 @@ static void test_cases(void)
 	}
 }
 
+/* On the days when clocks change, and over midnight: closed until when. Berlin puts clocks forward on 2026-03-29 at 01:00Z
+ * (02:00 becomes 03:00) and back on 2026-10-25 at 01:00Z.
+ */
+static void test_windows(void)
+{
+	static const struct {
+		const char *window, *now, *opens; /* NULL: it is open */
+	} windows[] = {
+			{"02:00-05:00 Europe/Berlin", "2026-03-28T12:00:00Z",
+					"2026-03-29T01:00:00Z"},
+			{"02:30-05:00 Europe/Berlin", "2026-03-29T00:59:00Z",
+					"2026-03-29T01:00:00Z"},
+			{"02:30-05:00 Europe/Berlin", "2026-03-29T01:00:00Z", NULL},
+			/* not on that day: the hour is not there */
+			{"02:10-02:50 Europe/Berlin", "2026-03-29T00:30:00Z",
+					"2026-03-30T00:10:00Z"},
+			{"02:10-02:50 Europe/Berlin", "2026-10-25T01:30:00Z", NULL},
+			{"02:10-02:50 Europe/Berlin", "2026-10-25T01:50:00Z",
+					"2026-10-26T01:10:00Z"},
+			{"Sat 22:00-04:00 Europe/Berlin", "2026-03-29T01:59:00Z", NULL},
+			{"Sat 22:00-04:00 Europe/Berlin", "2026-03-29T02:00:00Z",
+					"2026-04-04T20:00:00Z"},
+			{"Sat 22:00-04:00 Europe/Berlin", "2026-10-25T02:59:00Z", NULL},
+			{"Sat 22:00-04:00 Europe/Berlin", "2026-10-25T03:00:00Z",
+					"2026-10-31T21:00:00Z"},
+	};
+
+	for (size_t i = 0; i < G_N_ELEMENTS(windows); i++) {
+		const char *const texts[] = {windows[i].window, NULL};
+		g_autoptr(AshDesiredBook) a_book = book();
+		g_autoptr(GDateTime) now = g_date_time_new_from_iso8601(windows[i].now, NULL);
+		AshHost a_host = host();
+		AshWhyFacts facts = {.host = &a_host,
+				.book = a_book,
+				.now_s = g_date_time_to_unix(now),
+				.reason = "",
+				.own_blocker = ""};
+		g_auto(AshWhy) why = {0};
+
+		a_host.name = "clock";
+		a_host.release = 3;
+		g_assert_true(ash_desired_book_add_policy(
+				a_book, "clocks", 0, "name = clock", texts, 0, NULL));
+		ash_why(&facts, &why);
+		g_autofree char *closed = g_strdup_printf(
+				"its window is closed (policy 'clocks': %s); it opens at %s",
+				windows[i].window, windows[i].opens);
+		g_assert_cmpstr(why.blocker, ==,
+				windows[i].opens != NULL ? closed
+							 : "it was told, and has not begun yet");
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/why/cases", test_cases);
+	g_test_add_func("/why/windows", test_windows);
 	return g_test_run();
 }

@@ -285,6 +285,18 @@ async function rollouts() {
 	const made = (await calls("POST")).find((c) => c.path === "/v1/rollouts")?.body;
 	is("it calls the API right", [made?.release, made?.selector, made?.growth, made?.first, made?.budgets, made?.on_halt], [5, "site = bern", 2, 4, [{ label: "site", max: "10%" }, { label: "rack", max: 1 }], "hold"]);
 
+	await to(page, "/rollouts/new");
+	await page.select("#new-release", "5");
+	await page.type("#new-selector", "site = basel");
+	ok("another rollout of the same hosts is named", await until(page, () => /Another rollout has some of these hosts[\s\S]*spring \(1\.4\.1\)/.test(document.querySelector(".wider")?.innerText)));
+	ok("and keeps it from starting", await page.$eval(".form-end button", (b) => b.disabled));
+	await page.click("#beside");
+	await until(page, () => !document.querySelector(".form-end button").disabled);
+	await calls();
+	await page.click(".form-end button");
+	await until(page, () => location.pathname === "/rollouts/n3w0r0ll0ut1");
+	is("but when that is meant", (await calls("POST")).find((c) => c.path === "/v1/rollouts")?.body.beside, true);
+
 	await to(page, "/rollouts/q7f2k9d3m1xa");
 	await page.evaluate(() => (window.stays = true));
 	const ring = () => page.$eval(".wall li:nth-last-child(3) .stones", (e) => e.getAttribute("aria-label"));

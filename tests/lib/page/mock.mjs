@@ -192,7 +192,7 @@ const routes = [
 			rings.push(Math.min(limit, n));
 			if (limit >= n) break;
 		}
-		if (a.get("dry_run")) return { hosts: n, already: 12, rings, limits: data.TABLE.filter(([m]) => m <= n), warnings: n > 100 && !b.canaries ? ["No canaries: the first ring is drawn from all hosts."] : [] };
+		if (a.get("dry_run")) return { hosts: n, already: 12, rings, limits: data.TABLE.filter(([m]) => m <= n), warnings: n > 100 && !b.canaries ? ["No canaries: the first ring is drawn from all hosts."] : [], overlaps: b.selector === "site = basel" ? [{ rollout: "b81mz0c4t6ye", name: "spring", version: "1.4.1", state: "halted", hosts: 3 }] : [] };
 		const made = { ...structuredClone(rollouts[0]), id: "n3w0r0ll0ut1", name: b.name, state: "running", spec: b, created_at: now(), failures: 0, rings: rings.map((limit, i) => ({ ring: i + 1, limit, halts_at: data.TABLE[i]?.[1] || 0, counts: { waiting: limit - (rings[i - 1] || 0) } })), counts: { waiting: n }, total: n, ring: 1, limit: rings[0] };
 		rollouts.unshift(made);
 		return made;
