@@ -5,6 +5,7 @@
 #include "fleet/change.h"
 #include "fleet/page.h"
 #include "fleet/release.h"
+#include "fleet/scope.h"
 #include "fleet/server.h"
 #include "lib/error.h"
 #include "lib/json.h"
@@ -15,7 +16,8 @@ enum {
 	MAX_NAME = 64,
 	MAX_NOTE = 1024,
 	MAX_WINDOWS = 16,
-	MAX_POLL_S = 7 * 86400,
+	MIN_POLL_S = 5,
+	MAX_POLL_S = 86400,
 	MAX_RANK = 1000000,
 	MAX_LIST_BYTES = 16 << 10,
 };
@@ -29,6 +31,15 @@ gboolean ash_api_policy_check_name(const char *name, GError **error)
 	return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
 			"a name is 1 to %d letters, digits and . _ -, a letter or digit first",
 			MAX_NAME);
+}
+
+const char *ash_api_policy_poll_trouble(int64_t poll_s)
+{
+	return poll_s == 0 || (poll_s >= MIN_POLL_S && poll_s <= MAX_POLL_S)
+			       ? NULL
+			       : "'poll' is from 5 s, for each check-in is a connection and a write, to "
+				 "86400 s (a day), for less often nothing reaches a host; 0: the server's "
+				 "own";
 }
 
 static gboolean throw_none(const char *what, const char *name, GError **error)
@@ -174,9 +185,51 @@ static gboolean write_channel(AshRequest *request, gpointer data, GError **error
 	       ash_change_event(request, "channel.changed", text, NULL, error);
 }
 
+typedef struct {
+	const AshScope *scope;
+	const char *channel;
+	uint32_t hosts;
+} Follow;
+
+static bool count_follower(const AshHost *host, gpointer data)
+{
+	Follow *follow = data;
+	const char *channel = ash_pairs_get(host->labels, host->label_count, "channel");
+
+	follow->hosts += g_strcmp0(channel, follow->channel) == 0 &&
+			 ash_scope_has(follow->scope, host);
+	return true;
+}
+
+/* Answers 409 when other hosts follow it than the operator was shown. */
+static gboolean check_followers(
+		AshRequest *request, const char *channel, bool *out_refused, GError **error)
+{
+	g_auto(AshScope) scope = {0};
+	int64_t expect = -1;
+
+	*out_refused = false;
+	if (!ash_change_number(request, "expect", UINT32_MAX, -1, &expect, error))
+		return FALSE;
+	if (expect < 0)
+		return TRUE;
+	if (!ash_scope_init(request, &scope, error))
+		return FALSE;
+	Follow follow = {&scope, channel, 0};
+	ash_live_each(request->server->live, count_follower, &follow);
+	*out_refused = follow.hosts != (uint64_t) expect;
+	if (*out_refused)
+		ash_http_reply_json(request->call, 409,
+				g_strdup_printf("{\"kind\":\"count\",\"text\":\"%u hosts follow it "
+						"now: look again.\",\"count\":%u}\n",
+						follow.hosts, follow.hosts));
+	return TRUE;
+}
+
 static gboolean set_channel(AshRequest *request, GError **error)
 {
 	SetChannel set = {.name = name_of(request)};
+	bool is_refused = false;
 	g_autoptr(AshFleetRelease) release = NULL;
 	g_autofree char *what = NULL;
 
@@ -192,6 +245,10 @@ static gboolean set_channel(AshRequest *request, GError **error)
 				"%s is withdrawn: %s", release->version, release->withdrawn);
 	set.release = release != NULL ? release->id : 0;
 	set.version = release != NULL ? release->version : (char[]){""};
+	if (!check_followers(request, set.name, &is_refused, error))
+		return FALSE;
+	if (is_refused)
+		return TRUE;
 	if (!ash_change_run(request, write_channel, &set, error))
 		return FALSE;
 	return show_channel(request, error);
@@ -352,8 +409,11 @@ static gboolean set_policy(AshRequest *request, GError **error)
 			!ash_change_text(request, "selector", ASH_SELECTOR_MAX_BYTES, "", &selector,
 					error) ||
 			!ash_change_number(request, "rank", MAX_RANK, 100, &set.rank, error) ||
-			!ash_change_number(request, "poll", MAX_POLL_S, 0, &set.poll_s, error))
+			!ash_change_number(request, "poll", INT32_MAX, 0, &set.poll_s, error))
 		return FALSE;
+	const char *trouble = ash_api_policy_poll_trouble(set.poll_s);
+	if (trouble != NULL)
+		return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST, "%s", trouble);
 	if (json_object_has_member(request->body, "windows") &&
 			!ash_json_array(request->body, "windows", &windows, error))
 		return ash_change_answer(error, ASH_JSON_ERROR, -1, ASH_ROUTE_ERROR_REQUEST);
@@ -399,6 +459,8 @@ static const AshRouteMember list_arguments[] = {
 static const AshRouteMember channel_members[] = {
 		{"release", "integer|string", true, "id, NAME/VERSION or VERSION; 0 or \"\": none"},
 		{"note", "string", false, "what it is for"},
+		{"expect", "integer", false,
+				"how many hosts have its label; 409 'count' when it is another number"},
 		{"reason", "string", false, "for the audit log"},
 		{0},
 };
@@ -406,7 +468,7 @@ static const AshRouteMember policy_members[] = {
 		{"selector", "string", true, "which hosts; \"\": all"},
 		{"rank", "integer", false, "the lowest that matches rules; default 100"},
 		{"windows", "array", false, "texts as '02:00-05:00 Europe/Zurich'; none: any time"},
-		{"poll", "integer", false, "seconds; 0 (default): the server's own"},
+		{"poll", "integer", false, "seconds, 5 to 86400; 0 (default): the server's own"},
 		{"note", "string", false, "what it is for"},
 		{"reason", "string", false, "for the audit log"},
 		{0},

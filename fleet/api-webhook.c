@@ -14,7 +14,6 @@
 enum {
 	ID_DIGITS = 12,
 	MAX_NOTE = 1024,
-	MAX_KIND = 64,
 };
 
 /* ---- reading ---- */
@@ -122,14 +121,14 @@ gboolean ash_api_webhook_check_url(const char *url, GError **error)
 	return TRUE;
 }
 
-static bool is_kind(const char *kind)
+static gboolean throw_kind(const char *kind, GError **error)
 {
-	size_t size = strlen(kind);
+	g_autofree char *all = g_strjoinv(", ", (char **) (uintptr_t) ash_event_kinds);
 
-	return size > 0 && size <= MAX_KIND &&
-	       strspn(kind, "abcdefghijklmnopqrstuvwxyz.-") +
-					       (g_str_has_suffix(kind, ".*") ? 1 : 0) ==
-			       size;
+	return ash_throw(error, ASH_ROUTE_ERROR, ASH_ROUTE_ERROR_REQUEST,
+			"'kinds': there are no events '%.64s'; there are: %s; or \"rollout.*\" for all "
+			"that begin so",
+			kind, all);
 }
 
 gboolean ash_api_webhook_check_kinds(JsonArray *kinds, GError **error)
@@ -140,8 +139,9 @@ gboolean ash_api_webhook_check_kinds(JsonArray *kinds, GError **error)
 	for (guint i = 0; i < count && is_good; i++) {
 		JsonNode *node = json_array_get_element(kinds, i);
 		is_good = JSON_NODE_HOLDS_VALUE(node) &&
-			  json_node_get_value_type(node) == G_TYPE_STRING &&
-			  is_kind(json_node_get_string(node));
+			  json_node_get_value_type(node) == G_TYPE_STRING;
+		if (is_good && !ash_event_has_kind(json_node_get_string(node)))
+			return throw_kind(json_node_get_string(node), error);
 	}
 	if (is_good)
 		return TRUE;

@@ -9,9 +9,13 @@
 
 /* Which hosts run which version of a workload. */
 
+enum {
+	MAX_RANK = 1000000,
+};
+
 static char *opt_workload, *opt_version, *opt_selector, *opt_note;
 static char **opt_parameters;
-static int opt_rank = -1;
+static int opt_rank = ASH_CLI_NOT_GIVEN;
 static gboolean opt_widen, opt_dry_run, opt_yes;
 
 static const GOptionEntry list_options[] = {
@@ -133,7 +137,7 @@ static JsonBuilder *body_of(JsonNode *parameters)
 		ash_json_add_string(body, "version", opt_version);
 	if (opt_selector != NULL)
 		ash_json_add_string(body, "selector", opt_selector);
-	if (opt_rank >= 0)
+	if (opt_rank != ASH_CLI_NOT_GIVEN)
 		ash_json_add_int(body, "rank", opt_rank);
 	if (opt_note != NULL)
 		ash_json_add_string(body, "note", opt_note);
@@ -160,7 +164,8 @@ static gboolean assign(AshCliContext *context, char **args, int *out_exit, GErro
 	g_autofree char *dry = g_strconcat(path, "?dry_run=1", NULL);
 	g_autoptr(JsonNode) parameters = NULL, plan = NULL, node = NULL;
 
-	if (opt_widen && !ash_cli_need("reason", ash_cli_reason, error))
+	if (!ash_cli_count("rank", opt_rank, 0, MAX_RANK, error) ||
+			(opt_widen && !ash_cli_need("reason", ash_cli_reason, error)))
 		return FALSE;
 	if (!merge_parameters(path, &parameters, error) ||
 			!ash_cli_change(context, "PUT", dry, body_of(parameters), NULL, &plan,

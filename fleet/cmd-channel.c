@@ -4,14 +4,19 @@
 #include "lib/error.h"
 #include "lib/json.h"
 
+enum {
+	MAX_RANK = 1000000,
+};
+
 static char *opt_note, *opt_selector, *opt_poll;
 static char **opt_windows;
-static int opt_rank = -1;
-static gboolean opt_any_time;
+static int opt_rank = ASH_CLI_NOT_GIVEN;
+static gboolean opt_any_time, opt_yes;
 
 static const GOptionEntry channel_options[] = {
 		{"note", 0, 0, G_OPTION_ARG_STRING, &opt_note, "For people", "TEXT"},
 		ASH_CLI_REASON,
+		{"yes", 'y', 0, G_OPTION_ARG_NONE, &opt_yes, "Do not ask", NULL},
 		{0},
 };
 static const GOptionEntry policy_options[] = {
@@ -22,7 +27,9 @@ static const GOptionEntry policy_options[] = {
 		{"window", 'w', 0, G_OPTION_ARG_STRING_ARRAY, &opt_windows,
 				"\"Sat 02:00-05:00 Europe/Zurich\"; may be given again", "WINDOW"},
 		{"any-time", 0, 0, G_OPTION_ARG_NONE, &opt_any_time, "No windows", NULL},
-		{"poll", 0, 0, G_OPTION_ARG_STRING, &opt_poll, "How often they check in", "TIME"},
+		{"poll", 0, 0, G_OPTION_ARG_STRING, &opt_poll,
+				"How often they check in, 5s to 1d; 0: as the server's settings say",
+				"TIME"},
 		{"note", 0, 0, G_OPTION_ARG_STRING, &opt_note, "For people", "TEXT"},
 		ASH_CLI_REASON,
 		{0},
@@ -51,10 +58,31 @@ static gboolean channels_show(AshCliContext *context, char **args, int *out_exit
 static gboolean channels_set(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autofree char *path = ash_cli_path("/v1/channels/", args[0], "");
-	JsonBuilder *body = ash_cli_body();
+	g_autofree char *selector = g_strdup_printf("channel = \"%s\"", args[0]);
+	g_autofree char *count =
+			ash_cli_argument(g_strdup("/v1/hosts/count"), "selector", selector);
+	g_autoptr(AshCliClient) client = NULL;
+	g_autoptr(JsonNode) counted = NULL;
 
+	if (!ash_cli_client_new(&client, error) ||
+			!ash_cli_client_call(client, "GET", count, NULL, &counted, error))
+		return FALSE;
+	guint64 hosts = counted != NULL && JSON_NODE_HOLDS_OBJECT(counted)
+					? ash_json_find_uint(json_node_get_object(counted), "count")
+					: 0;
+	g_autofree char *what =
+			g_strdup_printf(*args[1] != '\0' ? "%" G_GUINT64_FORMAT
+							   " hosts follow '%s' and get %s at once"
+							 : "%" G_GUINT64_FORMAT
+							   " hosts follow '%s', which then says "
+							   "nothing%s",
+					hosts, args[0], args[1]);
+	if (hosts > 0 && !ash_cli_confirm(opt_yes, hosts, what, error))
+		return FALSE;
+	JsonBuilder *body = ash_cli_body();
 	ash_json_add_string(body, "release", args[1]);
 	ash_json_add_text(body, "note", opt_note);
+	ash_json_add_uint(body, "expect", hosts);
 	return ash_cli_change(context, "PUT", path, body, "done", NULL, error);
 }
 
@@ -135,19 +163,20 @@ static gboolean policies_set(AshCliContext *context, char **args, int *out_exit,
 	g_autoptr(JsonNode) node = NULL;
 	int64_t poll_s = 0;
 
-	if ((opt_poll != NULL && !ash_cli_seconds("poll", opt_poll, &poll_s, error)) ||
+	if (!ash_cli_count("rank", opt_rank, 0, MAX_RANK, error) ||
+			(opt_poll != NULL && !ash_cli_seconds("poll", opt_poll, &poll_s, error)) ||
 			!find_policy(path, &node, error))
 		return FALSE;
 	JsonObject *old = node != NULL ? json_node_get_object(node) : NULL;
 	if (old == NULL && !ash_cli_need("selector", opt_selector, error))
 		return FALSE;
-	if (old != NULL && opt_rank < 0)
+	if (old != NULL && opt_rank == ASH_CLI_NOT_GIVEN)
 		opt_rank = (int) ash_json_find_uint(old, "rank");
 	if (old != NULL && opt_poll == NULL)
 		poll_s = (int64_t) ash_json_find_uint(old, "poll");
 	ash_json_add_string(body, "selector",
 			opt_selector != NULL ? opt_selector : ash_json_find_text(old, "selector"));
-	ash_json_add_int(body, "rank", opt_rank < 0 ? 100 : opt_rank);
+	ash_json_add_int(body, "rank", opt_rank == ASH_CLI_NOT_GIVEN ? 100 : opt_rank);
 	add_windows(body, old);
 	ash_json_add_int(body, "poll", poll_s);
 	if (opt_note == NULL && old != NULL)
@@ -168,8 +197,9 @@ const AshCliCommand ash_fleet_cmd_channel[] = {
 		{.name = "channels set",
 				.synopsis = "CHANNEL RELEASE",
 				.summary = "Point a channel at a release, at once and for all its hosts",
-				.details = "A rollout with --channel moves it when it has finished. "
-					   "RELEASE '': at none.",
+				.details = "Asks for the number of hosts that follow it, which must still be "
+					   "the same when it is done. A rollout with --channel moves it when "
+					   "it has finished. RELEASE '': at none.",
 				.options = channel_options,
 				.min_args = 2,
 				.max_args = 2,

@@ -8,8 +8,12 @@
 
 /* Devices that speak hawkBit's DDI: what they are, what they may get, what they are to install. */
 
+enum {
+	MAX_WEIGHT = 1000,
+};
+
 static char *opt_type, *opt_kind, *opt_schedule;
-static int opt_weight = -1;
+static int opt_weight = ASH_CLI_NOT_GIVEN;
 static gboolean opt_confirm, opt_beside;
 
 static const GOptionEntry module_options[] = {
@@ -232,9 +236,11 @@ static gboolean actions_start(AshCliContext *context, char **args, int *out_exit
 		json_builder_add_int_value(body, (gint64) id);
 	}
 	json_builder_end_array(body);
+	if (!ash_cli_count("weight", opt_weight, 0, MAX_WEIGHT, error))
+		return FALSE;
 	ash_json_add_text(body, "kind", opt_kind);
 	ash_json_add_text(body, "schedule", opt_schedule);
-	if (opt_weight >= 0)
+	if (opt_weight != ASH_CLI_NOT_GIVEN)
 		ash_json_add_int(body, "weight", opt_weight);
 	if (opt_confirm)
 		ash_json_add_bool(body, "needs_confirmation", true);

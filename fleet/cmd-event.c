@@ -7,6 +7,10 @@
 #include "fleet/cli.h"
 #include "lib/json.h"
 
+enum {
+	MAX_EVENTS = 1000, /* one answer */
+};
+
 static char *opt_kind, *opt_host, *opt_rollout;
 static int opt_limit = 50;
 static gboolean opt_follow;
@@ -23,7 +27,7 @@ static const GOptionEntry event_options[] = {
 		{0},
 };
 static const GOptionEntry audit_options[] = {
-		{"limit", 'n', 0, G_OPTION_ARG_INT, &opt_limit, "At most so many; default: 50",
+		{"limit", 'n', 0, G_OPTION_ARG_INT, &opt_limit, "The newest so many; default: 50",
 				"N"},
 		{0},
 };
@@ -93,13 +97,14 @@ static gboolean on_event(const char *kind, JsonObject *event, gpointer data, GEr
 
 static gboolean events(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	g_autofree char *limit = g_strdup_printf("%d", CLAMP(opt_limit, 1, 1000));
+	g_autofree char *limit = g_strdup_printf("%d", opt_limit);
 	g_autofree char *path = ash_cli_argument(g_strdup("/v1/events?order=new"), "limit", limit);
 	g_autoptr(AshCliClient) client = NULL;
 	g_autoptr(JsonNode) node = NULL;
 	int64_t last = 0;
 
-	if (!ash_cli_client_new(&client, error) || !find_host(client, error))
+	if (!ash_cli_count("limit", opt_limit, 1, MAX_EVENTS, error) ||
+			!ash_cli_client_new(&client, error) || !find_host(client, error))
 		return FALSE;
 	path = ash_cli_argument(g_steal_pointer(&path), "kind", opt_kind);
 	path = ash_cli_argument(g_steal_pointer(&path), "host", opt_host);
@@ -134,8 +139,9 @@ static gboolean audit(AshCliContext *context, char **args, int *out_exit, GError
 			{0},
 	};
 
-	return ash_cli_list(context, "/v1/audit", (unsigned) MAX(opt_limit, 1), columns,
-			"nothing was changed yet", error);
+	return ash_cli_count("limit", opt_limit, 1, ASH_CLI_MAX_ITEMS, error) &&
+	       ash_cli_list_newest(context, "/v1/audit", (unsigned) opt_limit, columns,
+			       "nothing was changed yet", error);
 }
 
 static gboolean audit_verify(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -166,7 +172,7 @@ const AshCliCommand ash_fleet_cmd_event[] = {
 				.options = event_options,
 				.run = events},
 		{.name = "audit",
-				.summary = "Who changed what",
+				.summary = "Who changed what: the newest, in their order",
 				.options = audit_options,
 				.run = audit},
 		{.name = "audit verify",

@@ -8,7 +8,7 @@
 #include "lib/json.h"
 
 static char *opt_columns, *opt_sort, *opt_workload;
-static int opt_limit;
+static int opt_limit = ASH_CLI_NOT_GIVEN;
 
 static const AshCliColumn all_columns[] = {
 		{"NAME", "name", ASH_CLI_TEXT},
@@ -71,6 +71,11 @@ static gboolean choose_columns(AshCliColumn *out_columns, GError **error)
 	return TRUE;
 }
 
+static gboolean check_limit(GError **error)
+{
+	return ash_cli_count("limit", opt_limit, 1, ASH_CLI_MAX_ITEMS, error);
+}
+
 static gboolean hosts(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	g_autofree char *path = ash_cli_argument(
@@ -78,10 +83,9 @@ static gboolean hosts(AshCliContext *context, char **args, int *out_exit, GError
 			opt_sort);
 	AshCliColumn columns[17] = {{0}};
 
-	if (!choose_columns(columns, error))
-		return FALSE;
-	return ash_cli_list(context, path, (unsigned) MAX(opt_limit, 0), columns, "no host matches",
-			error);
+	return choose_columns(columns, error) && check_limit(error) &&
+	       ash_cli_list(context, path, (unsigned) MAX(opt_limit, 0), columns, "no host matches",
+			       error);
 }
 
 static gboolean groups(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -267,8 +271,9 @@ static gboolean events(AshCliContext *context, char **args, int *out_exit, GErro
 	};
 	g_autofree char *path = ash_cli_path("/v1/hosts/", args[0], "/events");
 
-	return ash_cli_list(context, path, opt_limit > 0 ? (unsigned) opt_limit : 50, columns,
-			"nothing has happened", error);
+	return check_limit(error) &&
+	       ash_cli_list(context, path, opt_limit > 0 ? (unsigned) opt_limit : 50, columns,
+			       "nothing has happened", error);
 }
 
 static gboolean history(AshCliContext *context, char **args, int *out_exit, GError **error)
@@ -283,8 +288,8 @@ static gboolean history(AshCliContext *context, char **args, int *out_exit, GErr
 	};
 	g_autofree char *path = ash_cli_path("/v1/hosts/", args[0], "/history");
 
-	return ash_cli_list(context, path, (unsigned) MAX(opt_limit, 0), columns, "no updates yet",
-			error);
+	return check_limit(error) && ash_cli_list(context, path, (unsigned) MAX(opt_limit, 0),
+						     columns, "no updates yet", error);
 }
 
 static gboolean journal(AshCliContext *context, char **args, int *out_exit, GError **error)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "fleet/cli.h"
+#include "fleet/token.h"
 #include "lib/json.h"
 
 static char *opt_note, *opt_expires;
@@ -56,8 +57,9 @@ static gboolean tokens_add(AshCliContext *context, char **args, int *out_exit, G
 	int64_t expires_s = 0;
 
 	/* Only to be told of those that are none. */
-	if (!ash_cli_seconds("expires", opt_expires != NULL ? opt_expires : "7d", &expires_s,
-			    error) ||
+	if (!ash_cli_count("uses", opt_uses, 1, ASH_TOKEN_MAX_USES, error) ||
+			!ash_cli_seconds("expires", opt_expires != NULL ? opt_expires : "7d",
+					&expires_s, error) ||
 			!ash_cli_add_labels(labels, opt_labels != NULL ? opt_labels : none, error))
 		return FALSE;
 	ash_json_add_text(body, "note", opt_note);

@@ -3,15 +3,16 @@
 
 #include "fleet/cli-client.h"
 #include "fleet/cli.h"
+#include "fleet/reboot-lock.h"
 #include "lib/json.h"
 
 static char *opt_lease, *opt_paused;
-static int opt_slots = -1;
+static int opt_slots = ASH_CLI_NOT_GIVEN;
 static gboolean opt_frees_late, opt_keeps_late;
 
 static const GOptionEntry set_options[] = {
 		{"slots", 0, 0, G_OPTION_ARG_INT, &opt_slots,
-				"So many reboot at once; a new group: 1", "N"},
+				"So many reboot at once, 0 to 100000; a new group: 1", "N"},
 		{"lease", 0, 0, G_OPTION_ARG_STRING, &opt_lease,
 				"After so long a holder is late; a new group: 1h", "TIME"},
 		{"frees-late", 0, 0, G_OPTION_ARG_NONE, &opt_frees_late,
@@ -80,10 +81,12 @@ static gboolean set(AshCliContext *context, char **args, int *out_exit, GError *
 	g_autoptr(JsonBuilder) body = ash_cli_body();
 	int64_t lease_s = 0;
 
-	if (opt_lease != NULL && !ash_cli_seconds("lease", opt_lease, &lease_s, error))
+	if (!ash_cli_count("slots", opt_slots, 0, ASH_REBOOT_LOCK_MAX_SLOTS, error) ||
+			(opt_lease != NULL &&
+					!ash_cli_seconds("lease", opt_lease, &lease_s, error)))
 		return FALSE;
 	/* What is not sent stays as it is. */
-	if (opt_slots >= 0)
+	if (opt_slots != ASH_CLI_NOT_GIVEN)
 		ash_json_add_int(body, "slots", opt_slots);
 	if (opt_lease != NULL)
 		ash_json_add_int(body, "lease", lease_s);

@@ -182,6 +182,8 @@ static char *counts_text(JsonArray *versions, JsonObject *point)
 
 static gboolean timeline(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
+	if (!ash_cli_count("hours", opt_hours, 1, 2160, error))
+		return FALSE;
 	g_autofree char *hours = g_strdup_printf("%d", opt_hours);
 	g_autofree char *path = ash_cli_argument(g_strdup("/v1/overview/timeline"), "hours", hours);
 	g_autoptr(JsonNode) node = NULL;

@@ -104,9 +104,10 @@ static gboolean add_file(JsonBuilder *body, const char *key, const char *file, G
 
 	if (file == NULL)
 		return TRUE;
+	if (!ash_file_read(AT_FDCWD, file, ASH_CLI_CLIENT_MAX_FILE, &bytes, error))
+		return FALSE;
 	ASH_PREFIX("%s", file);
-	if (!ash_file_read(AT_FDCWD, file, ASH_CLI_CLIENT_MAX_FILE, &bytes, error) ||
-			!ash_json_parse(bytes, ASH_CLI_CLIENT_MAX_FILE, 64, &node, error))
+	if (!ash_json_parse(bytes, ASH_CLI_CLIENT_MAX_FILE, 64, &node, error))
 		return FALSE;
 	json_builder_set_member_name(body, key);
 	json_builder_add_value(body, g_steal_pointer(&node));

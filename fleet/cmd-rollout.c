@@ -7,7 +7,7 @@
 #include "lib/json.h"
 
 static char *opt_state, *opt_outcome;
-static int opt_limit;
+static int opt_limit = ASH_CLI_NOT_GIVEN;
 
 static const GOptionEntry list_options[] = {
 		{"state", 's', 0, G_OPTION_ARG_STRING, &opt_state, "running, paused, halted, …",
@@ -128,8 +128,9 @@ static gboolean hosts(AshCliContext *context, char **args, int *out_exit, GError
 	g_autofree char *path = ash_cli_argument(
 			ash_cli_path("/v1/rollouts/", args[0], "/hosts"), "outcome", opt_outcome);
 
-	return ash_cli_list(
-			context, path, (unsigned) MAX(opt_limit, 0), columns, "no hosts", error);
+	return ash_cli_count("limit", opt_limit, 1, ASH_CLI_MAX_ITEMS, error) &&
+	       ash_cli_list(context, path, (unsigned) MAX(opt_limit, 0), columns, "no hosts",
+			       error);
 }
 
 static gboolean ledger(AshCliContext *context, char **args, int *out_exit, GError **error)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "fleet/cli.h"
+#include "lib/error.h"
 #include "lib/json.h"
 
 static char **opt_kinds;
@@ -103,8 +104,10 @@ static gboolean resume(AshCliContext *context, char **args, int *out_exit, GErro
 
 static gboolean replay(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
+	if (opt_from < 1)
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"--from is needed: the number of an event, from 1");
 	JsonBuilder *body = ash_cli_body();
-
 	ash_json_add_int(body, "from", opt_from);
 	return act(context, args[0], "/replay", body, error);
 }

@@ -15,6 +15,31 @@ static const char *or_empty(const char *text)
 	return text != NULL ? text : "";
 }
 
+/* clang-format off */
+const char *const ash_event_kinds[] = {
+	"host.joined", "host.pending", "host.approved", "host.held", "host.released", "host.retired", "host.forgotten",
+	"host.renewed", "host.clone", "host.labels", "host.report", "host.event", "host.desired", "host.order",
+	"host.silent", "host.back", "host.workload",
+	"rollout.created", "rollout.started", "rollout.ring", "rollout.paused", "rollout.resumed", "rollout.halted",
+	"rollout.reverting", "rollout.finished", "rollout.reverted", "rollout.cancelled", "rollout.act", "rollout.host",
+	"workload.added", "workload.withdrawn", "workload.changed", "assignment.changed",
+	"release.added", "release.withdrawn", "release.changed",
+	"channel.changed", "policy.changed", "lock.changed", "ddi.changed", "operator.changed",
+	NULL,
+};
+/* clang-format on */
+
+bool ash_event_has_kind(const char *pattern)
+{
+	size_t size = strlen(pattern);
+	bool is_start = g_str_has_suffix(pattern, ".*");
+
+	for (const char *const *kind = ash_event_kinds; *kind != NULL; kind++)
+		if (is_start ? strncmp(*kind, pattern, size - 1) == 0 : strcmp(*kind, pattern) == 0)
+			return true;
+	return false;
+}
+
 gboolean ash_event_append(AshDb *db, const AshEvent *event, GError **error)
 {
 	/* A host's own events are told apart by their numbers; for all others host_event is NULL. */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fleet/store/db.h"
@@ -39,6 +40,11 @@ typedef struct {
 	const char *kind, *host, *rollout, *actor, *text, *data; /* NULL is "" ("{}") */
 	int64_t host_event;                                      /* 0: none */
 } AshEvent;
+
+/* All kinds that others are told of; NULL-terminated. */
+extern const char *const ash_event_kinds[];
+/* A question: is there such a kind, or one of such ("rollout.*")? */
+bool ash_event_has_kind(const char *pattern);
 
 /* In the open writing transaction of @db. A host's event that is there already is left alone. */
 gboolean ash_event_append(AshDb *db, const AshEvent *event, GError **error)

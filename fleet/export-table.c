@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "fleet/api-rollout.h"
 #include "fleet/api-webhook.h"
 #include "fleet/assignment.h"
 #include "fleet/export.h"
@@ -45,7 +46,9 @@ static gboolean check_policy(const char *name, JsonObject *value, GError **error
 		if (!ash_window_parse(json_array_get_string_element(windows, i), &window, error))
 			return FALSE;
 	}
-	return TRUE;
+	const char *trouble =
+			ash_api_policy_poll_trouble(json_object_get_int_member(value, "poll"));
+	return trouble == NULL || throw_invalid(error, trouble);
 }
 
 static gboolean check_lock(const char *name, JsonObject *value, GError **error)
@@ -126,13 +129,13 @@ const AshExportTable ash_export_tables[ASH_EXPORT_KINDS] = {
 						{"selector", ASH_EXPORT_TEXT,
 								ASH_SELECTOR_MAX_BYTES, ""},
 						{"windows", ASH_EXPORT_TEXTS, 16, ""},
-						{"poll", ASH_EXPORT_NUMBER, 7 * 86400, "0"},
+						{"poll", ASH_EXPORT_NUMBER, 86400, "0"},
 						{"note", ASH_EXPORT_TEXT, 1024, ""}}},
 		[ASH_EXPORT_LOCK] = {"locks", "lock", "name",
 				"SELECT name, slots, lease_s, frees_late, paused FROM lock_group ORDER BY "
 				"name",
 				check_lock,
-				{{"slots", ASH_EXPORT_NUMBER, 1000000, "1"},
+				{{"slots", ASH_EXPORT_NUMBER, 100000, "1"},
 						{"lease", ASH_EXPORT_NUMBER, 30 * 86400, "3600"},
 						{"frees_late", ASH_EXPORT_BOOL, 0, "false"},
 						{"paused", ASH_EXPORT_TEXT, 1024, ""}}},

@@ -236,7 +236,8 @@ gboolean ash_fleet_release_add(AshDb *db, GBytes *document, const AshFleetReleas
 	int64_t id = 0;
 
 	if (!ash_release_parse(document, &release, &failure))
-		return throw_document(error, "the release document", failure->message);
+		return ash_throw(error, ASH_FLEET_RELEASE_ERROR, ASH_FLEET_RELEASE_ERROR_DOCUMENT,
+				"%s", failure->message);
 	if (!ash_db_query(db,
 			    "SELECT " COLUMNS " FROM release WHERE name = $1 AND variant = $2 AND "
 			    "arch = $3 AND version = $4",

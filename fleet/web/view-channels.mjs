@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Channels say what hosts run when no rollout says otherwise; policies say when they may change.
 import { html, useState } from "./base.mjs";
-import { useGet, can, put, remove, part, query, newest } from "./api.mjs";
+import { useGet, can, get, put, remove, part, query, newest } from "./api.mjs";
 import { Head, Panel, Load, Empty, Age, Name, List, Badge, ReleaseLink } from "./ui.mjs";
-import { ask, REASON } from "./dialog.mjs";
+import { ask, say, REASON } from "./dialog.mjs";
 import * as words from "./words.mjs";
 
 const releaseOf = (c, releases) => (c.release && typeof c.release === "object" ? c.release : releases.find((r) => r.id === c.release));
@@ -19,17 +19,28 @@ export function Channels() {
 	const releases = useGet("/v1/releases?limit=200");
 	const known = releases.data?.items || [];
 	const admin = can("admin");
+	// How many follow it is typed; the server counts again, and refuses when it is another number.
+	const move = async (c, v) => {
+		const name = c?.name || v.name;
+		const { count } = await get(query("/v1/hosts/count", { selector: `channel = ${words.quote(name)}` }));
+		const act = async () => {
+			await put(`/v1/channels/${part(name)}`, { release: Number(v.release), note: v.note, expect: count, reason: v.reason || undefined });
+			say("Saved.");
+			channels.reload();
+		};
+		if (!count || Number(v.release) === (releaseOf(c || {}, known)?.id ?? 0)) return act();
+		const to = known.find((r) => String(r.id) === String(v.release));
+		ask({ title: `Move ${words.plural(count, "host")}`, danger: true, typed: String(count), confirm: "Move it", act,
+			text: to ? `${words.plural(count, "host")} ${count === 1 ? "follows" : "follow"} ${name} and ${count === 1 ? "gets" : "get"} ${to.version} at once, without rings.` : `${words.plural(count, "host")} ${count === 1 ? "follows" : "follow"} ${name}, which then says nothing: they stay as they are.` });
+	};
 	const point = (c) => ask({
 		title: c ? `Channel ${c.name.slice(0, 60)}` : "New channel", confirm: "Save", text: "Hosts with the label channel=NAME get it when no rollout says otherwise: at once, without rings. To go in rings, start a rollout that points the channel when it has finished.",
 		fields: [!c && { name: "name", label: "Name", required: true, maxlength: 64 }, { name: "release", label: "Release", value: String(releaseOf(c || {}, known)?.id ?? 0), options: [["0", "none"], ...newest(known).filter((r) => !r.withdrawn).map((r) => [String(r.id), `${r.name} ${r.version}, ${r.arch}`])] }, { name: "note", label: "Note", value: c?.note }, { name: "reason", label: "Reason", maxlength: 500 }].filter(Boolean),
-		done: "Saved.", act: async (v) => {
-			await put(`/v1/channels/${part(c?.name || v.name)}`, { release: Number(v.release), note: v.note, reason: v.reason || undefined });
-			channels.reload();
-		},
+		act: (v) => move(c, v),
 	});
 	const policy = (p) => ask({
 		title: p ? `Policy ${p.name.slice(0, 60)}` : "New policy", confirm: "Save", wide: true, text: "Of all policies that match a host, the one with the lowest rank rules.",
-		fields: [!p && { name: "name", label: "Name", required: true, maxlength: 64 }, { name: "rank", label: "Rank", type: "number", value: p?.rank ?? 100, required: true }, { name: "selector", label: "Hosts", value: p?.selector || "", required: true, placeholder: "site = bern" }, { name: "windows", label: "Windows", rows: 3, value: (p?.windows || []).join("\n"), hint: "One a line, for example: Mon-Fri 02:00-05:00 Europe/Zurich. Empty: any time." }, { name: "poll", label: "Check-in interval, seconds", type: "number", min: 0, value: p?.poll ?? 0, hint: "0: the server's own" }, { name: "note", label: "Note", value: p?.note }, REASON].filter(Boolean),
+		fields: [!p && { name: "name", label: "Name", required: true, maxlength: 64 }, { name: "rank", label: "Rank", type: "number", value: p?.rank ?? 100, required: true }, { name: "selector", label: "Hosts", value: p?.selector || "", required: true, placeholder: "site = bern" }, { name: "windows", label: "Windows", rows: 3, value: (p?.windows || []).join("\n"), hint: "One a line, for example: Mon-Fri 02:00-05:00 Europe/Zurich. Empty: any time." }, { name: "poll", label: "Check-in interval, seconds", type: "number", min: 0, max: 86400, value: p?.poll ?? 0, hint: "5 to 86400; 0: the server's own" }, { name: "note", label: "Note", value: p?.note }, REASON].filter(Boolean),
 		done: "Saved.", act: async (v) => {
 			await put(`/v1/policies/${part(p?.name || v.name)}`, { rank: Number(v.rank), selector: v.selector, windows: v.windows.split("\n").map((w) => w.trim()).filter(Boolean), poll: Number(v.poll), note: v.note, reason: v.reason || undefined });
 			policies.reload();

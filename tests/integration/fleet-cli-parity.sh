@@ -133,14 +133,14 @@ releases sbom 1.0 --format spdx
 packages openssl --below 3
 channels
 channels show c
-channels set c 1.0 --note n R
+channels set c 1.0 --note n --yes R
 channels history c
 policies
 policies show p
 policies set p --selector all --rank 3 --window 02:00-05:00 --poll 5m --note n R
 policies remove p R
 rollouts --state active
-rollouts start 1.0 all --name n --channel c --canaries none --tolerated 0.02 --alpha 0.02 --first 2 --growth careful --soak 1m --deadline 1h --begin 1d --lapse 5m --patience 2d --max-in-flight 5 --budget site=10% --window 02:00-05:00 --on-halt revert --ring-pause 5m --yes R
+rollouts start 1.0 all --name n --channel c --canaries none --tolerated 0.02 --alpha 0.02 --first 2 --growth careful --soak 1m --deadline 1h --begin 1d --lapse 5m --patience 2d --max-in-flight 5 --budget site=10% --window 02:00-05:00 --on-halt revert --ring-pause 5m --beside --yes R
 rollouts start 1.0 all --dry-run
 rollouts show r1
 rollouts watch r1

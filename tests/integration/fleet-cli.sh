@@ -232,7 +232,7 @@ ok "a policy goes" "$fleet" policies remove night
 exits 8 "now it would change something" "$fleet" import "$tmp/settings.yaml" --dry-run
 ok "import" "$fleet" import "$tmp/settings.yaml"
 like "the policy is there again" "$("$fleet" policies)" night
-printf '%s\n' 'format: 1' 'webhooks:' '  - {url: "http://127.0.0.1:9/imported", kinds: [nothing.*]}' 'hosts:' \
+printf '%s\n' 'format: 1' 'webhooks:' '  - {url: "http://127.0.0.1:9/imported", kinds: [ddi.*]}' 'hosts:' \
 	"  - {id: $(printf '%064d' 7), labels: {a: b}}" >"$tmp/hook.yaml"
 ok "an import makes a webhook" "$fleet" import "$tmp/hook.yaml"
 like "... and shows its secret, this once" "$(tr '\n' ' ' <"$tmp/out")" 'imported +[0-9a-f]{64}'

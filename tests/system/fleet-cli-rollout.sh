@@ -142,11 +142,11 @@ done
 exits 8 "watching what was reverted" "$fleet" rollouts watch "$rollout"
 is "nobody runs it" "$("$fleet" groups version --json | jq -c '[.groups[] | select(.value == "3.0")]')" '[]'
 like "the audit log has the reason" "$("$fleet" audit)" 'it is bad'
-ok "a channel is set" "$fleet" channels set stable 2.0 --note "for all"
+ok "a channel is set" "$fleet" channels set stable 2.0 --note "for all" --yes
 like "…and shown with its release" "$("$fleet" channels)" '^stable +host +2\.0 +for all$'
 like "…and its history" "$("$fleet" channels history stable)" ' host +2\.0 '
-ok "a webhook is made" "$fleet" webhooks add http://127.0.0.1:9/ --kind 'nothing.*'
-like "…that has delivered nothing" "$("$fleet" webhooks)" ' nothing\.\* +0 '
+ok "a webhook is made" "$fleet" webhooks add http://127.0.0.1:9/ --kind 'ddi.*'
+like "…that has delivered nothing" "$("$fleet" webhooks)" ' ddi\.\* +0 '
 ok "why" "$fleet" why edge-3 --json
 ok "…is an answer" jq -e '.answer and .conditions' "$tmp/out"
 
