@@ -1,5 +1,5 @@
 #!/bin/bash
-# needs: root mount
+# needs: root mount curl jq openssl
 # SPDX-License-Identifier: Apache-2.0
 # The fleet's database when things go wrong: full and read-only disks, damaged files, killed servers, PostgreSQL that
 # goes away and comes back, two servers on one PostgreSQL. What was acknowledged is there; what went wrong is said.
@@ -187,4 +187,43 @@ ok "what has another name is led apart" until_ok leads_now apart
 ok "a backup of PostgreSQL" "$load" "$postgres" backup "$tmp/postgres.backup"
 ok "... is restored into SQLite" "$load" "sqlite:$tmp/from-postgres.db" restore "$tmp/postgres.backup"
 ok "... with all that was acknowledged" "$load" "sqlite:$tmp/from-postgres.db" check "$tmp/one.out"
+
+# ---- the server on them: it says that it is not well, and finds out by itself that it is again
+
+. tests/lib/fleet.bash
+. tests/lib/fleet-hosts.bash
+# well STATUS: of /healthz
+well()
+{
+	api GET /healthz
+	[ "$status" = "$1" ]
+}
+mkdir "$tmp/tight"
+mount -t tmpfs -o size=3m,mode=700 tmpfs "$tmp/tight"
+at_exit+=("umount -l '$tmp/tight'")
+ok "a server on a small disk" fleet_start "$tmp/tight/fleet"
+ok "a host joins" hosts_join 1 '{"site":"bern"}'
+ok "... and is heard" hosts_round
+cat /dev/zero >"$tmp/tight/fill" 2>/dev/null
+hosts_round 1
+like "on a full disk it is told that nothing was taken" "$(cat "$hosts/1.answer")" '"kind":"storage"'
+ok "... and the server is not well" until_ok well 503
+rm "$tmp/tight/fill"
+ok "with room it is again, with nobody there" until_ok well 200
+ok "... and the host is heard" hosts_round
+fleet_stop
+
+postgres_sql 'CREATE DATABASE served'
+hosts_forget
+fleet_token='' fleet_listen=''
+ok "a server on PostgreSQL" fleet_start "$tmp/served" "database: \"${postgres/dbname=postgres/dbname=served}\""
+ok "a host joins" hosts_join 1 '{"site":"bern"}'
+postgres_stop immediate
+ok "PostgreSQL ends, and the server is not well, with nobody there" until_ok well 503
+hosts_round 1
+like "... who comes is told to come again" "$(cat "$hosts/1.answer")" '"kind":"(storage|database)"'
+ok "it starts again" postgres_start
+ok "... and the server is well" until_ok well 200
+ok "... and the host is heard" hosts_round
+fleet_stop
 done_testing
