@@ -673,7 +673,7 @@ const AshWorkloadKey ash_workload_keys[] = {
 				IN(is_disposable),
 				.default_text = "false",
 				.doc = "Each call gets an instance of its own, of which nothing stays; at most 16 "
-				       "at once. Not in a userkernel.",
+				       "at once.",
 				.example = "disposable: true"},
 		{0},
 };

@@ -237,9 +237,29 @@ static void check_launcher(void)
 		_exit(ASH_ENTER_EXIT_FAILED);
 }
 
+static void on_end(int number)
+{
+	_exit(128 + number);
+}
+
+/* Without orders: the first process of an instance on a kernel of its own, which confines it by itself. */
+static void stay_idle(void) __attribute__((noreturn));
+static void stay_idle(void)
+{
+	/* What a first process has no handler for does not reach it. */
+	signal(SIGTERM, on_end);
+	signal(SIGINT, on_end);
+	signal(SIGCHLD, SIG_IGN);
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	Plan plan = {0};
+
+	if (argc == 2 && strcmp(argv[1], ASH_ENTER_IDLE_WORD) == 0)
+		stay_idle();
 
 	close_descriptors();
 	read_plan(&plan);

@@ -25,6 +25,12 @@ enum {
 	ASH_ENTER_EXIT_FAILED = 202,
 };
 
+/* Without orders, and with this as its argument: it is there, and confines nothing. For an instance without a command
+ * whose runtime confines it, and places this program inside at ASH_ENTER_IDLE_PATH.
+ */
+#define ASH_ENTER_IDLE_WORD "idle"
+#define ASH_ENTER_IDLE_PATH "/run/ashlar-idle"
+
 #define ASH_ENTER_MAGIC 0x3165736c68736141u
 
 enum {

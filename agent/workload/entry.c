@@ -269,12 +269,18 @@ static gboolean make_orders(const AshLaunch *launch, const AshEntryHow *how,
 	return seal("orders", MFD_NOEXEC_SEAL_FLAG, bytes->data, bytes->len, out_fd, error);
 }
 
-/* ashlar-enter lies beside this program. A copy: nothing inside can reach the file. */
-static gboolean open_program(int *out_fd, GError **error)
+char *ash_entry_program(void)
 {
 	g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
 	g_autofree char *dir = g_path_get_dirname(self != NULL ? self : ASH_LIBDIR "/x");
-	g_autofree char *path = g_build_filename(dir, "ashlar-enter", NULL);
+
+	return g_build_filename(dir, "ashlar-enter", NULL);
+}
+
+/* A copy: nothing inside can reach the file. */
+static gboolean open_program(int *out_fd, GError **error)
+{
+	g_autofree char *path = ash_entry_program();
 	g_autoptr(GBytes) bytes = NULL;
 
 	if (!ash_file_read(AT_FDCWD, path, ASH_ENTER_MAX_BYTES, &bytes, error))

@@ -28,6 +28,9 @@ typedef struct {
 gboolean ash_entry_new(const AshLaunch *launch, const AshEntryHow *how, AshEntry **out_entry,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* ashlar-enter lies beside this program. */
+char *ash_entry_program(void);
+
 /* In a child before exec, system calls only: descriptors 3, 4 and 5 are what enter.h says. 0 or an errno. */
 int ash_entry_place(const AshEntry *entry);
 

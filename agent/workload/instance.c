@@ -30,6 +30,7 @@
 
 enum {
 	NSPAWN_REBOOT = 133, /* its code, with --keep-unit, for "start it again" */
+	RUNSC_LOOK_MS = 50,
 };
 
 typedef struct {
@@ -206,8 +207,13 @@ static void wait_for(Run *run, int answer_fd)
 		struct pollfd fds[] = {{.fd = run->signal_fd, .events = POLLIN},
 				{.fd = is_end ? -1 : answer_fd, .events = POLLIN},
 				{.fd = listener, .events = POLLIN}};
-		if (poll(fds, G_N_ELEMENTS(fds), -1) < 0 && errno != EINTR)
+		bool is_late = run->is_runsc && !run->is_running && run->child > 0;
+		if (poll(fds, G_N_ELEMENTS(fds), is_late ? RUNSC_LOOK_MS : -1) < 0 &&
+				errno != EINTR)
 			break;
+		/* runsc tells nobody: it is asked. */
+		if (is_late && ash_runsc_is_running(run->launch))
+			take_running(run, run->child);
 		if (fds[1].revents != 0)
 			take_answer(run, answer_fd, &is_end);
 		if (fds[2].revents != 0)
@@ -279,6 +285,9 @@ static gboolean start_runsc(Run *run, GError **error)
 			!ash_runsc_start(run->launch, view, &run->child, error))
 		return FALSE;
 	run->is_runsc = true;
+	/* Who is told that it runs begins at once to start something in it. */
+	if (run->launch->is_idle)
+		return TRUE;
 	take_running(run, run->child);
 	return run->first_fd >= 0 || throw_runtime(error, "runsc");
 }

@@ -10,11 +10,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent/workload/enter.h"
 #include "agent/workload/entry.h"
 #include "agent/workload/filter.h"
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/json.h"
+#include "lib/spawn.h"
+
+enum {
+	STATE_TIMEOUT_MS = 10 * 1000,
+	MAX_STATE_BYTES = 1 << 20,
+	MAX_STATE_DEPTH = 16,
+};
 
 #define PROGRAM "/usr/bin/runsc"
 
@@ -24,6 +32,8 @@ static void add_process(JsonBuilder *builder, const AshLaunch *launch, uint64_t 
 {
 	static const char *const sets[] = {
 			"bounding", "effective", "inheritable", "permitted", "ambient"};
+	static char program[] = ASH_ENTER_IDLE_PATH, word[] = ASH_ENTER_IDLE_WORD;
+	char *idle[] = {program, word, NULL};
 	g_autoptr(GStrvBuilder) names = g_strv_builder_new();
 
 	for (unsigned bit = 0; bit < 64; bit++) {
@@ -37,7 +47,7 @@ static void add_process(JsonBuilder *builder, const AshLaunch *launch, uint64_t 
 	ash_json_add_uint(builder, "uid", launch->uid);
 	ash_json_add_uint(builder, "gid", launch->gid);
 	json_builder_end_object(builder);
-	ash_json_add_texts(builder, "args", launch->command);
+	ash_json_add_texts(builder, "args", launch->is_idle ? idle : launch->command);
 	ash_json_add_texts(builder, "env", launch->environment);
 	ash_json_add_text(builder, "cwd", *launch->directory != '\0' ? launch->directory : "/");
 	ash_json_begin_object(builder, "capabilities");
@@ -245,6 +255,22 @@ gboolean ash_runsc_start(
 	}
 	*out_pid = pid;
 	return TRUE;
+}
+
+bool ash_runsc_is_running(const AshLaunch *launch)
+{
+	g_auto(GStrv) argv = make_argv(launch, "state");
+	const AshSpawn spawn = {.argv = (const char *const *) argv,
+			.max_output_bytes = MAX_STATE_BYTES,
+			.timeout_ms = STATE_TIMEOUT_MS};
+	g_autoptr(GBytes) text = NULL;
+	g_autoptr(JsonNode) root = NULL;
+
+	if (!ash_spawn_run(&spawn, &text, NULL) ||
+			!ash_json_parse(text, MAX_STATE_BYTES, MAX_STATE_DEPTH, &root, NULL))
+		return false;
+	return JSON_NODE_HOLDS_OBJECT(root) &&
+	       g_strcmp0(ash_json_find_text(json_node_get_object(root), "status"), "running") == 0;
 }
 
 gboolean ash_runsc_exec(const AshLaunch *launch, char *const *command, char *const *environment,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "agent/workload/launch.h"
@@ -20,6 +21,8 @@ char *ash_runsc_config(const AshLaunch *launch, const AshView *view, GError **er
 /* runsc ends with this process. */
 gboolean ash_runsc_start(const AshLaunch *launch, const AshView *view, pid_t *out_pid,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A question: does the workload's first process run, so that others may be started beside it? */
+bool ash_runsc_is_running(const AshLaunch *launch);
 /* Replaces this process; returns only on failure. @environment, NULL or "KEY=VALUE"…, is beside the instance's own. What
  * is standard input and output then becomes the property of the sandbox's user (agent/workload/streams.h).
  */

@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/workload/enter.h"
+#include "agent/workload/entry.h"
 #include "lib/auto.h"
 #include "lib/error.h"
 #include "lib/file.h"
@@ -397,6 +399,18 @@ static gboolean add_bind(const Maker *maker, const AshLaunchBind *bind, GError *
 	return TRUE;
 }
 
+/* What stays as first process where there is no command: a runtime starts only what it finds inside. */
+static gboolean add_idle(const Maker *maker, GError **error)
+{
+	g_autofree char *program = ash_entry_program();
+	char target[] = ASH_ENTER_IDLE_PATH;
+	const AshLaunchBind bind = {
+			.source = program, .target = target, .is_read_only = true, .is_file = true};
+	bool is_bare = maker->launch->isolation == ASH_ISOLATION_CLASS_USERKERNEL;
+
+	return !is_bare || !maker->launch->is_idle || add_bind(maker, &bind, error);
+}
+
 /* A node of its own: the host's belongs to the host's users. */
 static gboolean add_device(const Maker *maker, const char *path, GError **error)
 {
@@ -437,7 +451,7 @@ static gboolean add_places(const Maker *maker, GError **error)
 	for (char **device = maker->launch->devices; *device != NULL; device++)
 		if (!add_device(maker, *device, error))
 			return FALSE;
-	return add_names(maker, error);
+	return add_idle(maker, error) && add_names(maker, error);
 }
 
 /* ---- mounts -------------------------------------------------------------------------------------- */

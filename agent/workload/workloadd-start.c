@@ -162,10 +162,6 @@ gboolean ash_run_check(AshRun *run, GError **error)
 	if (active == NULL || ash_unit_image(run->unit) == NULL)
 		return held(error,
 				"its definition or its image is not there any more: 'ashlarctl workload run' brings it back");
-	if (active->workload->is_disposable &&
-			active->workload->isolation == ASH_ISOLATION_CLASS_USERKERNEL)
-		return held(error,
-				"disposable: instances for single calls are started as sandbox, container or vm, not as userkernel");
 	return check_after(run, active->workload, error) &&
 	       check_scope(run, active->workload, error) &&
 	       check_routes(run, active->workload, error) &&

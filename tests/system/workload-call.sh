@@ -33,16 +33,25 @@ definition client 'requires: [{name: keep.Word}, {name: wait.Long}]'
 definition once 'disposable: true' "$provides"
 definition box 'disposable: true' "$provides"
 sed -i 's/isolation: sandbox/isolation: container/' "$tmp/box.yaml"
+disposables="once box"
+if [ -x /usr/bin/runsc ]; then
+	definition kernel 'disposable: true' "$provides"
+	sed -i 's/isolation: sandbox/isolation: userkernel/; s/cpu: 0.05, memory: 32MiB/cpu: 0.05, memory: 128MiB/' "$tmp/kernel.yaml"
+	disposables+=" kernel"
+else
+	skip "class userkernel" "runsc is not installed"
+fi
 mkdir -p "$host/etc/ashlar/policy.d"
 cat >"$host/etc/ashlar/policy.d/50.policy" <<'END'
 keep.Word+ask client once ask
 * client once allow
 * client box allow
+* client kernel allow
 END
 echo 'routes: [{from: client, service: keep.Word, to: once}, {from: client, service: wait.Long, to: once}]' \
 	>"$host/etc/ashlar/routes.yaml"
 ok "ashlar-workloadd" workload_begin
-for name in once box client; do
+for name in $disposables client; do
 	ok "$name is ready" "$ctl" workload run --timeout 60 "$tmp/$name.yaml"
 done
 is "what is disposable has no process" "$(workload_field once '"\(.state) \(.instances[0].pid)"')" "running null"
@@ -62,14 +71,14 @@ traces()
 	) 2>/dev/null
 }
 none() { [ -z "$(traces)" ]; }
-soon() { local end=$((SECONDS + 30)); while ((SECONDS < end)); do "$@" && return; command sleep 0.1; done; return 1; }
+soon() { local end=$((SECONDS + 90)); while ((SECONDS < end)); do "$@" && return; command sleep 0.1; done; return 1; }
 
-for name in once box; do
+for name in $disposables; do
 	like "$name: a call has an instance of its own" "$(call keep.Word $name <<<one | tr '\n' ' ')" "^$name-1001 one "
 	unlike "$name: the next finds nothing of it" "$(call keep.Word $name <<<two | tr '\n' ' ')" 'old|one'
 	ok "$name: nothing of them is left" soon none
 done
-empty "and no process" "$(pgrep -f "ashlar-launch $host/run/ashlar/workload/.*@1" || :)"
+empty "and no process" "$(pgrep -f "(ashlar-launch|runsc).*$host/run/ashlar/workload/.*@1" || :)"
 
 # ---- several, and their end ----
 callers=()
@@ -128,7 +137,7 @@ is "and does not" $? 125
 exits 1 "one that does not wait" "$ctl" workload answer "$(cat "$tmp/id")" allow
 like "is not there" "$(cat "$tmp/err")" "no call '.*' waits"
 
-for name in client once box; do
+for name in client $disposables; do
 	"$ctl" workload remove --timeout 30 $name >/dev/null
 done
 is "no range of users is kept" "$(jq '.uids | length' "$host/var/lib/ashlar/workload/state.json")" 0
