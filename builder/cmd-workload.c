@@ -8,6 +8,7 @@
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/json.h"
+#include "lib/text.h"
 #include "lib/workload-report.h"
 #include "lib/workload-target.h"
 
@@ -298,8 +299,15 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 		return diff(context, args + 1, out_exit, error);
 	if (strcmp(args[0], "release") == 0 && n == 1)
 		return release(context, args[1], error);
+	static const char *const verbs[] = {"lint", "report", "diff", "release", NULL};
+	g_autofree char *hint = ash_text_suggestion(args[0], verbs);
+	if (g_strv_contains(verbs, args[0]))
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"too many or too few arguments for '%s': there are 'lint FILE…', 'report FILE', 'diff OLD NEW' and 'release FILE'",
+				args[0]);
 	return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
-			"there are 'lint FILE…', 'report FILE', 'diff OLD NEW' and 'release FILE'");
+			"'ashlar workload' has no command '%s'%s; there are 'lint FILE…', 'report FILE', 'diff OLD NEW' and 'release FILE'",
+			args[0], hint);
 }
 
 const AshCliCommand ash_cmd_workload = {

@@ -49,6 +49,29 @@ static void print_overview(const AshCliProgram *program, FILE *stream)
 			program->name, program->name);
 }
 
+/* @group takes no argument but has verbs of its own, and @second is none of them. */
+static gboolean check_second(const AshCliProgram *program, const AshCliCommand *group,
+		const char *second, GError **error)
+{
+	g_autoptr(GPtrArray) verbs = g_ptr_array_new();
+	g_autofree char *prefix = g_strconcat(group->name, " ", NULL);
+
+	if (group->max_args != 0 || second == NULL || *second == '-')
+		return TRUE;
+	for (const AshCliCommand *command = program->commands; command->name != NULL; command++)
+		if (g_str_has_prefix(command->name, prefix))
+			g_ptr_array_add(verbs,
+					(gpointer) (guintptr) (command->name + strlen(prefix)));
+	if (verbs->len == 0)
+		return TRUE;
+	g_ptr_array_add(verbs, NULL);
+	g_autofree char *hint = ash_text_suggestion(second, (const char *const *) verbs->pdata);
+	g_autofree char *all = g_strjoinv(", ", (char **) verbs->pdata);
+	return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+			"'%s %s' has no command '%s'%s; there are: %s; see '%s --help'",
+			program->name, group->name, second, hint, all, program->name);
+}
+
 /* A name of two words wins over one of one; @out_words: how many it was. */
 static const AshCliCommand *find_command(const AshCliProgram *program, const char *name,
 		const char *second, int *out_words, GError **error)
@@ -63,7 +86,7 @@ static const AshCliCommand *find_command(const AshCliProgram *program, const cha
 	*out_words = 1;
 	for (const AshCliCommand *command = program->commands; command->name != NULL; command++) {
 		if (strcmp(command->name, name) == 0)
-			return command;
+			return check_second(program, command, second, error) ? command : NULL;
 		g_ptr_array_add(names, (gpointer) (guintptr) command->name);
 	}
 	g_ptr_array_add(names, NULL);
