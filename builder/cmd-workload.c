@@ -85,7 +85,7 @@ static gboolean lint(AshCliContext *context, char **paths, int *out_exit, GError
 		g_autoptr(AshWorkload) workload = NULL;
 		g_autoptr(GError) local = NULL;
 		if (!load(*path, &workload, &local)) {
-			ash_progress_warn(context->progress, "%s", local->message);
+			ash_progress_error(context->progress, "ashlar", local, ASH_EXIT_INPUT);
 			*out_exit = ASH_EXIT_INPUT;
 		} else if (!context->json) {
 			g_autoptr(AshWorkloadReport) report = report_of(workload);

@@ -49,9 +49,10 @@ static AshPattern forms[] = {
 		[ASH_WORKLOAD_FORM_DURATION] = {"(?:0|[1-9][0-9]{0,9})(?:ms|s|min|h)",
 				"a duration, as in 500ms, 10s, 5min or 1h"},
 		[ASH_WORKLOAD_FORM_SIZE] = {"(?:0|[1-9][0-9]{0,18})(?:KiB|MiB|GiB|TiB)?",
-				"a size, as in 4096, 100MiB or 2GiB"},
+				"a size in bytes, or with KiB, MiB, GiB or TiB right behind the number, as "
+				"in 100MiB"},
 		[ASH_WORKLOAD_FORM_CPU] = {"(?:0|[1-9][0-9]{0,3})(?:\\.[0-9]{1,3})?",
-				"a number of processors, as in 0.5 or 2"},
+				"a number of processors from 0.01 to 1024, as in 0.5 or 2"},
 		[ASH_WORKLOAD_FORM_PUBLISH] = {"(?:" IPV4 ":)?" PORT ":" PORT "(?:/(?:tcp|udp))?",
 				"[ADDRESS:]PORT:PORT[/udp], the host's port first, as in "
 				"\"8080:80\" or \"127.0.0.1:5353:53/udp\""},

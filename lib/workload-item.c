@@ -114,7 +114,8 @@ static gboolean cut_port(const AshYamlNode *node, const char *key, char *text, u
 
 	if (!g_ascii_string_to_unsigned(
 			    colon != NULL ? colon + 1 : text, 10, 1, 65535, &port, NULL))
-		return ash_workload_throw(node, error, "'%s': a port is 1 to 65535", key);
+		return ash_workload_throw(node, error, "'%s' has '%s': a port is 1 to 65535", key,
+				node->scalar);
 	*out_port = (uint16_t) port;
 	*(colon != NULL ? colon : text) = '\0';
 	return TRUE;

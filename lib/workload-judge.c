@@ -84,6 +84,16 @@ static gboolean judge_isolation(const Case *c, GError **error)
 	return TRUE;
 }
 
+/* What is put into it by parameters is known later. */
+static gboolean judge_command(const Case *c, GError **error)
+{
+	if (c->workload->command != NULL && *c->workload->command[0] == '\0')
+		REFUSE(c, "command", 0,
+				"its first item is the program, and this is empty; without 'command' "
+				"the image's own is started");
+	return TRUE;
+}
+
 static gboolean judge_user(const Case *c, GError **error)
 {
 	g_auto(GStrv) parts =
@@ -191,6 +201,18 @@ static gboolean judge_devices(const Case *c, GError **error)
 	return TRUE;
 }
 
+static gboolean judge_call_names(const Case *c, const char *path, char **names, GError **error)
+{
+	for (; names != NULL && *names != NULL; names++) {
+		if (ash_workload_is_call(*names))
+			continue;
+		g_autofree char *suggestion = ash_text_suggestion(*names, ash_workload_calls);
+		return ash_workload_throw(locate(c, path, written_index(c, path, *names)), error,
+				"'%s': Linux has no system call '%s'%s", path, *names, suggestion);
+	}
+	return TRUE;
+}
+
 static gboolean judge_calls(const Case *c, GError **error)
 {
 	static const char *const refused[] = {"init_module", "finit_module", "delete_module",
@@ -206,6 +228,10 @@ static gboolean judge_calls(const Case *c, GError **error)
 		REFUSE(c, "system-calls.only", 0,
 				"it is the whole list; 'add' and 'remove' change "
 				"the default profile");
+	if (!judge_call_names(c, "system-calls.add", w->calls_added, error) ||
+			!judge_call_names(c, "system-calls.remove", w->calls_removed, error) ||
+			!judge_call_names(c, "system-calls.only", w->calls_only, error))
+		return FALSE;
 	for (char **call = w->calls_added; *call != NULL; call++) {
 		if (g_strv_contains(refused, *call))
 			REFUSE(c, "system-calls.add", written_index(c, "system-calls.add", *call),
@@ -349,8 +375,9 @@ gboolean ash_workload_judge(const AshYamlNode *root, const AshWorkload *workload
 {
 	Case c = {.root = root, .workload = workload};
 
-	return judge_isolation(&c, error) && judge_user(&c, error) && judge_parameters(&c, error) &&
-	       judge_capabilities(&c, error) && judge_devices(&c, error) &&
-	       judge_calls(&c, error) && ash_workload_judge_network(root, workload, error) &&
+	return judge_isolation(&c, error) && judge_command(&c, error) && judge_user(&c, error) &&
+	       judge_parameters(&c, error) && judge_capabilities(&c, error) &&
+	       judge_devices(&c, error) && judge_calls(&c, error) &&
+	       ash_workload_judge_network(root, workload, error) &&
 	       ash_workload_judge_paths(root, workload, error) && judge_life(&c, error);
 }

@@ -129,6 +129,10 @@ void ash_workload_service_free(gpointer service);
 void ash_workload_volume_free(gpointer volume);
 void ash_workload_secret_free(gpointer secret);
 
+/* The names of Linux's system calls, sorted; NULL-terminated. */
+extern const char *const ash_workload_calls[];
+bool ash_workload_is_call(const char *name);
+
 /* What no key decides alone: combinations that cannot be had, or must not. @root: for positions. */
 gboolean ash_workload_judge(const AshYamlNode *root, const AshWorkload *workload, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;

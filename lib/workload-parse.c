@@ -29,16 +29,40 @@ static const char *describe(const AshYamlNode *node)
 	return kinds[node->kind];
 }
 
-static gboolean check_kind(
-		const char *name, const AshYamlNode *node, AshYamlKind kind, GError **error)
+/* ", as in '…'": its example in one line. */
+static char *show(const AshWorkloadKey *key)
+{
+	g_auto(GStrv) lines = g_strsplit(key->example, "\n", -1);
+
+	if (lines[1] == NULL)
+		return g_strdup_printf(", as in '%s'", lines[0]);
+	const char *first = g_strstrip(lines[1]);
+	bool is_list = g_str_has_prefix(first, "- ");
+	return g_strdup_printf(", as in '%s %s%s%s%s'", lines[0], is_list ? "[" : "{",
+			first + (is_list ? 2 : 0), lines[2] != NULL ? ", …" : "",
+			is_list ? "]" : "}");
+}
+
+/* @example: ", as in …"; "" */
+static gboolean throw_kind(const char *name, const AshYamlNode *node, AshYamlKind kind,
+		const char *example, GError **error)
 {
 	static const char *const expected[] = {[ASH_YAML_NULL] = "nothing",
 			[ASH_YAML_SCALAR] = "one value",
-			[ASH_YAML_LIST] = "a list ([] for an empty one)",
-			[ASH_YAML_MAP] = "a map ({} for an empty one)"};
+			[ASH_YAML_LIST] = "a list",
+			[ASH_YAML_MAP] = "a map"};
 
-	return node->kind == kind || ash_workload_throw(node, error, "'%s' is %s, expected %s",
-						     name, describe(node), expected[kind]);
+	return ash_workload_throw(node, error, "'%s' is %s, expected %s%s", name, describe(node),
+			expected[kind], example);
+}
+
+static gboolean check_kind(const AshWorkloadKey *key, const AshYamlNode *node, AshYamlKind kind,
+		GError **error)
+{
+	if (node->kind == kind)
+		return TRUE;
+	g_autofree char *example = show(key);
+	return throw_kind(key->name, node, kind, example, error);
 }
 
 /* ---- text ---------------------------------------------------------------------------------------- */
@@ -86,7 +110,7 @@ static gboolean check_texts(const AshYamlNode *node, GError **error)
 
 static gboolean check_form(const AshWorkloadKey *key, const AshYamlNode *node, GError **error)
 {
-	if (!check_kind(key->name, node, ASH_YAML_SCALAR, error))
+	if (!check_kind(key, node, ASH_YAML_SCALAR, error))
 		return FALSE;
 	if (ash_workload_form_matches(key->form, node->scalar))
 		return TRUE;
@@ -103,7 +127,7 @@ static gboolean store_number(
 {
 	guint64 value;
 
-	if (!check_kind(key->name, node, ASH_YAML_SCALAR, error))
+	if (!check_kind(key, node, ASH_YAML_SCALAR, error))
 		return FALSE;
 	if (!node->is_plain || (node->scalar[0] == '0' && node->scalar[1] != '\0') ||
 			!g_ascii_string_to_unsigned(
@@ -122,7 +146,7 @@ static gboolean store_integer(
 {
 	gint64 value;
 
-	if (!check_kind(key->name, node, ASH_YAML_SCALAR, error))
+	if (!check_kind(key, node, ASH_YAML_SCALAR, error))
 		return FALSE;
 	if (!node->is_plain || !g_ascii_string_to_signed(node->scalar, 10, INT64_MIN, INT64_MAX,
 					       &value, NULL))
@@ -155,7 +179,8 @@ static gboolean store_size(
 		return FALSE;
 	if (!ash_workload_parse_size(node->scalar, &bytes) || bytes < key->min || bytes > key->max)
 		return ash_workload_throw(node, error,
-				"'%s' has '%s', expected %" PRIu64 "MiB to %" PRIu64 "GiB",
+				"'%s' has '%s', expected a size from %" PRIu64 "MiB to %" PRIu64
+				"GiB",
 				key->name, node->scalar, key->min >> 20, key->max >> 30);
 	*slot = bytes;
 	return TRUE;
@@ -181,7 +206,7 @@ static gboolean store_duration(
 static gboolean find_choice(
 		const AshWorkloadKey *key, const AshYamlNode *node, unsigned *out_i, GError **error)
 {
-	if (!check_kind(key->name, node, ASH_YAML_SCALAR, error))
+	if (!check_kind(key, node, ASH_YAML_SCALAR, error))
 		return FALSE;
 	for (unsigned i = 0; key->choices[i] != NULL; i++) {
 		if (strcmp(key->choices[i], node->scalar) == 0) {
@@ -209,7 +234,7 @@ static gboolean store_bool(
 
 static gboolean check_list(const AshWorkloadKey *key, const AshYamlNode *list, GError **error)
 {
-	if (!check_kind(key->name, list, ASH_YAML_LIST, error))
+	if (!check_kind(key, list, ASH_YAML_LIST, error))
 		return FALSE;
 	if (list->items->len > key->max)
 		return ash_yaml_throw(list, error, ASH_WORKLOAD_ERROR, ASH_WORKLOAD_ERROR_LIMIT,
@@ -255,7 +280,7 @@ static gboolean store_variables(
 {
 	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
 
-	if (!check_kind(key->name, map, ASH_YAML_MAP, error))
+	if (!check_kind(key, map, ASH_YAML_MAP, error))
 		return FALSE;
 	if (map->pairs->len > key->max)
 		return ash_yaml_throw(map, error, ASH_WORKLOAD_ERROR, ASH_WORKLOAD_ERROR_LIMIT,
@@ -268,9 +293,11 @@ static gboolean store_variables(
 				.line = pair->line,
 				.column = pair->column,
 				.scalar = pair->key};
-		if (!check_texts(&at, error) || !check_form(key, &at, error) ||
-				!check_kind(pair->key, pair->value, ASH_YAML_SCALAR, error))
+		if (!check_texts(&at, error) || !check_form(key, &at, error))
 			return FALSE;
+		if (pair->value->kind != ASH_YAML_SCALAR)
+			return throw_kind(pair->key, pair->value, ASH_YAML_SCALAR,
+					" (\"\" for an empty one)", error);
 		g_ptr_array_add(texts, g_strconcat(pair->key, "=", pair->value->scalar, NULL));
 	}
 	g_ptr_array_sort(texts, compare_texts);
@@ -298,7 +325,7 @@ static gboolean store_made(const AshWorkloadKey *key, const AshYamlNode *list, G
 }
 
 static void store_defaults(const AshWorkloadKey *keys, gpointer base);
-static gboolean store_map(const char *what, const AshWorkloadKey *keys, gpointer base,
+static gboolean store_map(const AshWorkloadKey *around, const AshWorkloadKey *keys, gpointer base,
 		const AshYamlNode *map, GError **error);
 
 static gboolean store_items(const AshWorkloadKey *key, const AshYamlNode *list, GPtrArray *array,
@@ -310,7 +337,7 @@ static gboolean store_items(const AshWorkloadKey *key, const AshYamlNode *list, 
 		gpointer item = g_malloc0(key->item_size);
 		g_ptr_array_add(array, item);
 		store_defaults(key->keys, item);
-		if (!store_map(key->name, key->keys, item, list->items->pdata[i], error))
+		if (!store_map(key, key->keys, item, list->items->pdata[i], error))
 			return FALSE;
 	}
 	return TRUE;
@@ -382,11 +409,11 @@ static gboolean store_value(
 	case ASH_WORKLOAD_MAP:
 		if (key->word != NULL && node->kind == ASH_YAML_SCALAR)
 			return store_word(key, base, node, error);
-		return store_map(key->name, key->keys, base, node, error);
+		return store_map(key, key->keys, base, node, error);
 	case ASH_WORKLOAD_IMAGE:
 		return check_form(key, node, error) && ash_workload_parse_image(node, slot, error);
 	case ASH_WORKLOAD_HEALTH:
-		return check_kind(key->name, node, ASH_YAML_MAP, error) &&
+		return check_kind(key, node, ASH_YAML_MAP, error) &&
 		       ash_health_spec_merge(*(AshHealthSpec **) slot, node, error);
 	}
 	g_assert_not_reached();
@@ -403,20 +430,39 @@ static gboolean throw_unknown(const char *what, const AshWorkloadKey *keys, cons
 	g_ptr_array_add(names, NULL);
 	g_autofree char *suggestion =
 			ash_text_suggestion(pair->key, (const char *const *) (void *) names->pdata);
-	return ash_workload_throw(&at, error, "unknown key '%.80s'%s%s%s%s", pair->key,
+	g_autofree char *all = g_strjoinv(", ", (char **) (void *) names->pdata);
+	bool is_near = *suggestion != '\0';
+	return ash_workload_throw(&at, error, "unknown key '%.80s'%s%s%s%s%s%s", pair->key,
 			what != NULL ? " in '" : "", what != NULL ? what : "",
-			what != NULL ? "'" : "", suggestion);
+			what != NULL ? "'" : "", suggestion,
+			is_near        ? ""
+			: what != NULL ? "; there are: "
+				       : "; workload(5) has those that there are",
+			is_near || what == NULL ? "" : all);
 }
 
-static gboolean store_map(const char *what, const AshWorkloadKey *keys, gpointer base,
+static gboolean throw_item(const AshWorkloadKey *key, const AshYamlNode *item, GError **error)
+{
+	g_autofree char *example = show(key);
+
+	return ash_workload_throw(item, error, "an item of '%s' is %s, expected a map%s", key->name,
+			describe(item), example);
+}
+
+/* @around: whose map, or item, it is; NULL: the whole definition */
+static gboolean store_map(const AshWorkloadKey *around, const AshWorkloadKey *keys, gpointer base,
 		const AshYamlNode *map, GError **error)
 {
+	const char *what = around != NULL ? around->name : NULL;
+
 	if (what == NULL && map->kind != ASH_YAML_MAP)
 		return ash_workload_throw(map, error,
 				"here is %s, expected a definition: a map that begins with "
 				"'workload: NAME'",
 				describe(map));
-	if (!check_kind(what, map, ASH_YAML_MAP, error))
+	if (map->kind != ASH_YAML_MAP && around->type == ASH_WORKLOAD_ITEMS)
+		return throw_item(around, map, error);
+	if (around != NULL && !check_kind(around, map, ASH_YAML_MAP, error))
 		return FALSE;
 	for (guint i = 0; i < map->pairs->len; i++) {
 		const AshYamlPair *pair = map->pairs->pdata[i];
@@ -429,9 +475,10 @@ static gboolean store_map(const char *what, const AshWorkloadKey *keys, gpointer
 	for (const AshWorkloadKey *key = keys; key->name != NULL; key++)
 		if ((key->flags & ASH_WORKLOAD_KEY_REQUIRED) &&
 				ash_yaml_get(map, key->name) == NULL)
-			return ash_workload_throw(map, error, "key '%s' is missing%s%s%s",
-					key->name, what != NULL ? " in '" : "",
-					what != NULL ? what : "", what != NULL ? "'" : "");
+			return ash_workload_throw(map, error,
+					"key '%s' is missing%s%s%s, as in '%s'", key->name,
+					what != NULL ? " in '" : "", what != NULL ? what : "",
+					what != NULL ? "'" : "", key->example);
 	return TRUE;
 }
 

@@ -134,6 +134,29 @@ static gboolean throw_parser(
 			parser->context != NULL ? parser->context : "");
 }
 
+/* Editors write it unasked, and nobody sees it. */
+static gboolean check_mark(const Builder *builder, GBytes *text, GError **error)
+{
+	static const struct {
+		const char *bytes, *what;
+	} marks[] = {
+			{"\xef\xbb\xbf", "the file begins with a byte order mark"},
+			{"\xff\xfe", "the file is UTF-16"},
+			{"\xfe\xff", "the file is UTF-16"},
+	};
+	const yaml_mark_t start = {0};
+	size_t size;
+	const char *data = g_bytes_get_data(text, &size);
+
+	for (size_t i = 0; i < G_N_ELEMENTS(marks); i++) {
+		size_t length = strlen(marks[i].bytes);
+		if (size >= length && memcmp(data, marks[i].bytes, length) == 0)
+			return throw_at(builder, &start, error, ASH_YAML_ERROR_SYNTAX,
+					"not YAML: %s; save it as plain UTF-8", marks[i].what);
+	}
+	return TRUE;
+}
+
 /* ---- building the tree --------------------------------------------------------------------------- */
 
 static bool is_duplicate(Frame *frame, const char *key)
@@ -339,6 +362,8 @@ gboolean ash_yaml_parse(const char *file, GBytes *text, AshYamlNode **out_root, 
 	if (size > ASH_YAML_MAX_BYTES)
 		return throw_at(&builder, &start, error, ASH_YAML_ERROR_LIMIT,
 				"larger than %d bytes", ASH_YAML_MAX_BYTES);
+	if (!check_mark(&builder, text, error))
+		return FALSE;
 	/* It fails only when memory is out, where GLib aborts as well. */
 	g_assert(yaml_parser_initialize(&parser));
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);

@@ -57,6 +57,16 @@ says()
 }
 signed=$tmp/host/var/lib/ashlar/workload/signed
 
+# ---- lint -----------------------------------------------------------------------------------------
+wrong=$(definition wrong 1.0 ostree:workload/hello/amd64 'system-calls: {add: [opennat]}')
+right=$(definition right 1.0 ostree:workload/hello/amd64)
+exits 3 "a mistake is an error" "$ashlar" workload lint "$wrong" "$right"
+like "and called one, with its place" "$(cat "$tmp/err")" "^ashlar: $wrong:4:22: .*no system call 'opennat' \(did you mean 'openat'"
+unlike "not a warning" "$(cat "$tmp/err")" warning
+like "the others are judged all the same" "$(cat "$tmp/out")" '^[^ ]*right-1.0.yaml: right 1.0,'
+exits 2 "lint has no other name" "$ashlar" workload lnit "$right"
+stderr_like "which is told" "no command 'lnit' \(did you mean 'lint'"
+
 # ---- release --------------------------------------------------------------------------------------
 file=$(definition hello 1.0 ostree:workload/hello/amd64)
 exits 3 "an image that names no commit is refused" workload_release "$file"
