@@ -6,7 +6,6 @@
 
 #include "lib/text.h"
 
-/* In service. */
 /* In service: seldom while all is well, sooner where something failed. */
 #define PASSING_INTERVAL_US (INT64_C(300) * 1000 * 1000)
 #define FAILING_INTERVAL_US (INT64_C(60) * 1000 * 1000)
@@ -14,7 +13,7 @@
 
 struct AshHealth {
 	AshHealthSpec *spec;
-	bool is_trial;
+	bool is_trial, has_pace;
 	int64_t start_us;
 	GPtrArray *states; /* AshHealthState, as spec->checks */
 	/* Of a trial, what cannot change any more. */
@@ -60,6 +59,11 @@ AshHealth *ash_health_new(AshHealthSpec *take_spec, bool is_trial, int64_t start
 		g_ptr_array_add(health->states, state);
 	}
 	return health;
+}
+
+void ash_health_keep_pace(AshHealth *health)
+{
+	health->has_pace = true;
 }
 
 void ash_health_free(AshHealth *health)
@@ -126,14 +130,14 @@ static int64_t next_run_us(const AshHealth *health, const AshHealthState *state)
 	int64_t interval_us = (int64_t) state->spec->interval_ms * 1000;
 	int64_t next_us = state->last_us + interval_us;
 
-	if (!health->is_trial) {
+	if (!health->is_trial && !(health->has_pace && state->spec->has_interval)) {
 		next_us = state->last_us + MAX(interval_us, state->is_passing
 									    ? PASSING_INTERVAL_US
 									    : FAILING_INTERVAL_US);
 		return (next_us + GRID_US - 1) / GRID_US * GRID_US;
 	}
 	int64_t held_us = state->passing_since_us + soak_us(health);
-	if (state->is_passing && held_us > state->last_us)
+	if (health->is_trial && state->is_passing && held_us > state->last_us)
 		next_us = MIN(next_us, held_us);
 	return next_us;
 }

@@ -46,6 +46,8 @@ typedef struct AshHealth AshHealth;
 
 /* @take_spec: all checks; @start_us: when the trial or the watch begins. */
 AshHealth *ash_health_new(AshHealthSpec *take_spec, bool is_trial, int64_t start_us);
+/* In service, too, an interval that was given holds as it is. */
+void ash_health_keep_pace(AshHealth *health);
 void ash_health_free(AshHealth *health);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshHealth, ash_health_free)
 

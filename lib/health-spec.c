@@ -81,7 +81,7 @@ void ash_health_spec_free(AshHealthSpec *spec)
 	g_free(spec);
 }
 
-static AshHealthSpec *spec_copy(const AshHealthSpec *spec)
+AshHealthSpec *ash_health_spec_copy(const AshHealthSpec *spec)
 {
 	AshHealthSpec *copy = ash_health_spec_new();
 
@@ -499,6 +499,7 @@ static gboolean parse_check(const AshYamlNode *map, AshHealthCheck **out_check, 
 							&check->interval_ms, error) ||
 					!parse_kind(map, check, error)))
 		return FALSE;
+	check->has_interval = ash_yaml_get(map, "interval") != NULL;
 	*out_check = g_steal_pointer(&check);
 	*out_disabled = is_disabled;
 	return TRUE;
@@ -552,7 +553,7 @@ gboolean ash_health_spec_merge(AshHealthSpec *spec, const AshYamlNode *map, GErr
 
 	if (map->kind == ASH_YAML_NULL)
 		return TRUE;
-	merged = spec_copy(spec);
+	merged = ash_health_spec_copy(spec);
 	if (!check_map(map, "health checks", top_keys, error) ||
 			!parse_duration(map, "soak", 0, HOUR_MS, &merged->soak_ms, error) ||
 			!parse_duration(map, "deadline", 10 * SECOND_MS, 6 * HOUR_MS,
@@ -613,11 +614,11 @@ static void put_check(GString *out, const AshHealthCheck *check)
 	/* A name may look like a number. */
 	g_autofree char *name = ash_yaml_quote(check->name);
 
-	g_string_append_printf(out,
-			"  - name: %s\n    class: %s\n    timeout: %s\n    interval: %s\n"
-			"    failures: %u\n",
-			name, check->is_required ? "required" : "wanted", timeout, interval,
-			check->failures);
+	g_string_append_printf(out, "  - name: %s\n    class: %s\n    timeout: %s\n", name,
+			check->is_required ? "required" : "wanted", timeout);
+	if (check->has_interval)
+		g_string_append_printf(out, "    interval: %s\n", interval);
+	g_string_append_printf(out, "    failures: %u\n", check->failures);
 	if (check->kind == ASH_HEALTH_COMMAND)
 		put_command(out, check->command);
 	else if (check->kind == ASH_HEALTH_SPACE)

@@ -68,6 +68,7 @@ typedef struct {
 	AshHealthKind kind;
 	bool is_required;
 	uint32_t timeout_ms, interval_ms;
+	bool has_interval; /* it was given, not the default */
 	unsigned failures;
 	char *target;           /* unit, address, URL, name, path */
 	char **command;         /* COMMAND */
@@ -90,6 +91,7 @@ typedef struct {
 
 /* Defaults and no checks. */
 AshHealthSpec *ash_health_spec_new(void);
+AshHealthSpec *ash_health_spec_copy(const AshHealthSpec *spec);
 void ash_health_spec_free(AshHealthSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AshHealthSpec, ash_health_spec_free)
 

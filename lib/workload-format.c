@@ -185,7 +185,8 @@ static void put_check(JsonBuilder *json, const AshHealthCheck *check)
 	add_text(json, "name", check->name);
 	add_text(json, "class", check->is_required ? "required" : "wanted");
 	add_duration(json, "timeout", check->timeout_ms);
-	add_duration(json, "interval", check->interval_ms);
+	if (check->has_interval)
+		add_duration(json, "interval", check->interval_ms);
 	ash_json_add_uint(json, "failures", check->failures);
 	if (check->kind == ASH_HEALTH_COMMAND) {
 		ash_json_add_texts(json, "command", check->command);

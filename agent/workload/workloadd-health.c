@@ -238,28 +238,14 @@ static int64_t beat_deadline_us(const AshRun *run)
 
 /* ---- the whole ---- */
 
-static AshHealthSpec *copy_spec(const AshHealthSpec *spec)
-{
-	AshHealthSpec *copy = ash_health_spec_new();
-	g_autofree char *text = ash_health_spec_format(spec);
-	g_autoptr(GBytes) bytes = g_bytes_new(text, strlen(text));
-	g_autoptr(AshYaml) map = NULL;
-	g_autoptr(GError) local = NULL;
-
-	/* What is formatted can be read. */
-	if (!ash_yaml_parse("health", bytes, &map, &local) ||
-			!ash_health_spec_merge(copy, map, &local))
-		g_warning("%s", local->message);
-	return copy;
-}
-
 void ash_run_watch(AshRun *run)
 {
 	const AshDefinition *active = ash_unit_active(run->unit);
 	int64_t now_us = ash_bus_now_us();
 
 	g_clear_pointer(&run->health, ash_health_free);
-	run->health = ash_health_new(copy_spec(active->workload->health), true, now_us);
+	run->health = ash_health_new(ash_health_spec_copy(active->workload->health), true, now_us);
+	ash_health_keep_pace(run->health);
 	run->has_beat = false;
 	run->begun_us = run->beat_us = now_us;
 	run->kill_us = INT64_MAX;

@@ -257,6 +257,26 @@ static void test_service(void)
 	g_assert_cmpint(verdict_at(health, 3000), ==, ASH_VERDICT_DEGRADED);
 }
 
+/* Whoever declares a service says how often it is looked at. */
+static void test_pace(void)
+{
+	g_autoptr(AshHealth) health =
+			trial_of("soak: 0s\nchecks: [{name: a, file: /a, interval: 2s}, "
+				 "{name: b, file: /b}]");
+
+	ash_health_keep_pace(health);
+	result_at(health, 0, true, 0);
+	result_at(health, 1, true, 0);
+	ash_health_end_trial(health, START + 1 * S);
+	g_assert_cmpint(next_at(health, 1), ==, 2);
+	result_at(health, 0, false, 2);
+	g_assert_cmpint(next_at(health, 2), ==, 4);
+	result_at(health, 0, true, 4);
+	g_assert_cmpint(next_at(health, 4), ==, 6);
+	/* What was left to us is looked at seldom. */
+	g_assert_cmpint(ash_health_get(health, 1)->next_us, ==, START + 300 * S);
+}
+
 static void test_end_of_trial(void)
 {
 	g_autoptr(AshHealth) health = trial_of(one_wanted);
@@ -398,6 +418,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/health/late-question", test_late_question);
 	g_test_add_func("/health/reasons", test_reasons);
 	g_test_add_func("/health/service", test_service);
+	g_test_add_func("/health/pace", test_pace);
 	g_test_add_func("/health/end-of-trial", test_end_of_trial);
 	g_test_add_func("/health/nothing-to-do", test_nothing_to_do);
 	g_test_add_func("/health/clean-text", test_clean_text);
