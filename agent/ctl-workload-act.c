@@ -66,11 +66,15 @@ static gboolean act(const AshCliContext *context, const char *method, const char
 /* ---- run ---- */
 
 static char *run_name;
+static gboolean run_replace;
 
 static const GOptionEntry run_options[] = {
 		{"name", 0, 0, G_OPTION_ARG_STRING, &run_name,
 				"with an IMAGE: the workload's name (default: the image's)",
 				"NAME"},
+		{"replace", 0, 0, G_OPTION_ARG_NONE, &run_replace,
+				"with an IMAGE: also in the place of another workload of that name",
+				NULL},
 		WAIT_OPTIONS,
 		{NULL},
 };
@@ -158,6 +162,19 @@ static gboolean throw_input(GError **error, bool has_text, GError *take_cause)
 	return FALSE;
 }
 
+/* A file has the name that its owner gave it; an image's is only guessed. */
+static char *definition_request(const char *text, const char *file, bool is_only_new)
+{
+	g_autoptr(JsonBuilder) builder = json_builder_new();
+
+	json_builder_begin_object(builder);
+	ash_json_add_text(builder, "definition", text);
+	ash_json_add_text(builder, "file", file);
+	ash_json_add_bool(builder, "only-new", is_only_new);
+	json_builder_end_object(builder);
+	return ash_json_format(builder, false);
+}
+
 static gboolean run(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
 	bool is_file = strchr(args[0], '/') != NULL || strchr(args[0], '.') != NULL;
@@ -168,6 +185,9 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 	if (run_name != NULL && !is_image(args[0]))
 		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
 				"--name goes with an IMAGE; '%s' has a name", args[0]);
+	if (run_replace && !is_image(args[0]))
+		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
+				"--replace goes with an IMAGE; a definition takes the place of the one of its name");
 	if (args[1] != NULL && (is_file || is_image(args[0])))
 		return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
 				"a VERSION goes with the NAME of a signed definition; '%s' has one",
@@ -179,7 +199,7 @@ static gboolean run(AshCliContext *context, char **args, int *out_exit, GError *
 		return FALSE;
 	}
 	if (text != NULL)
-		request = ash_ctl_workload_request(NULL, "definition", text, "file", args[0], NULL);
+		request = definition_request(text, args[0], is_image(args[0]) && !run_replace);
 	else
 		request = ash_ctl_workload_request(args[0], "version", args[1], NULL);
 	if (text == NULL && !find_signed(context, args[0], args[1], request, error))

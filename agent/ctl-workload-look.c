@@ -7,6 +7,14 @@
 
 /* `ashlarctl workload …`: what only looks. */
 
+/* As people read it. */
+static const char *state_of(JsonObject *workload)
+{
+	const char *state = ash_json_find_text(workload, "state");
+
+	return state == NULL ? "" : strcmp(state, "undefined") == 0 ? "no definition" : state;
+}
+
 static const char *text_of(JsonObject *object, const char *key)
 {
 	const char *text = ash_json_find_text(object, key);
@@ -39,8 +47,8 @@ static gboolean list(AshCliContext *context, char **args, int *out_exit, GError 
 				"%" G_GUINT64_FORMAT, ash_json_find_uint(workload, "restarts"));
 		g_autofree char *since = ash_ctl_time(ash_json_find_text(workload, "since"));
 		ash_ctl_table_add(table, text_of(workload, "name"), text_of(workload, "version"),
-				text_of(workload, "state"), effective != NULL ? effective : "",
-				restarts, since, text_of(workload, "text"), NULL);
+				state_of(workload), effective != NULL ? effective : "", restarts,
+				since, text_of(workload, "text"), NULL);
 	}
 	ash_ctl_table_print(table);
 	const char *trouble = ash_json_find_text(json_node_get_object(root), "trouble");
@@ -103,6 +111,26 @@ static void print_instances(JsonObject *workload)
 	}
 }
 
+static void print_volumes(JsonObject *workload)
+{
+	g_autoptr(GPtrArray) volumes = ash_ctl_list(workload, "volumes");
+
+	for (guint i = 0; i < volumes->len; i++) {
+		JsonObject *volume = volumes->pdata[i];
+		uint64_t size = ash_json_find_uint(volume, "size");
+		uint64_t asked = ash_json_find_uint(volume, "asked");
+		g_autofree char *text_size = g_format_size_full(size, G_FORMAT_SIZE_IEC_UNITS);
+		g_autofree char *text_asked = g_format_size_full(asked, G_FORMAT_SIZE_IEC_UNITS);
+		bool is_larger = size > asked && asked > 0;
+		g_autofree char *line = g_strdup_printf("%s of %s at %s, %s%s%s",
+				text_of(volume, "name"), text_of(volume, "instance"),
+				text_of(volume, "path"), text_size,
+				is_larger ? "; none shrinks to the definition's " : "",
+				is_larger ? text_asked : "");
+		print_row(i == 0 ? "volumes" : "", line);
+	}
+}
+
 static void print_failed(JsonObject *workload)
 {
 	g_autoptr(GPtrArray) failed = ash_ctl_list(workload, "failed");
@@ -135,14 +163,15 @@ static gboolean status(AshCliContext *context, char **args, int *out_exit, GErro
 		return TRUE;
 	}
 	g_autofree char *since = ash_ctl_time(ash_json_find_text(workload, "since"));
-	g_autofree char *version = g_strdup_printf(
-			"%s (%s)", text_of(workload, "version"), text_of(workload, "origin"));
+	const char *origin = ash_json_find_text(workload, "origin");
+	g_autofree char *version = g_strconcat(text_of(workload, "version"),
+			origin != NULL ? " (" : NULL, origin, ")", NULL);
 	const char *effective = ash_json_find_text(workload, "effective");
 	g_autofree char *isolation = g_strconcat(text_of(workload, "isolation"),
 			effective != NULL ? ", really " : NULL, effective, NULL);
 	print_row("workload", text_of(workload, "name"));
 	print_row("version", version);
-	print_row("state", text_of(workload, "state"));
+	print_row("state", state_of(workload));
 	print_row("since", since);
 	print_row("why", text_of(workload, "text"));
 	print_row("recording", ash_json_find_bool(workload, "recording")
@@ -153,6 +182,7 @@ static gboolean status(AshCliContext *context, char **args, int *out_exit, GErro
 	print_row("image", text_of(workload, "image"));
 	print_row("network", text_of(workload, "network"));
 	print_row("definition", text_of(workload, "file"));
+	print_volumes(workload);
 	print_failed(workload);
 	print_instances(workload);
 	return TRUE;

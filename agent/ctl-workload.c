@@ -186,7 +186,8 @@ static gboolean look_ready(const Wait *wait, JsonObject *status, bool *out_reach
 		return g_strcmp0(state, "updating") == 0 ? TRUE
 							 : throw_bad(wait, status, bad, error);
 	/* Another version may be on its way to one that has failed. */
-	if ((g_strcmp0(state, "failed") != 0 && g_strcmp0(state, "stopped") != 0) ||
+	if ((g_strcmp0(state, "failed") != 0 && g_strcmp0(state, "stopped") != 0 &&
+			    g_strcmp0(state, "undefined") != 0) ||
 			ash_json_find_text(status, "target") != NULL)
 		return TRUE;
 	g_autofree char *text = ash_ctl_clean(ash_json_find_text(status, "text"));

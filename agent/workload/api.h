@@ -6,7 +6,8 @@
  *
  *	List     {}                                  → {"workloads": [WORKLOAD…]}
  *	Status   {"name": N}                         → WORKLOAD, with "instances", "volumes", "networks"
- *	Run      {"definition": TEXT, "file": F}     writes /etc/ashlar/workloads.d/NAME.yaml, starts it
+ *	Run      {"definition": TEXT, "file": F}     writes /etc/ashlar/workloads.d/NAME.yaml, starts it; with
+ *	                                             "only-new": true not in the place of another of its name
  *	         {"name": N, "version": V}           a signed definition that is on this host, this version of it
  *	                                             or the newest; one that is not here is wanted from now on,
  *	                                             and the next check brings it → {"name", "version", "state"}
@@ -48,7 +49,8 @@
  * "text": why it does not go on, "target": VERSION that is on its way, "phase": ash_machine_state_text,
  * "restarts", "since": RFC 3339, "failed": [{"version", "reason", "at"}],
  * "instances": [{"name", "state", "ready", "text", "pid", "restarts", "since", "address",
- * "health": [{"name", "passing", "text"}]}], "volumes": [{"name", "instance", "size", "path"}]}
+ * "health": [{"name", "passing", "text"}]}], "volumes": [{"name", "instance", "size": what it holds, "asked" by the
+ * definition, "path"}]}. "state" is "undefined" where there is no definition that could be started.
  *
  * The signal Event: {"event": one of AshMachineNote's, "workload", "instance", "version", "text", "at"}
  *

@@ -220,6 +220,25 @@ static gboolean check_definition(
 	       ash_workloadd_has_room(daemon, definition->workload, error);
 }
 
+/* Whose name nobody thought of must not take the place of what somebody has written, or what is signed. */
+static gboolean check_only_new(
+		AshWorkloadd *daemon, const char *name, const char *text, GError **error)
+{
+	g_autofree char *where = g_strdup_printf(ASH_STORE_LOCAL "/%s.yaml", name);
+	g_autofree char *path = ash_workloadd_path(daemon, "%s", where);
+	g_autoptr(GBytes) there = NULL;
+	bool is_local = ash_store_has_local(daemon->root, name);
+
+	if (!is_local && ash_workloadd_find(daemon, name) == NULL)
+		return TRUE;
+	if (is_local && ash_file_read(AT_FDCWD, path, ASH_WORKLOAD_MAX_BYTES, &there, NULL) &&
+			strcmp(g_bytes_get_data(there, NULL), text) == 0)
+		return TRUE;
+	return ash_throw(error, ASH_BUS_ERROR, ASH_BUS_ERROR_WRONG_STATE,
+			"there is a workload '%s' on this host already (%s): give this one another name with --name, or take the place of that one with --replace",
+			name, is_local ? where : "signed");
+}
+
 static gboolean run_definition(const Call *call, const char *text, char **out_name, GError **error)
 {
 	AshWorkloadd *daemon = call->daemon;
@@ -230,7 +249,9 @@ static gboolean run_definition(const Call *call, const char *text, char **out_na
 	g_autoptr(AshDefinition) definition = NULL;
 
 	file = file != NULL ? file : "the definition";
+	bool is_only_new = ash_json_find_bool(call->request, "only-new");
 	if (!ash_workload_parse(file, bytes, &workload, error) ||
+			(is_only_new && !check_only_new(daemon, workload->name, text, error)) ||
 			!ash_store_parameters(daemon->root, workload->name, &values, error) ||
 			!ash_definition_make(file, bytes, values, false, &definition, error) ||
 			!check_definition(daemon, definition, error) ||

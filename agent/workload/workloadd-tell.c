@@ -81,10 +81,24 @@ static void add_instance(
 
 /* ---- a workload ---- */
 
+/* A question: is it wanted, and nobody knows what it is? */
+static bool is_undefined(const AshUnit *unit)
+{
+	return unit->machine->state == ASH_MACHINE_STOPPED && !unit->machine->is_wanted &&
+	       unit->wanted == NULL && find_workload(unit) == NULL;
+}
+
+static const char *word_of(const AshUnit *unit)
+{
+	return is_undefined(unit) ? "undefined" : ash_machine_word(unit->machine);
+}
+
 static const char *find_text(const AshUnit *unit)
 {
 	if (unit->problem != NULL)
 		return unit->problem;
+	if (is_undefined(unit))
+		return "its definition is not there any more: 'ashlarctl workload run' brings it back";
 	if (unit->machine->text != NULL)
 		return unit->machine->text;
 	for (guint i = 0; i < unit->machine->instances->len; i++) {
@@ -130,7 +144,10 @@ static void add_volumes(JsonBuilder *builder, const AshUnit *unit, const AshWork
 			json_builder_begin_object(builder);
 			ash_json_add_text(builder, "name", volume->name);
 			ash_json_add_text(builder, "instance", instance);
-			ash_json_add_uint(builder, "size", volume->size_bytes);
+			uint64_t there = ash_workloadd_volume_bytes(
+					unit->daemon, instance, volume->name);
+			ash_json_add_uint(builder, "size", there > 0 ? there : volume->size_bytes);
+			ash_json_add_uint(builder, "asked", volume->size_bytes);
 			ash_json_add_text(builder, "path", volume->path);
 			json_builder_end_object(builder);
 		}
@@ -168,7 +185,7 @@ void ash_workloadd_add_workload(const AshUnit *unit, JsonBuilder *builder)
 	ash_json_add_text(builder, "name", machine->name);
 	ash_json_add_text(builder, "version",
 			active != NULL ? active->version : machine->target.version);
-	ash_json_add_text(builder, "state", ash_machine_word(machine));
+	ash_json_add_text(builder, "state", word_of(unit));
 	ash_json_add_text(builder, "phase", ash_machine_state_text(machine->state));
 	ash_json_add_bool(builder, "ready", ash_machine_is_ready(machine));
 	ash_json_add_bool(builder, "wanted", machine->is_wanted);
@@ -284,7 +301,7 @@ char *ash_workloadd_graph(const AshWorkloadd *daemon)
 		const AshUnit *unit = daemon->units->pdata[i];
 		json_builder_begin_object(builder);
 		ash_json_add_text(builder, "name", unit->machine->name);
-		ash_json_add_text(builder, "state", ash_machine_word(unit->machine));
+		ash_json_add_text(builder, "state", word_of(unit));
 		json_builder_end_object(builder);
 	}
 	json_builder_end_array(builder);
@@ -381,7 +398,7 @@ char *ash_workloadd_diff(const AshWorkload *from, const AshWorkload *to)
 
 static bool is_bad(const AshUnit *unit)
 {
-	const char *word = ash_machine_word(unit->machine);
+	const char *word = word_of(unit);
 
 	return strcmp(word, "failed") == 0 || strcmp(word, "backoff") == 0;
 }
@@ -428,7 +445,7 @@ static void add_summary(JsonBuilder *builder, const AshUnit *unit, bool is_requi
 	json_builder_begin_object(builder);
 	ash_json_add_text(builder, "name", machine->name);
 	ash_json_add_text(builder, "version", active != NULL ? active->version : NULL);
-	ash_json_add_text(builder, "state", ash_machine_word(machine));
+	ash_json_add_text(builder, "state", word_of(unit));
 	ash_json_add_text(builder, "phase", ash_machine_state_text(machine->state));
 	ash_json_add_bool(builder, "ready", ash_machine_is_ready(machine));
 	ash_json_add_bool(builder, "wanted", machine->is_wanted);

@@ -5,6 +5,7 @@
 #include "agent/workload/workloadd.h"
 #include "lib/error.h"
 #include "lib/file.h"
+#include "lib/text.h"
 
 /* ---- one instance ---- */
 
@@ -143,6 +144,19 @@ AshUnit *ash_workloadd_find(const AshWorkloadd *daemon, const char *name)
 	return NULL;
 }
 
+static gboolean throw_unknown(const AshWorkloadd *daemon, const char *name, GError **error)
+{
+	g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+	for (guint i = 0; i < daemon->units->len; i++)
+		g_ptr_array_add(names, ((const AshUnit *) daemon->units->pdata[i])->machine->name);
+	g_ptr_array_add(names, NULL);
+	g_autofree char *hint =
+			ash_text_suggestion(name, (const char *const *) (void *) names->pdata);
+	return ash_throw(error, ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_NOT_FOUND,
+			"there is no workload '%s' on this host%s", name, hint);
+}
+
 gboolean ash_workloadd_get(const AshWorkloadd *daemon, const char *name, AshUnit **out_unit,
 		AshRun **out_run, GError **error)
 {
@@ -151,8 +165,7 @@ gboolean ash_workloadd_get(const AshWorkloadd *daemon, const char *name, AshUnit
 	uint64_t number = 1;
 
 	if (unit == NULL)
-		return ash_throw(error, ASH_WORKLOADD_ERROR, ASH_WORKLOADD_ERROR_NOT_FOUND,
-				"there is no workload '%s' on this host", name);
+		return throw_unknown(daemon, name, error);
 	if (parts[1] != NULL && !g_ascii_string_to_unsigned(parts[1], 10, 1,
 						ASH_WORKLOAD_MAX_INSTANCES, &number, NULL))
 		number = 0;

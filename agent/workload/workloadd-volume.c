@@ -91,6 +91,16 @@ static gboolean check_space(const AshWorkloadd *daemon, uint64_t more, GError **
 			text_more, text_there, text_taken);
 }
 
+uint64_t ash_workloadd_volume_bytes(
+		const AshWorkloadd *daemon, const char *instance, const char *volume)
+{
+	g_autofree char *image = ash_workloadd_path(
+			daemon, ASH_WORKLOADD_VOLUMES "/%s/%s.img", instance, volume);
+	struct stat status;
+
+	return stat(image, &status) == 0 ? (uint64_t) status.st_size : 0;
+}
+
 gboolean ash_workloadd_has_room(
 		const AshWorkloadd *daemon, const AshWorkload *workload, GError **error)
 {
@@ -101,10 +111,7 @@ gboolean ash_workloadd_has_room(
 						   : g_strdup_printf("%s@%u", workload->name, n);
 		for (guint i = 0; i < workload->volumes->len; i++) {
 			const AshWorkloadVolume *volume = workload->volumes->pdata[i];
-			g_autofree char *image = ash_workloadd_path(daemon,
-					ASH_WORKLOADD_VOLUMES "/%s/%s.img", instance, volume->name);
-			struct stat status;
-			uint64_t size = stat(image, &status) == 0 ? (uint64_t) status.st_size : 0;
+			uint64_t size = ash_workloadd_volume_bytes(daemon, instance, volume->name);
 			more += volume->size_bytes > size ? volume->size_bytes - size : 0;
 		}
 	}

@@ -262,6 +262,9 @@ gboolean ash_workloadd_remove_volumes(AshWorkloadd *daemon, const char *name, GE
 /* Can the disk hold what the volumes of @workload are to be, beside those that are there? */
 gboolean ash_workloadd_has_room(const AshWorkloadd *daemon, const AshWorkload *workload,
 		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* What a volume holds: it has grown with its definitions, and never shrinks. 0: it is not there */
+uint64_t ash_workloadd_volume_bytes(
+		const AshWorkloadd *daemon, const char *instance, const char *volume);
 /* A question: has @instance a volume? */
 bool ash_workloadd_has_volumes(const AshWorkloadd *daemon, const char *instance);
 /* Virtual machines get the file itself. */

@@ -175,7 +175,8 @@ spoof umount unshare_cgroup unshare_ipc unshare_mount unshare_net unshare_pid un
 is "of the battery, what an init needs gets through, and nothing else" \
 	"$(in_box escape | sed -n 's/ open$//p' | sort | xargs)" "${init//$'\n'/ }"
 is "the mark is the host's own" "$(cat "$tmp/mark")" host
-# The battery leaves mounts behind, for which systemd would wait.
+# By pivot_root the battery makes what it has mounted on /tmp the root of systemd itself, which can then not be unmounted: asked
+# to shut down it says "/tmp: target is busy" and waits, until whoever stops it has waited long enough (10 s, the daemon).
 gone() { [ ! -d "/proc/$first" ]; }
 kill -KILL $work_pid
 ok "all of it ends with its launcher" soon gone

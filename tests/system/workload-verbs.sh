@@ -178,6 +178,49 @@ json start start web
 json run run "$tmp/patched.yaml"
 json remove remove web
 
+# ---- a volume that was larger ----
+definition kept 1.0.0 'volumes: [{name: data, path: /data, size: 8MiB}]'
+ok "a volume" "$ctl" workload run --timeout 30 "$tmp/kept.yaml"
+sed -i 's/8MiB/4MiB/; s/version: 1/version: 2/' "$tmp/kept.yaml"
+ok "which the next version asks for smaller" "$ctl" workload run --timeout 30 "$tmp/kept.yaml"
+is "status says what it holds" "$(workload_field kept '.volumes[0] | "\(.size) \(.asked)"')" "8388608 4194304"
+like "in words, too" "$("$ctl" workload status kept)" '^volumes +data of kept at /data, 8.0 MiB; none shrinks to .* 4.0 MiB$'
+
+# ---- a secret that is none ----
+mkdir -p "$host/etc/ashlar/secrets/token"
+definition secretive 1.0.0 'secrets: [{name: token, path: /run/token}]'
+"$ctl" workload run --no-wait "$tmp/secretive.yaml"
+ok "a directory is no secret" says secretive "'token': /etc/ashlar/secrets/token is not a file"
+is "which is no crash" "$(workload_field secretive '"\(.state) \(.restarts)"')" "waiting 0"
+rmdir "$host/etc/ashlar/secrets/token"
+echo word >"$host/etc/ashlar/secrets/token"
+ok "with a file there it goes on" workload_until running secretive
+
+# ---- names that nobody has ----
+exits 1 "a name that is not there" "$ctl" workload status secretiv
+like "the next one to it is named" "$(cat "$tmp/err")" "no workload 'secretiv' on this host .did you mean 'secretive'"
+exits 2 "a word that is no command" "$ctl" workload statsu
+like "the next one to it, and all" "$(cat "$tmp/err")" "no command 'statsu' .did you mean 'status'.*; there are: answer, .* train;"
+mkdir -p "$host/var/lib/ashlar/workload/signed/foreign"
+busctl --address="$DBUS_SYSTEM_BUS_ADDRESS" call org.ashlar.Workload1 /org/ashlar/Workload1 \
+	org.ashlar.Workload1 Reload s '{}' >"$tmp/out" 2>"$tmp/err" || diag "$(cat "$tmp/err")"
+exits 8 "what has no definition is not ready" "$ctl" workload status foreign
+like "which is its state" "$(cat "$tmp/out")" "^state +no definition"
+like "and why" "$(cat "$tmp/out")" "^why +no signed definition of it has come"
+is "for programs, too" "$(workload_field foreign .state)" undefined
+"$ctl" workload remove foreign >"$tmp/out" 2>&1
+
+# ---- an image does not take another's place ----
+exits 1 "an image of a name that is there" "$ctl" workload run --timeout 30 "oci-dir:$tmp/image" --name kept
+like "is refused, with both ways out" "$(cat "$tmp/err")" 'already \(/etc/ashlar/workloads.d/kept.yaml\): .* --name, .* --replace'
+is "and the other runs" "$(workload_field kept '"\(.version) \(.state)"')" "2.0.0 running"
+ok "with another name it runs" "$ctl" workload run --no-wait "oci-dir:$tmp/image" --name fresh
+ok "once more it is the same" "$ctl" workload run --no-wait "oci-dir:$tmp/image" --name fresh
+ok "--replace means it" "$ctl" workload run --no-wait "oci-dir:$tmp/image" --name kept --replace
+unlike "it is the image's now" "$(cat "$host/etc/ashlar/workloads.d/kept.yaml")" volumes
+exits 2 "which is not for files" "$ctl" workload run --replace "$tmp/kept.yaml"
+for name in kept secretive fresh; do "$ctl" workload remove --volumes "$name" >"$tmp/out" 2>&1; done
+
 # ---- an image has a name ----
 exits 1 "what ashlar build made is called as its manifest" \
 	"$ctl" workload run --timeout 1 ostree:workload/hello/amd64
