@@ -396,7 +396,12 @@ static void forget_absent(AshWorkloadd *daemon)
 {
 	for (guint i = daemon->units->len; i-- > 0;) {
 		AshUnit *unit = daemon->units->pdata[i];
-		if (unit->machine->state == ASH_MACHINE_ABSENT) {
+		if (unit->machine->state != ASH_MACHINE_ABSENT)
+			continue;
+		/* What is staged tells its unit when it ends. */
+		if (unit->job != NULL) {
+			ash_bus_child_kill(unit->job);
+		} else {
 			ash_unit_forget(unit);
 			daemon->must_settle = true;
 		}

@@ -184,13 +184,13 @@ ok "a volume" "$ctl" workload run --timeout 30 "$tmp/kept.yaml"
 sed -i 's/8MiB/4MiB/; s/version: 1/version: 2/' "$tmp/kept.yaml"
 ok "which the next version asks for smaller" "$ctl" workload run --timeout 30 "$tmp/kept.yaml"
 is "status says what it holds" "$(workload_field kept '.volumes[0] | "\(.size) \(.asked)"')" "8388608 4194304"
-like "in words, too" "$("$ctl" workload status kept)" '^volumes +data of kept at /data, 8.0 MiB; none shrinks to .* 4.0 MiB$'
+like "in words, too" "$("$ctl" workload status kept)" '^volumes +data of kept at /data, 8.0.MiB; none shrinks to .* 4.0.MiB$'
 
 # ---- a secret that is none ----
 mkdir -p "$host/etc/ashlar/secrets/token"
 definition secretive 1.0.0 'secrets: [{name: token, path: /run/token}]'
 "$ctl" workload run --no-wait "$tmp/secretive.yaml"
-ok "a directory is no secret" says secretive "'token': /etc/ashlar/secrets/token is not a file"
+ok "a directory is no secret" soon says secretive "'token': /etc/ashlar/secrets/token is not a file"
 is "which is no crash" "$(workload_field secretive '"\(.state) \(.restarts)"')" "waiting 0"
 rmdir "$host/etc/ashlar/secrets/token"
 echo word >"$host/etc/ashlar/secrets/token"
