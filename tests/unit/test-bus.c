@@ -624,10 +624,15 @@ static void test_stranger(void)
 
 static void test_second_server(void)
 {
+	g_auto(Client) client = {0};
+	g_autofree char *root = g_strdup_printf("{\"uid\":%u}", (unsigned) getuid());
 	GPid server = start_server();
 	GPid second = start_self("server", NULL);
 
 	g_assert_cmpint(WEXITSTATUS(end_process(second, 0)), ==, 1);
+	/* Who answers is in its loop, where signals are heard. */
+	client_init(&client, NULL);
+	assert_call(client.bus, "GetStatus", NULL, root);
 	g_assert_cmpint(end_process(server, SIGTERM), ==, 0);
 }
 
