@@ -13,7 +13,6 @@
 #include "builder/repo.h"
 #include "lib/archive.h"
 #include "lib/auto.h"
-#include "lib/cli.h"
 #include "lib/error.h"
 #include "lib/file.h"
 #include "lib/interrupt.h"
@@ -256,19 +255,6 @@ static gboolean fill(Bundle *bundle, const AshPublicationHost *host, const char 
 	       ash_archive_finish(bundle->writer, error);
 }
 
-/* A rename takes the place of whatever is there: of a disk's node too, or of /dev/stdout. */
-static gboolean check_path(const char *path, GError **error)
-{
-	struct stat st;
-
-	if (lstat(path, &st) < 0 || S_ISREG(st.st_mode))
-		return TRUE;
-	return ash_throw(error, ASH_CLI_ERROR, ASH_CLI_ERROR_USAGE,
-			"it is there, and %s: a bundle is a file, which may replace another "
-			"(name one, and copy it from there)",
-			S_ISDIR(st.st_mode) ? "a directory" : "no regular file");
-}
-
 /* Written under another name in the same directory, and renamed when it is whole. */
 static gboolean write_file(Bundle *bundle, const AshPublicationHost *host, const char *version,
 		const AshBundleOptions *options, const char *temp, const char *path, GError **error)
@@ -300,8 +286,6 @@ gboolean ash_bundle_write(const AshPublication *publication, const AshPublicatio
 	g_autofree char *temp = g_strconcat(path, ".new", NULL);
 	Bundle bundle = {.publication = publication};
 
-	if (!check_path(path, error))
-		return FALSE;
 	bundle.objects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	gboolean is_ok = write_file(&bundle, host, version, options, temp, path, error);
 	g_hash_table_unref(bundle.objects);

@@ -169,6 +169,9 @@ static int exit_code_for(const AshCliProgram *program, const GError *error)
 {
 	if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
 		return ASH_EXIT_INTERRUPTED;
+	/* ash_file_check_place */
+	if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE))
+		return ASH_EXIT_USAGE;
 	if (error->domain == ASH_CLI_ERROR)
 		return error->code == ASH_CLI_ERROR_USAGE ? ASH_EXIT_USAGE : ASH_EXIT_ENVIRONMENT;
 	if (g_error_matches(error, ASH_SPAWN_ERROR, ASH_SPAWN_ERROR_NOT_FOUND) ||

@@ -74,8 +74,8 @@ none() { [ -z "$(traces)" ]; }
 soon() { local end=$((SECONDS + 90)); while ((SECONDS < end)); do "$@" && return; command sleep 0.1; done; return 1; }
 
 for name in $disposables; do
-	like "$name: a call has an instance of its own" "$(call keep.Word $name <<<one | tr '\n' ' ')" "^$name-1001 one "
-	unlike "$name: the next finds nothing of it" "$(call keep.Word $name <<<two | tr '\n' ' ')" 'old|one'
+	like "$name: a call has an instance of its own" "$(call keep.Word "$name" <<<one | tr '\n' ' ')" "^$name-1001 one "
+	unlike "$name: the next finds nothing of it" "$(call keep.Word "$name" <<<two | tr '\n' ' ')" 'old|one'
 	ok "$name: nothing of them is left" soon none
 done
 empty "and no process" "$(pgrep -f "(ashlar-launch|runsc).*$host/run/ashlar/workload/.*@1" || :)"
@@ -138,7 +138,7 @@ exits 1 "one that does not wait" "$ctl" workload answer "$(cat "$tmp/id")" allow
 like "is not there" "$(cat "$tmp/err")" "no call '.*' waits"
 
 for name in client $disposables; do
-	"$ctl" workload remove --timeout 30 $name >/dev/null
+	"$ctl" workload remove --timeout 30 "$name" >/dev/null
 done
 is "no range of users is kept" "$(jq '.uids | length' "$host/var/lib/ashlar/workload/state.json")" 0
 done_testing

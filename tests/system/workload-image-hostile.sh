@@ -370,7 +370,7 @@ is "… all of them" "$(cat "$tree/etc/x")" x
 taken trailing-zstd
 is "… what is behind it is nobody's" "$(cat "$tree/etc/x")" x
 taken trailing
-is "… what is behind it is nobody's" "$(find "$tree" -type f | xargs cat)" x
+is "… what is behind it is nobody's" "$(find "$tree" -type f -exec cat {} +)" x
 worker image-clean '{"keep":[]}'
 
 # ---- a registry that means harm -------------------------------------------------------------------
