@@ -12,14 +12,7 @@
 "$ashlar" key make --no-passphrase "$keys" >"$tmp/out" 2>&1
 cp "$keys/root.json" "$tmp/root.json"
 v1=$(agent_commit 1.0.0)
-# The check of a host's health as the layer of workloads has it, but faster; the third release is judged sooner.
-for version in 2 3; do
-	mkdir -p "$tmp/more-$version/usr/lib/ashlar/health.d"
-	sed 's/ 10s$/ 1s/' manifests/files/health-workload.yaml >"$tmp/more-$version/usr/lib/ashlar/health.d/20-workload.yaml"
-done
-printf 'soak: 0s\ndeadline: 15s\n' >"$tmp/more-3/usr/lib/ashlar/health.d/10-test.yaml"
-v2=$(agent_commit 2.0.0 "$tmp/more-2")
-v3=$(agent_commit 3.0.0 "$tmp/more-3")
+v2=$(agent_commit 2.0.0)
 "$ashlar" release --quiet --repo "$repo" --keys "$keys" --publication "$pub" "$v1" >/dev/null
 # A newer release is published, and not in the first bundle, which is about workloads.
 "$ashlar" release --quiet --repo "$repo" --keys "$keys" --publication "$pub" "$v2" >/dev/null
@@ -142,33 +135,10 @@ ok "…of both" definition web 1.1 "$image"
 ok "one bundle with a release" "$ashlar" bundle "$pub" 2.0.0 --workload web --workload app --images "$layout" -o "$tmp/two.bundle"
 ok "is taken" ctl bundle "$tmp/two.bundle"
 ok "the release reboots" agent_wait_reboot
-# The check's command line is that of a host: /usr/bin/ashlarctl, which reads /run/ashlar.
-mkdir "$tmp/own"
-cp "$ashlar_bin/ashlarctl" "$tmp/own/"
-# shellcheck disable=SC2016
-agent_wrap=(unshare --mount --propagation slave sh -c 'mount -t tmpfs run /run && mkdir /run/ashlar &&
-	mount --bind "$0/run/ashlar" /run/ashlar && mount -t overlay own -o "lowerdir=$1:/usr/bin" /usr/bin && shift &&
-	exec "$@"' "$host" "$tmp/own")
 ok "the host comes up again" agent_reboot
 ok "…with the release" agent_live '.state == "idle" and .booted.version == "2.0.0"' 60
 ok "…the workload of the registry" workload_is app '.ready and .version == "1.1"' 60
 ok "…and the one of the builder" workload_is web '.ready and .version == "1.1"' 60
-passing() { ctl health --json | jq -e '.checks[] | select(.name == "workloads").passing'; }
-ok "…which its health asks for" passing
-
-# ---- a release under which a required workload does not run ----
-
-"$ashlar" release --quiet --repo "$repo" --keys "$keys" --publication "$pub" "$v3" >/dev/null
-ok "version 3 is published" "$ashlar" publish --quiet --keys "$keys" "$pub"
-exits 1 "one that is required is wanted" ctl workload run --timeout 1 bad
-ok "a bundle of both" "$ashlar" bundle "$pub" 3.0.0 --workload bad -o "$tmp/three.bundle"
-ok "is taken" ctl bundle "$tmp/three.bundle"
-ok "the release reboots" agent_wait_reboot
-ok "the host comes up again" agent_reboot
-is "…with it" "$booted" "$v3"
-ok "…and goes back" agent_live '.state == "idle" and .booted.version == "2.0.0"' 120
-is "…for the required workload" "$(ctl status --json | jq -r '.failed[] | .version + " " + .kind')" "3.0.0 bad"
-like "…which is named" "$(ctl status --json | jq -r '.failed[0].reason')" "workloads.*bad is "
 agent_stop
 workloadd_stop
 
