@@ -289,6 +289,7 @@ async function rollouts() {
 	await page.select("#new-release", "5");
 	await page.type("#new-selector", "site = basel");
 	ok("another rollout of the same hosts is named", await until(page, () => /Another rollout has some of these hosts[\s\S]*spring \(1\.4\.1\)/.test(document.querySelector(".wider")?.innerText)));
+	await shoot(page, "rollout-beside");
 	ok("and keeps it from starting", await page.$eval(".form-end button", (b) => b.disabled));
 	await page.click("#beside");
 	await until(page, () => !document.querySelector(".form-end button").disabled);
