@@ -215,7 +215,7 @@ static gboolean run_command(const AshLaunch *launch, const AshInstanceExec *exec
 	g_autoptr(AshStreams) streams = NULL;
 	int status = 0;
 
-	if (!ash_streams_new(&streams, error))
+	if (!ash_streams_new(entry == NULL, &streams, error))
 		return FALSE;
 	pid_t pid = fork();
 	if (pid < 0)

@@ -27,7 +27,7 @@ enum {
 struct AshStreams {
 	int near_fd[N_STREAMS]; /* the command's; -1: what this process has */
 	int far_fd[N_STREAMS];  /* ours; -1: nothing to carry */
-	bool has_terminal;
+	bool takes_terminals, has_terminal;
 	struct termios saved;
 };
 
@@ -68,14 +68,15 @@ static gboolean open_terminal(AshStreams *streams, GError **error)
 }
 
 /* *out_is_null: /dev/null, which as input has nothing to carry. */
-static bool is_passed(int fd, bool *out_is_null)
+static bool is_passed(const AshStreams *streams, int fd, bool *out_is_null)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return false;
 	*out_is_null = S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
-	return S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
+	return S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) ||
+	       (!streams->takes_terminals && isatty(fd));
 }
 
 static gboolean open_pipe(AshStreams *streams, int i, GError **error)
@@ -83,7 +84,7 @@ static gboolean open_pipe(AshStreams *streams, int i, GError **error)
 	bool is_null = false;
 	int ends[2];
 
-	if (streams->near_fd[i] >= 0 || is_passed(i, &is_null))
+	if (streams->near_fd[i] >= 0 || is_passed(streams, i, &is_null))
 		return TRUE;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return ash_throw_errno(error, "pipe");
@@ -94,7 +95,7 @@ static gboolean open_pipe(AshStreams *streams, int i, GError **error)
 	return TRUE;
 }
 
-gboolean ash_streams_new(AshStreams **out_streams, GError **error)
+gboolean ash_streams_new(bool takes_terminals, AshStreams **out_streams, GError **error)
 {
 	g_autoptr(AshStreams) streams = g_new0(AshStreams, 1);
 	int fd;
@@ -107,7 +108,9 @@ gboolean ash_streams_new(AshStreams **out_streams, GError **error)
 	close(fd);
 	for (int i = 0; i < N_STREAMS; i++)
 		streams->near_fd[i] = streams->far_fd[i] = -1;
-	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !open_terminal(streams, error))
+	streams->takes_terminals = takes_terminals;
+	if (takes_terminals && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
+			!open_terminal(streams, error))
 		return FALSE;
 	for (int i = 0; i < N_STREAMS; i++)
 		if (!open_pipe(streams, i, error))

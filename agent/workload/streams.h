@@ -7,15 +7,18 @@
 
 /* Standard input and outputs of a command that is run in an instance.
  *
- * A terminal, a file or a device of the host's is nothing for it: a terminal can be read and written from within for as
- * long as anything there keeps it, and gVisor makes the property of its own user what it is given, be it /dev/null. The
- * command gets a terminal of its own, or pipes, and this process carries the bytes. What is a pipe or a socket already has
- * somebody at its other end who knows, and goes through as it is.
+ * A file or a device of the host's is nothing for it, and gVisor makes the property of its own user what it is given, be it
+ * /dev/null or a terminal. So the command gets pipes, or for gVisor a terminal of its own, and this process carries the bytes.
+ * What is a pipe or a socket already has somebody at its other end who knows, and goes through as it is. So does a terminal
+ * in the other classes, whose filter refuses to type into it: who types ahead types for the shell.
  */
 typedef struct AshStreams AshStreams;
 
-/* Looks at 0, 1 and 2 of this process. With a terminal as input and output the command gets one too, of the same size. */
-gboolean ash_streams_new(AshStreams **out_streams, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Looks at 0, 1 and 2 of this process. @takes_terminals: those do not go through; with one as input and output the command gets
+ * another of the same size.
+ */
+gboolean ash_streams_new(bool takes_terminals, AshStreams **out_streams, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
 
 /* After fork, async-signal-safe: they become 0, 1 and 2. False with errno. */
 bool ash_streams_take(const AshStreams *streams);

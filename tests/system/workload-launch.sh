@@ -79,9 +79,12 @@ for class in $classes; do
 	is "$class: files go in and out whole" "$? $(cmp "$tmp/bytes" "$tmp/written" 2>&1) $(cat "$tmp/words")" '0  end'
 	is "$class: a reader that has enough ends it" \
 		"$("$launcher" exec "$tmp/run/live" -- /bin/sh -c 'while echo y; do :; done' 2>"$tmp/words" | head -n 1)" y
-	[ "$class" = userkernel ] || is "$class: on a terminal it has one, which is not the caller's" \
-		"$(script -qec "stat -Lc %r /dev/fd/0; $launcher exec $tmp/run/live -- /bin/sh -c 'test -t 0 && test -t 1 && stat -Lc %r /dev/fd/0 && exit 3'; echo \$?" \
-			/dev/null </dev/null | tr -d '\r' | awk 'NR == 1 {outer = $1} NR == 2 {inner = $1} END {print (outer != inner), $1, NR}')" '1 3 3'
+	is "$class: the caller's terminal stays root's" \
+		"$(script -qec "$launcher exec $tmp/run/live -- /bin/sh -c 'exit 3'; echo \$?; stat -Lc %U /dev/fd/0" \
+			/dev/null </dev/null | tr -d '\r' | xargs)" '3 root'
+	[ "$class" = userkernel ] || is "$class: and the command's, who types ahead types for the shell" \
+		"$(printf '%s\n' "$launcher exec $tmp/run/live -- /bin/sh -c 'test -t 0 && test -t 1 && echo tt''y'" 'echo ah''ead' exit |
+			PS1='' script -qec /bin/sh /dev/null | tr -d '\r' | grep -cE '^(# )?(tty|ahead)$')" 2
 	[ "$class" = userkernel ] || is "$class: exec is confined as the command is" \
 		"$("$launcher" exec "$tmp/run/live" -- /bin/escape | grep -c open$)" 0
 	kill -TERM $work_pid
