@@ -13,7 +13,8 @@
 #	        connections; CPU of each server
 #	storm   all of STORM (default 2000) hosts connect at once and check in
 #	lock    FleetLock: taking and freeing, 64 hosts with their certificates
-#	two     two servers on one PostgreSQL beside one, and what is in the database when one of them is killed
+#	two     two servers on one PostgreSQL beside one: with all of this machine, and with a quarter of a processor for
+#	        each server, as on small machines of their own; what is in the database when one of them is killed
 #	engine  a step of the rollout engine over a million hosts; other policies under the same bad releases
 #	cold    start with COLD (default 1000000) hosts in the database
 set -euo pipefail
@@ -29,6 +30,7 @@ tools=$PWD/build/release/tests/bench
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/ash-bench-fleet.XXXXXX")
 server=
 peer=
+bounds=
 mkdir -p "$out"
 : >"$out/fleet.json"
 
@@ -40,6 +42,9 @@ stop()
 	done
 	server=
 	peer=
+	# shellcheck disable=SC2086
+	[ -z "$bounds" ] || rmdir $bounds 2>/dev/null || true
+	bounds=
 }
 trap 'stop; rm -rf --one-file-system "$work"' EXIT
 
@@ -69,6 +74,23 @@ start()
 		sleep 0.1
 	done
 	port=$(sed -n 's|^address .*:\([0-9]*\)/.*|\1|p' "$1/out")
+}
+
+# bound PID PERCENT: its threads get that much of one processor together, or all again with 0. Needs root.
+bound()
+{
+	local group=/sys/fs/cgroup/ash-bench-$1
+	if [ -e /sys/fs/cgroup/cpu/cgroup.procs ]; then
+		group=/sys/fs/cgroup/cpu/ash-bench-$1
+		mkdir -p "$group"
+		echo $((($2 > 0 ? $2 : -1) * ($2 > 0 ? 1000 : 1))) >"$group/cpu.cfs_quota_us"
+	else
+		echo +cpu >/sys/fs/cgroup/cgroup.subtree_control
+		mkdir -p "$group"
+		echo "$(($2 > 0 ? $2 * 1000 : 100000000)) 100000" >"$group/cpu.max"
+	fi
+	echo "$1" >"$group/cgroup.procs"
+	bounds+=" $group"
 }
 
 resident_kb()
@@ -250,6 +272,14 @@ if has_row two; then
 	tell two "$(rates one)"
 	both --rate 4000 --seconds 5
 	tell two "$(rates two)"
+	bound "$server" 25
+	bound "$peer" 25
+	(port2=$port && both --rate 4000 --seconds 5)
+	tell two "$(rates 'one, a quarter of a processor')"
+	both --rate 4000 --seconds 5
+	tell two "$(rates 'two, a quarter of a processor each')"
+	bound "$server" 0
+	bound "$peer" 0
 	(sleep 5 && kill -9 "$server") &
 	both --rate 1000 --seconds 6
 	postgres_sql "SELECT name || ' ' || seq FROM host" | sort >"$tmp/rows"
