@@ -408,6 +408,21 @@ gboolean ash_cli_change(AshCliContext *context, const char *method, const char *
 
 /* ---- what people type ---- */
 
+gboolean ash_cli_count_hosts(const char *selector, guint64 *out_count, GError **error)
+{
+	g_autofree char *path = ash_cli_argument(g_strdup("/v1/hosts/count"), "selector", selector);
+	g_autoptr(AshCliClient) client = NULL;
+	g_autoptr(JsonNode) counted = NULL;
+
+	if (!ash_cli_client_new(&client, error) ||
+			!ash_cli_client_call(client, "GET", path, NULL, &counted, error))
+		return FALSE;
+	*out_count = counted != NULL && JSON_NODE_HOLDS_OBJECT(counted)
+				     ? ash_json_find_uint(json_node_get_object(counted), "count")
+				     : 0;
+	return TRUE;
+}
+
 gboolean ash_cli_confirm(bool is_sure, guint64 count, const char *what, GError **error)
 {
 	char line[64] = "";

@@ -76,6 +76,9 @@ char *ash_cli_path(const char *start, const char *id, const char *rest);
 /* @path?key=value or @path&key=value; NULL or "" adds nothing. @path is consumed. */
 char *ash_cli_argument(char *take_path, const char *key, const char *value);
 
+/* How many hosts @selector means now: what a change of many is asked about. */
+gboolean ash_cli_count_hosts(const char *selector, guint64 *out_count, GError **error)
+		G_GNUC_WARN_UNUSED_RESULT;
 /* Asks for the number when somebody can be asked; otherwise --yes is needed. */
 gboolean ash_cli_confirm(bool is_sure, guint64 count, const char *what, GError **error)
 		G_GNUC_WARN_UNUSED_RESULT;

@@ -59,17 +59,10 @@ static gboolean channels_set(AshCliContext *context, char **args, int *out_exit,
 {
 	g_autofree char *path = ash_cli_path("/v1/channels/", args[0], "");
 	g_autofree char *selector = g_strdup_printf("channel = \"%s\"", args[0]);
-	g_autofree char *count =
-			ash_cli_argument(g_strdup("/v1/hosts/count"), "selector", selector);
-	g_autoptr(AshCliClient) client = NULL;
-	g_autoptr(JsonNode) counted = NULL;
+	guint64 hosts = 0;
 
-	if (!ash_cli_client_new(&client, error) ||
-			!ash_cli_client_call(client, "GET", count, NULL, &counted, error))
+	if (!ash_cli_count_hosts(selector, &hosts, error))
 		return FALSE;
-	guint64 hosts = counted != NULL && JSON_NODE_HOLDS_OBJECT(counted)
-					? ash_json_find_uint(json_node_get_object(counted), "count")
-					: 0;
 	g_autofree char *what =
 			g_strdup_printf(*args[1] != '\0' ? "%" G_GUINT64_FORMAT
 							   " hosts follow '%s' and get %s at once"

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fleet/cli-client.h"
 #include "fleet/cli.h"
 #include "lib/error.h"
 #include "lib/json.h"
@@ -120,17 +119,13 @@ static gboolean add_act(JsonBuilder *body, const char *act, char **words, GError
 
 static gboolean bulk(AshCliContext *context, char **args, int *out_exit, GError **error)
 {
-	g_autofree char *path = ash_cli_argument(g_strdup("/v1/hosts/count"), "selector", args[1]);
 	g_autoptr(JsonBuilder) body = ash_cli_body();
-	g_autoptr(AshCliClient) client = NULL;
-	g_autoptr(JsonNode) counted = NULL, changed = NULL;
+	g_autoptr(JsonNode) changed = NULL;
+	guint64 count = 0;
 
-	if (!add_act(body, args[0], args + 2, error) || !ash_cli_client_new(&client, error) ||
-			!ash_cli_client_call(client, "GET", path, NULL, &counted, error))
+	if (!add_act(body, args[0], args + 2, error) ||
+			!ash_cli_count_hosts(args[1], &count, error))
 		return FALSE;
-	guint64 count = counted != NULL && JSON_NODE_HOLDS_OBJECT(counted)
-					? ash_json_find_uint(json_node_get_object(counted), "count")
-					: 0;
 	g_autofree char *what =
 			g_strdup_printf("%s on %" G_GUINT64_FORMAT " hosts", args[0], count);
 	if (!ash_cli_confirm(opt_yes, count, what, error))
